@@ -1,0 +1,110 @@
+package diff
+
+import (
+	"math"
+	"time"
+)
+
+// How certain an absence has to be.
+const (
+	// falseEnd is the accepted chance that a room which is live is missed by as
+	// many sweeps in a row as its end is made to wait for.
+	falseEnd = 1e-9
+	// mostSweeps bounds that wait, however much the list shifts.
+	mostSweeps = 10
+	// memory is what one complete sweep leaves of the weight of those before it:
+	// the miss rate is that of the last twenty sweeps or so.
+	memory = 0.95
+	// priorMisses in priorLooks stand for a calm list before anything was
+	// measured: at that rate two sweeps are enough.
+	priorMisses, priorLooks = 0.01, 1000
+	// massEndRooms is the size from which on a list is watched for mass ends.
+	massEndRooms = 20
+)
+
+// A History is what the complete sweeps so far tell about the next absence.
+type History struct {
+	Complete   uint64    // complete sweeps so far
+	Begin, End time.Time // of the newest of them
+	Doubted    int       // sweeps in a row, up to the newest, that missed more than MassEndPercent
+
+	// Misses in Looks: how often a sweep missed a room that a later one showed
+	// again in the same life, and how many rooms the sweeps looked at, old
+	// sweeps weighing less.
+	Misses, Looks float64
+}
+
+// MissRate returns how likely a sweep is to miss a room that is live, between 0 and 1.
+func (h History) MissRate() float64 {
+	return min(1, (h.Misses+priorMisses)/(h.Looks+priorLooks))
+}
+
+// A Tally counts what a complete sweep found.
+type Tally struct {
+	Known  int    // rooms known at its end
+	Unseen int    // those of them that it did not show
+	Missed uint64 // earlier misses that it proved false, by [Sight.Missed]
+}
+
+// A Verdict says which absences a complete sweep proves.
+type Verdict struct {
+	History History // with the judged sweep in it
+	Need    uint64  // complete sweeps in a row that must have missed a room
+	Doubted bool    // the sweep misses so much that the service is doubted: nothing ends
+	Empty   bool    // it showed nothing although rooms were known
+}
+
+// Judge takes a complete sweep into the history and says which absences are
+// believed now.
+//
+// The number of sweeps asked for is the least n with rateⁿ below one in a
+// billion. Where a sweep misses more than MassEndPercent of at least 20 known
+// rooms, it is rather the service that is wrong: nothing ends until
+// MassEndSweeps complete sweeps in a row agree, and then only what all of them
+// missed.
+func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
+	h.Complete++
+	h.Begin, h.End = s.Begin, s.End
+	h.Misses = h.Misses*memory + float64(t.Missed)
+	h.Looks = h.Looks*memory + float64(t.Known)
+
+	v := Verdict{Need: p.need(h.MissRate()), Empty: t.Known > 0 && t.Unseen == t.Known}
+	if t.Known >= massEndRooms && float64(t.Unseen)*100 > p.MassEndPercent*float64(t.Known) {
+		h.Doubted++
+		v.Doubted = h.Doubted < p.MassEndSweeps
+		v.Need = max(v.Need, uint64(max(0, p.MassEndSweeps)))
+	} else {
+		h.Doubted = 0
+	}
+	v.History = h
+	return v
+}
+
+func (p Policy) need(rate float64) uint64 {
+	n := float64(mostSweeps)
+	if rate < 1 {
+		n = min(n, math.Floor(math.Log(falseEnd)/math.Log(rate))+1)
+	}
+	return uint64(max(n, float64(p.AbsentSweeps), 1))
+}
+
+// Ends reports whether the absence that m marks is believed. m must be marked
+// up to and with the judged sweep.
+func (v Verdict) Ends(m Missing) bool {
+	return !v.Doubted && v.History.Complete-m.First+1 >= v.Need
+}
+
+// Mark returns the mark of a room that the judged sweep is the first to miss.
+func (v Verdict) Mark(k Known, before History) Missing {
+	return Missing{
+		First:    v.History.Complete,
+		LastSeen: lastSeen(k, Look{LastComplete: before.Begin}),
+	}
+}
+
+// Again reports whether the next sweep should begin at once, given how many
+// rooms are missing after this one. More looks decide about rooms that slide
+// across pages. They do not decide about a service that answers wrongly for a
+// while: where a sweep is doubted or empty, the next one keeps its interval, so
+// that the sweeps that have to agree are spread over time.
+func (v Verdict) Again(missing int) bool { return missing > 0 && !v.Doubted && !v.Empty }

@@ -1,0 +1,49 @@
+package diff
+
+import "time"
+
+// A Type says what happened to a room.
+type Type string
+
+// The types of events.
+const (
+	RoomCreated      Type = "room.created"
+	RoomEnded        Type = "room.ended"
+	ViewCountChanged Type = "viewcount.changed"
+	RoomUpdated      Type = "room.updated"
+)
+
+// Types returns all types of events.
+func Types() []Type { return []Type{RoomCreated, RoomEnded, ViewCountChanged, RoomUpdated} }
+
+// An Event is one difference between two looks at a room.
+type Event struct {
+	// ID and Seq are given when the event is committed; until then they are
+	// empty and 0. Seq counts 1, 2, 3 … within an epoch and ID is
+	// <epoch>-<Seq, 16 digits>.
+	ID  string
+	Seq uint64
+
+	Type Type
+	Room Room // as seen; in RoomEnded as last seen
+
+	// The change happened in (Since, Time]. Time is when it was seen, and never
+	// runs backwards within an epoch; a zero Since means unknown.
+	Since, Time time.Time
+
+	Previous Previous // what changed; empty in RoomCreated and RoomEnded
+	Version  uint64   // 1 in RoomCreated, one more with every further event of this life
+	Baseline bool     // in RoomCreated: the room was live before roomwatch first looked
+	Sweep    uint64   // the sweep that saw it, counted from 1
+}
+
+// Previous holds what an event changed, with the values that the room's events
+// told last. A nil field did not change.
+type Previous struct {
+	RoomName       *string
+	OwnerAccount   *string
+	CoverURL       *string
+	Category       *[]int64
+	ActivityStatus *int64
+	ViewCount      *int64
+}

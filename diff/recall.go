@@ -1,0 +1,14 @@
+package diff
+
+// Recall returns what is known of a room whose newest event is e, and false if
+// that was its end.
+func Recall(e Event) (Known, bool) {
+	if e.Type == RoomEnded {
+		return Known{}, false
+	}
+	k := Known{Room: e.Room, Version: e.Version, Published: e.Room.ViewCount, SeenAt: e.Time}
+	if e.Type == ViewCountChanged {
+		k.CountedAt = e.Time
+	}
+	return k, true
+}

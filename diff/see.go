@@ -1,0 +1,200 @@
+package diff
+
+import (
+	"slices"
+	"time"
+)
+
+// A Known is what is believed of a room that is live.
+type Known struct {
+	Room      Room      // as last seen
+	Version   uint64    // of its last event
+	Published int64     // the ViewCount that its last event told
+	CountedAt time.Time // when its last viewcount.changed was seen; zero if there was none
+
+	// SeenAt is a moment at which the room was seen: when this record was last
+	// written. It is not rewritten by sweeps that change nothing; the newest
+	// complete sweep that did not miss the room is the better witness then.
+	SeenAt time.Time
+
+	// EqualAt is a moment at which ViewCount was still Published. It is
+	// meaningful only while they differ, that is while a change is held back.
+	EqualAt time.Time
+
+	Missing Missing // zero while nothing is missing
+}
+
+// Missing marks a room that complete sweeps have not seen. A sight of it ends
+// the mark.
+type Missing struct {
+	First    uint64    // the first of them, by the count of complete sweeps; 0: none
+	LastSeen time.Time // the room was live at this moment
+}
+
+// A Look is when and in which circumstances a page was read.
+type Look struct {
+	At       time.Time // not before any earlier event's time
+	Sweep    uint64
+	Baseline bool // no sweep of this state has been complete yet
+	// LastComplete is when the newest complete sweep began; zero if there was none.
+	LastComplete time.Time
+}
+
+// A Sight is what the sight of one room means.
+type Sight struct {
+	Known   Known   // what is believed from now on
+	Events  []Event // without ID and Seq, in their order
+	Changed bool    // Known differs from what was known before
+	Stale   bool    // the row shows a life that is already over; it means nothing
+	Created bool    // a life that was not known; Replaced tells whether it took another one's place
+	Missed  uint64  // complete sweeps that had missed the room although it was live
+}
+
+// See compares one room on a page with what was known of its RoomID; known is
+// nil if nothing was. complete is the number of complete sweeps so far.
+//
+// The same RoomID with a newer CreateTime is another room, and proves that the
+// old one ended. An older CreateTime is an old copy of the list: it proves
+// nothing and changes nothing.
+func (p Policy) See(known *Known, r Room, l Look, complete uint64) Sight {
+	switch {
+	case known == nil:
+		return p.create(r, l, nil)
+	case r.CreateTime > known.Room.CreateTime:
+		return p.create(r, l, p.End(*known, l.At, lastSeen(*known, l), l.Sweep))
+	case r.CreateTime < known.Room.CreateTime:
+		return Sight{Known: *known, Stale: true}
+	default:
+		return p.compare(*known, r, l, complete)
+	}
+}
+
+// End returns the event that ends a known room, or none if ends are not published.
+func (p Policy) End(k Known, at, since time.Time, sweep uint64) []Event {
+	if !p.publishes(RoomEnded) {
+		return nil
+	}
+	return []Event{{Type: RoomEnded, Room: k.Room, Since: since, Time: at, Version: k.Version + 1, Sweep: sweep}}
+}
+
+func (p Policy) create(r Room, l Look, before []Event) Sight {
+	s := Sight{
+		Known:   Known{Room: r, Version: 1, Published: r.ViewCount, SeenAt: l.At},
+		Events:  before,
+		Changed: true,
+		Created: true,
+	}
+	if !p.publishes(RoomCreated) || l.Baseline && p.SilentBaseline {
+		return s
+	}
+	e := Event{Type: RoomCreated, Room: r, Time: l.At, Version: 1, Baseline: l.Baseline, Sweep: l.Sweep}
+	// An earlier sweep that did not show the room is no proof that it was not
+	// live, so the only instant known to lie before is the service's own.
+	if since := time.Unix(r.CreateTime, 0); !l.Baseline && since.Before(l.At) {
+		e.Since = since
+	}
+	s.Events = append(s.Events, e)
+	return s
+}
+
+func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
+	before := lastSeen(k, l)
+	s := Sight{Known: k}
+	n := &s.Known
+	if k.Missing.First > 0 {
+		s.Missed = complete - k.Missing.First + 1
+		n.Missing = Missing{}
+		s.Changed = true
+	}
+	if k.Room.ViewCount == k.Published {
+		n.EqualAt = before
+	}
+	if !k.Room.sameAttributes(r) || k.Room.ViewCount != r.ViewCount {
+		s.Changed = true
+	}
+	n.Room = r
+
+	if p.due(k, r, l.At) {
+		n.Version++
+		n.CountedAt = l.At
+		n.Published = r.ViewCount
+		s.Events = append(s.Events, Event{
+			Type: ViewCountChanged, Room: r, Since: n.EqualAt, Time: l.At,
+			Previous: Previous{ViewCount: &k.Published}, Version: n.Version, Sweep: l.Sweep,
+		})
+	}
+	if !k.Room.sameAttributes(r) && p.publishes(RoomUpdated) {
+		n.Version++
+		s.Events = append(s.Events, Event{
+			Type: RoomUpdated, Room: r, Since: before, Time: l.At,
+			Previous: changes(k.Room, r, n.Published), Version: n.Version, Sweep: l.Sweep,
+		})
+		n.Published = r.ViewCount // this event tells it too
+	}
+	if len(s.Events) > 0 {
+		s.Changed = true
+	}
+	if s.Changed {
+		n.SeenAt = l.At
+	}
+	return s
+}
+
+// due reports whether the view count of r is to be published now. A change
+// that is held back is looked at again with every sight of the room, against
+// the published count, so it is never forgotten.
+func (p Policy) due(k Known, r Room, at time.Time) bool {
+	d := r.ViewCount - k.Published
+	if d < 0 {
+		d = -d
+	}
+	return d != 0 && p.publishes(ViewCountChanged) &&
+		d >= p.MinChange &&
+		float64(d)*100 >= p.MinPercent*float64(k.Published) &&
+		(k.CountedAt.IsZero() || at.Sub(k.CountedAt) >= p.MinInterval)
+}
+
+// changes lists what room.updated tells of, and the view count if it moved too
+// since the room's last event, so that the chain of counts stays whole.
+func changes(old, now Room, published int64) Previous {
+	var p Previous
+	if old.RoomName != now.RoomName {
+		p.RoomName = &old.RoomName
+	}
+	if old.OwnerAccount != now.OwnerAccount {
+		p.OwnerAccount = &old.OwnerAccount
+	}
+	if old.CoverURL != now.CoverURL {
+		p.CoverURL = &old.CoverURL
+	}
+	if !slices.Equal(old.Category, now.Category) {
+		p.Category = &old.Category
+	}
+	if old.ActivityStatus != now.ActivityStatus {
+		p.ActivityStatus = &old.ActivityStatus
+	}
+	if published != now.ViewCount {
+		p.ViewCount = &published
+	}
+	return p
+}
+
+// lastSeen returns the latest moment at which the room is known to have been
+// seen. A room without a mark was on a page of the newest complete sweep, so
+// after its begin.
+func lastSeen(k Known, l Look) time.Time {
+	t := k.SeenAt
+	if k.Missing.First > 0 {
+		t = later(t, k.Missing.LastSeen)
+	} else {
+		t = later(t, l.LastComplete)
+	}
+	return t
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

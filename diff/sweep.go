@@ -1,0 +1,21 @@
+package diff
+
+import "time"
+
+// A Page is one answer of the service, in the order in which it was read.
+type Page struct {
+	At    time.Time // when the whole answer had arrived, wall clock
+	Rooms []Room
+}
+
+// A Sweep is what one reading of the list proves, from the first page to the
+// empty Next or to where it broke off.
+type Sweep struct {
+	Begin, End time.Time // first request sent, last answer read; wall clock
+
+	// Complete reports that the last page was reached and every row of every
+	// page was understood. Only a complete sweep proves any absence.
+	Complete bool
+
+	Seen *Seen // the lives on its pages; may be nil if the sweep is not complete
+}

@@ -1,0 +1,35 @@
+// Package simulator is a stand-in of Tencent Live's get_room_list that knows
+// the truth: what its list shows to a client can be compared with what really
+// was live ([Service.Truth]).
+//
+// It shares no code with the rest of this module, above all no wire types: a
+// simulator that is decoded by its own structs proves nothing.
+//
+// # The world
+//
+// Rooms open, close, are entered and are re-created at random moments, with
+// exponential gaps between them, all drawn from one seeded generator. Nothing
+// runs in the background: each request and each look at the truth first
+// applies every event up to time.Now. Laws, held by the tests:
+//
+//	W1  The world is a function of Config and the moment. How often it was
+//	    looked at, and by which process, changes nothing: a second process
+//	    with an equal Config, and Start given, goes on exactly where the
+//	    first one would be. Hand operations are not part of this; they are
+//	    gone with their process.
+//	W2  A room lives Rooms/Opens seconds on average, so that the number of
+//	    live rooms stays near Rooms (it is Poisson: give or take √Rooms).
+//	W3  The list is ordered by ViewCount, falling, then by RoomID, rising,
+//	    and holds each live room once.
+//	W4  (RoomID, CreateTime) names one life. A RoomID that comes back has a
+//	    CreateTime at least one second newer than before, even if that lies
+//	    ahead of the clock.
+//
+// # The service
+//
+// Answers follow the documented API: always HTTP 200, the truth in ErrorCode,
+// at most 20 rooms a page, at most 10 requests in any second. What the
+// documentation leaves open is chosen here: where reading goes on after a page
+// (see [Next]), that the last page has an empty Next even if it is full, that
+// an empty list is [], and that Category is left out when it is empty.
+package simulator

@@ -1,0 +1,100 @@
+package simulator
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	path    = "/v4/live_engine_http_srv/get_room_list"
+	maxBody = 64 << 10 // bytes read of a request
+)
+
+// ServeHTTP answers one request as the API is documented, or as Config.Fault
+// wants it.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n, inSecond := s.arrive()
+	// Read before a Fault can hang: net/http does not notice that a client has
+	// gone away while there is something to read. A body that breaks off is
+	// answered as the malformed JSON it is.
+	request, _ := io.ReadAll(io.LimitReader(r.Body, maxBody))
+
+	f := s.fault(n, r)
+	if !f.hang(r.Context()) {
+		return
+	}
+	if f.Drop {
+		panic(http.ErrAbortHandler)
+	}
+	answer := f.body(n, s.c.Seed)
+	if answer == nil {
+		c, page := s.answer(r, inSecond, request, f)
+		answer = encode(n, s.c.Seed, c, page)
+	}
+	send(w, answer, f)
+}
+
+// arrive counts a request and returns its number and how many the second that
+// ends with it holds.
+func (s *Service) arrive() (n, inSecond int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	inSecond = s.arrivals.add(time.Now())
+	return s.arrivals.total, inSecond
+}
+
+// answer returns the error code and, if that is 0, the page.
+func (s *Service) answer(r *http.Request, inSecond int, request []byte, f Fault) (code, *response) {
+	if c := s.check(r, inSecond); c != ok {
+		return c, nil
+	}
+	q, c := parse(request)
+	if c != ok {
+		return c, nil
+	}
+	if f.EmptyList {
+		return ok, newResponse(nil, "")
+	}
+	rooms, next, known := s.page(q)
+	if !known {
+		return badParameter, nil
+	}
+	if f.LoopNext {
+		next = q.next
+		if next == "" {
+			next = loopNext
+		}
+	}
+	return ok, newResponse(rooms, next)
+}
+
+// page reads a page of the present list.
+func (s *Service) page(q query) (rooms []Room, next string, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now()
+	if q.next == loopNext {
+		rooms, _, known = s.pages.page(s.world.list, "", q.count)
+		return rooms, loopNext, known
+	}
+	return s.pages.page(s.world.list, q.next, q.count)
+}
+
+// send writes the answer. A handler that writes less than it announced makes
+// net/http close the connection, so that the client sees the cut.
+func send(w http.ResponseWriter, body []byte, f Fault) {
+	w.Header().Set("Content-Type", "application/json")
+	if f.Status != 0 && f.Body == nil && f.ErrorCode == 0 {
+		w.Header().Set("Content-Type", "text/html")
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if f.Status != 0 {
+		w.WriteHeader(f.Status)
+	}
+	if f.CutBody {
+		body = body[:len(body)/2]
+	}
+	_, _ = w.Write(body) // nobody is left to tell if the client has gone
+}

@@ -1,0 +1,82 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+// Check walks the whole file and returns every invariant that does not hold,
+// joined, or nil. It reads in one transaction and may run beside everything else.
+func (s *Store) Check() error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		c, err := getCounters(tx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(checkRooms(tx, c), checkMarks(tx, c), checkOutbox(tx, c))
+	})
+}
+
+func checkRooms(tx *bbolt.Tx, c counters) error {
+	var errs []error
+	var n uint64
+	_ = tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
+		n++
+		if _, err := decodeRoom(string(k), v); err != nil {
+			errs = append(errs, err)
+		}
+		return nil
+	})
+	if n != c.Rooms {
+		errs = append(errs, fmt.Errorf("I4: %d rooms, counted %d", n, c.Rooms))
+	}
+	return errors.Join(errs...)
+}
+
+func checkMarks(tx *bbolt.Tx, c counters) error {
+	var errs []error
+	var n uint64
+	rooms := tx.Bucket(roomsBucket)
+	_ = tx.Bucket(missingBucket).ForEach(func(k, v []byte) error {
+		n++
+		m, err := decodeMark(string(k), v)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case m.First == 0:
+			errs = append(errs, fmt.Errorf("I3: the mark of room %q names no sweep", k))
+		case rooms.Get(k) == nil:
+			errs = append(errs, fmt.Errorf("I3: a mark, but no room %q", k))
+		}
+		return nil
+	})
+	if n != c.Missing {
+		errs = append(errs, fmt.Errorf("I4: %d marks, counted %d", n, c.Missing))
+	}
+	return errors.Join(errs...)
+}
+
+func checkOutbox(tx *bbolt.Tx, c counters) error {
+	var errs []error
+	var last uint64
+	_ = tx.Bucket(outboxBucket).ForEach(func(k, v []byte) error {
+		seq, err := seqOf(k)
+		if err == nil {
+			_, err = decodeEvent("", seq, v)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if last != 0 && seq != last+1 {
+			errs = append(errs, fmt.Errorf("I2: event %d follows %d in the outbox", seq, last))
+		}
+		last = seq
+		return nil
+	})
+	if last != 0 && last != c.Seq {
+		errs = append(errs, fmt.Errorf("I2: the outbox ends with %d, the last number given is %d", last, c.Seq))
+	}
+	return errors.Join(errs...)
+}

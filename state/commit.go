@@ -1,0 +1,209 @@
+package state
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"roomwatch/diff"
+)
+
+// Commit compares pages with what is known and writes what they changed, rooms
+// and events together, in one transaction. Pages that change nothing write
+// nothing. The pages must be of one sweep and in their order.
+//
+// What a crash leaves behind, by the moment it comes:
+//
+//	before the transaction commits    nothing of these pages. The next sweep
+//	                                  finds the same differences again.
+//	after it, before the publish      rooms and events. The publisher finds the
+//	                                  events in the outbox, with the IDs they
+//	                                  have here.
+//	after the publish, before Stored  the same; the publisher asks the stream
+//	                                  which event it has last and goes on there.
+//
+// An error leaves nothing or everything behind, too (see update): the sweep is
+// then worth nothing as proof of an absence, and the next one finds whatever is
+// not known yet.
+func (s *Store) Commit(pages ...diff.Page) error {
+	began := time.Now()
+	s.write.Lock()
+	defer s.write.Unlock()
+	var w writer
+	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
+		w = newWriter(tx, c)
+		for _, p := range pages {
+			if err := s.commitPage(&w, p); err != nil {
+				return false, err
+			}
+		}
+		return w.changed, nil
+	})
+	if err != nil {
+		return fmt.Errorf("commit %d pages: %w", len(pages), err)
+	}
+	s.missed += w.missed
+	s.done(&w, began)
+	return nil
+}
+
+func (s *Store) commitPage(w *writer, p diff.Page) error {
+	l := diff.Look{
+		At:           w.clock(p.At),
+		Sweep:        s.sweep,
+		Baseline:     !w.c.BaselineDone,
+		LastComplete: fromNano(w.c.Begin),
+	}
+	for _, r := range p.Rooms {
+		known, err := w.room(r.RoomID)
+		if err != nil {
+			return err
+		}
+		if err := w.take(known, s.policy.See(known, r, l, w.c.Complete)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// done reports a committed transaction to whom it concerns.
+func (s *Store) done(w *writer, began time.Time) {
+	if !w.changed {
+		return
+	}
+	s.metrics.commit.Observe(time.Since(began).Seconds())
+	if w.events > 0 {
+		select {
+		case s.committed <- struct{}{}:
+		default: // the publisher has not taken the last signal yet and will see these events too
+		}
+	}
+}
+
+// A writer is one transaction on the way: it keeps the rooms, the marks, the
+// outbox and the counters in step (invariants I1 to I4).
+type writer struct {
+	rooms, missing, outbox *bbolt.Bucket
+	c                      *counters
+	changed                bool
+	events                 int
+	missed                 uint64
+}
+
+func newWriter(tx *bbolt.Tx, c *counters) writer {
+	w := writer{rooms: tx.Bucket(roomsBucket), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket), c: c}
+	// Rows are only ever appended, so full pages are never split again.
+	w.outbox.FillPercent = 0.95
+	return w
+}
+
+// clock returns the time of what is seen at t. The wall clock can be set back;
+// the times of an epoch's events never run backwards.
+func (w *writer) clock(t time.Time) time.Time {
+	if at := t.UnixNano(); at > w.c.Time {
+		return fromNano(at)
+	}
+	return fromNano(w.c.Time)
+}
+
+// room returns what is known of the RoomID, with its mark; nil if nothing is.
+func (w *writer) room(id string) (*diff.Known, error) {
+	v := w.rooms.Get([]byte(id))
+	if v == nil {
+		return nil, nil
+	}
+	k, err := decodeRoom(id, v)
+	if err != nil {
+		return nil, err
+	}
+	if w.c.Missing > 0 {
+		if v := w.missing.Get([]byte(id)); v != nil {
+			if k.Missing, err = decodeMark(id, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &k, nil
+}
+
+// take writes what the sight of a room means.
+func (w *writer) take(known *diff.Known, s diff.Sight) error {
+	if !s.Changed {
+		return nil
+	}
+	w.changed = true
+	w.missed += s.Missed
+	id := []byte(s.Known.Room.RoomID)
+	if known == nil {
+		w.c.Rooms++
+	} else if known.Missing.First > 0 && s.Known.Missing.First == 0 {
+		if err := w.missing.Delete(id); err != nil {
+			return fmt.Errorf("unmark room %q: %w", id, err)
+		}
+		w.c.Missing--
+	}
+	v, err := encodeRoom(s.Known)
+	if err != nil {
+		return err
+	}
+	if err := w.rooms.Put(id, v); err != nil {
+		return fmt.Errorf("put room %q: %w", id, err)
+	}
+	return w.append(s.Events)
+}
+
+// end forgets a room and appends the events that say so.
+func (w *writer) end(id []byte, marked bool, events []diff.Event) error {
+	w.changed = true
+	if err := w.rooms.Delete(id); err != nil {
+		return fmt.Errorf("delete room %q: %w", id, err)
+	}
+	w.c.Rooms--
+	if marked {
+		if err := w.missing.Delete(id); err != nil {
+			return fmt.Errorf("delete mark of room %q: %w", id, err)
+		}
+		w.c.Missing--
+	}
+	return w.append(events)
+}
+
+// mark writes that complete sweeps miss a room.
+func (w *writer) mark(id []byte, m diff.Missing) error {
+	w.changed = true
+	v, err := encodeMark(m)
+	if err != nil {
+		return fmt.Errorf("encode mark of room %q: %w", id, err)
+	}
+	if err := w.missing.Put(id, v); err != nil {
+		return fmt.Errorf("mark room %q: %w", id, err)
+	}
+	w.c.Missing++
+	return nil
+}
+
+// append gives the events their sequence numbers and puts them into the outbox.
+func (w *writer) append(events []diff.Event) error {
+	for _, e := range events {
+		w.c.Seq++
+		w.c.Time = max(w.c.Time, nano(e.Time))
+		v, err := encodeEvent(e)
+		if err != nil {
+			return fmt.Errorf("encode event %d: %w", w.c.Seq, err)
+		}
+		if err := w.outbox.Put(seqKey(w.c.Seq), v); err != nil {
+			return fmt.Errorf("put event %d: %w", w.c.Seq, err)
+		}
+		w.events++
+	}
+	return nil
+}
+
+func seqOf(key []byte) (uint64, error) {
+	if len(key) != 8 {
+		return 0, fmt.Errorf("outbox key %x is not a sequence number", key)
+	}
+	return binary.BigEndian.Uint64(key), nil
+}

@@ -1,0 +1,30 @@
+// Package state keeps what is believed of the live rooms, and what the stream
+// has still to be told, in one bbolt file.
+//
+// Buckets, keys and values; numbers in keys are 8 bytes, big endian, so that
+// keys sort as the numbers do, and a record is CBOR with numbered fields, so
+// that a later version can add fields:
+//
+//	meta     "format"   → "1"
+//	         "app"      → the SDKAppID, decimal
+//	         "epoch"    → the epoch of the sequence numbers
+//	         "counters" → counters record
+//	         "rebuild"  → present while a rebuild has not ended
+//	rooms    RoomID → CreateTime, then a room record
+//	missing  RoomID → mark record
+//	outbox   sequence number → event record
+//
+// A page is one transaction ([Store.Commit]), and so is each part of the end of
+// a sweep ([Store.EndSweep]). Invariants, checked by [Store.Check]:
+//
+//	I1  rooms, counters and outbox change in one transaction: the outbox is
+//	    exactly what the rooms have become since the last event stored
+//	I2  sequence numbers are given in that transaction: 1, 2, 3 … in an epoch,
+//	    each to one event; the outbox is a run of them without gaps that ends
+//	    with the last one given
+//	I3  a mark in missing belongs to a room in rooms
+//	I4  the counters know how many rooms and marks there are
+//
+// The file is a cache of the stream plus what is not stored yet: whoever loses
+// it gets it back from the stream ([Store.Rebuild]).
+package state

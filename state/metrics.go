@@ -1,0 +1,60 @@
+package state
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"roomwatch/diff"
+)
+
+type metrics struct {
+	commit   prometheus.Histogram
+	rebuilds prometheus.Counter
+	doubted  prometheus.Gauge
+	need     prometheus.Gauge
+	missRate prometheus.Gauge
+}
+
+func newMetrics(r prometheus.Registerer, s *Store) *metrics {
+	f := promauto.With(r)
+	gauge := func(name, help string, value func() float64) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "roomwatch", Subsystem: "state", Name: name, Help: help}, value)
+	}
+	gauge("rooms", "Rooms known to be live.", func() float64 { return float64(s.counters().Rooms) })
+	gauge("rooms_missing", "Known rooms that the newest complete sweeps did not show. Lasting high values: the list shifts a lot, or the service leaves rooms out.",
+		func() float64 { return float64(s.counters().Missing) })
+	gauge("outbox_events", "Events that the stream is not known to have yet. Growing: look at NATS.", func() float64 {
+		_, stored, assigned := s.Position()
+		return float64(assigned) - float64(stored)
+	})
+	gauge("file_bytes", "Size of the state file.", func() float64 { return float64(s.size()) })
+	opts := func(name, help string) prometheus.GaugeOpts {
+		return prometheus.GaugeOpts{Namespace: "roomwatch", Subsystem: "state", Name: name, Help: help}
+	}
+	return &metrics{
+		commit: f.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "roomwatch", Subsystem: "state", Name: "commit_duration_seconds",
+			Help:    "Time of a transaction that wrote something. High values: a slow disk delays every event.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14),
+		}),
+		rebuilds: f.NewCounter(prometheus.CounterOpts{
+			Namespace: "roomwatch", Subsystem: "state", Name: "rebuilds_total",
+			Help: "Rebuilds of the state from the stream. More than one after a restore: someone changes the stream.",
+		}),
+		doubted: f.NewGauge(opts("mass_end_guard_active",
+			"1 while a sweep that misses most rooms is not believed and nothing ends. Look at what the service answers.")),
+		need: f.NewGauge(opts("absent_sweeps_needed",
+			"Complete sweeps in a row that must miss a room before it ends. Above the configured minimum: the list shifts while it is read.")),
+		missRate: f.NewGauge(opts("miss_rate_ratio",
+			"How likely a sweep is to miss a room that is live, measured over the last sweeps.")),
+	}
+}
+
+func (m *metrics) judged(v diff.Verdict) {
+	m.need.Set(float64(v.Need))
+	m.missRate.Set(v.History.MissRate())
+	m.doubted.Set(0)
+	if v.Doubted {
+		m.doubted.Set(1)
+	}
+}

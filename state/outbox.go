@@ -1,0 +1,100 @@
+package state
+
+import (
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"roomwatch/diff"
+)
+
+const (
+	// trimRows is how many stored rows a transaction takes out of the outbox
+	// beside its own work.
+	trimRows = 4000
+	// trimLag is how many stored rows may wait for the next transaction.
+	trimLag = 10000
+)
+
+// Position returns the epoch, the last sequence number known to be stored in
+// the stream and the last one given. It reads memory only.
+func (s *Store) Position() (epoch string, stored, assigned uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch, s.stored, s.now.Seq
+}
+
+// Events returns at most limit events with sequence numbers above after, oldest first.
+func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
+	var events []diff.Event
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		epoch := string(tx.Bucket(metaBucket).Get(epochKey))
+		c := tx.Bucket(outboxBucket).Cursor()
+		for k, v := c.Seek(seqKey(after + 1)); k != nil && len(events) < limit; k, v = c.Next() {
+			seq, err := seqOf(k)
+			if err != nil {
+				return err
+			}
+			e, err := decodeEvent(epoch, seq, v)
+			if err != nil {
+				return err
+			}
+			events = append(events, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read outbox after %d: %w", after, err)
+	}
+	return events, nil
+}
+
+// Committed returns a channel that gets a value after commits that added
+// events; one value can stand for several commits.
+func (s *Store) Committed() <-chan struct{} { return s.committed }
+
+// Stored notes that the stream has every event up to seq. The rows leave the
+// outbox with the next transactions: a crash before that costs nothing, since
+// the publisher asks the stream which event it has last.
+func (s *Store) Stored(seq uint64) error {
+	s.mu.Lock()
+	s.stored = max(s.stored, seq)
+	lag := s.stored + 1 - s.oldest
+	s.mu.Unlock()
+	if lag <= trimLag {
+		return nil
+	}
+	return s.trim(trimLag / 2)
+}
+
+// trim deletes stored rows until no more than lag are left.
+func (s *Store) trim(lag uint64) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	for {
+		s.mu.Lock()
+		rows := s.stored + 1 - s.oldest
+		s.mu.Unlock()
+		if rows <= lag {
+			return nil
+		}
+		// update itself trims.
+		if err := s.update(func(*bbolt.Tx, *counters) (bool, error) { return true, nil }); err != nil {
+			return fmt.Errorf("trim outbox: %w", err)
+		}
+	}
+}
+
+// trimTx deletes up to limit rows that the stream has.
+func (s *Store) trimTx(tx *bbolt.Tx, limit uint64) error {
+	s.mu.Lock()
+	from, stored := s.oldest, s.stored
+	s.mu.Unlock()
+	b := tx.Bucket(outboxBucket)
+	for seq := from; seq <= stored && seq < from+limit; seq++ {
+		if err := b.Delete(seqKey(seq)); err != nil {
+			return fmt.Errorf("delete event %d: %w", seq, err)
+		}
+	}
+	return nil
+}

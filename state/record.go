@@ -1,0 +1,195 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"roomwatch/diff"
+)
+
+// The records of the file. A field's number is its name on disk: it is never
+// given to another field, and a new field gets a new one. A reader skips the
+// numbers that it does not know.
+type (
+	roomRecord struct {
+		Name      string  `cbor:"1,keyasint,omitempty"`
+		Owner     string  `cbor:"2,keyasint,omitempty"`
+		Cover     string  `cbor:"3,keyasint,omitempty"`
+		Category  []int64 `cbor:"4,keyasint,omitempty"`
+		Status    int64   `cbor:"5,keyasint,omitempty"`
+		Views     int64   `cbor:"6,keyasint,omitempty"`
+		Version   uint64  `cbor:"7,keyasint,omitempty"`
+		Published int64   `cbor:"8,keyasint,omitempty"`
+		CountedAt int64   `cbor:"9,keyasint,omitempty"` // times are Unix nanoseconds, 0 for none
+		SeenAt    int64   `cbor:"10,keyasint,omitempty"`
+		EqualAt   int64   `cbor:"11,keyasint,omitempty"`
+	}
+
+	markRecord struct {
+		First    uint64 `cbor:"1,keyasint"`
+		LastSeen int64  `cbor:"2,keyasint,omitempty"`
+	}
+
+	eventRecord struct {
+		Type     string         `cbor:"1,keyasint"`
+		RoomID   string         `cbor:"2,keyasint"`
+		Created  int64          `cbor:"3,keyasint"`
+		Room     roomRecord     `cbor:"4,keyasint"` // its attributes; the rest is empty
+		Since    int64          `cbor:"5,keyasint,omitempty"`
+		Time     int64          `cbor:"6,keyasint"`
+		Previous previousRecord `cbor:"7,keyasint"`
+		Version  uint64         `cbor:"8,keyasint"`
+		Baseline bool           `cbor:"9,keyasint,omitempty"`
+		Sweep    uint64         `cbor:"10,keyasint"`
+	}
+
+	previousRecord struct {
+		Name     *string  `cbor:"1,keyasint,omitempty"`
+		Owner    *string  `cbor:"2,keyasint,omitempty"`
+		Cover    *string  `cbor:"3,keyasint,omitempty"`
+		Category *[]int64 `cbor:"4,keyasint,omitempty"`
+		Status   *int64   `cbor:"5,keyasint,omitempty"`
+		Views    *int64   `cbor:"6,keyasint,omitempty"`
+	}
+
+	// counters is everything in the file that is one number.
+	counters struct {
+		Seq          uint64  `cbor:"1,keyasint"` // the last one given
+		Rooms        uint64  `cbor:"2,keyasint"`
+		Missing      uint64  `cbor:"3,keyasint"`
+		Sweep        uint64  `cbor:"4,keyasint"` // the newest sweep that wrote anything
+		Time         int64   `cbor:"5,keyasint"` // the latest time given to an event
+		BaselineDone bool    `cbor:"6,keyasint"`
+		Complete     uint64  `cbor:"7,keyasint"` // from here on diff.History
+		Begin        int64   `cbor:"8,keyasint"`
+		End          int64   `cbor:"9,keyasint"`
+		Doubted      int     `cbor:"10,keyasint"`
+		Misses       float64 `cbor:"11,keyasint"`
+		Looks        float64 `cbor:"12,keyasint"`
+	}
+)
+
+func (c *counters) history() diff.History {
+	return diff.History{
+		Complete: c.Complete, Begin: fromNano(c.Begin), End: fromNano(c.End),
+		Doubted: c.Doubted, Misses: c.Misses, Looks: c.Looks,
+	}
+}
+
+func (c *counters) setHistory(h diff.History) {
+	c.Complete, c.Begin, c.End = h.Complete, nano(h.Begin), nano(h.End)
+	c.Doubted, c.Misses, c.Looks = h.Doubted, h.Misses, h.Looks
+}
+
+func attributes(r diff.Room) roomRecord {
+	return roomRecord{
+		Name: r.RoomName, Owner: r.OwnerAccount, Cover: r.CoverURL,
+		Category: r.Category, Status: r.ActivityStatus, Views: r.ViewCount,
+	}
+}
+
+func (r roomRecord) room(id string, created int64) diff.Room {
+	return diff.Room{
+		RoomID: id, CreateTime: created, RoomName: r.Name, OwnerAccount: r.Owner, CoverURL: r.Cover,
+		Category: r.Category, ActivityStatus: r.Status, ViewCount: r.Views,
+	}
+}
+
+// createdSize is how many bytes of a room's value come before its record. The
+// CreateTime stands there in the open, so that the end of a sweep can tell one
+// life from another without decoding a million records.
+const createdSize = 8
+
+func encodeRoom(k diff.Known) ([]byte, error) {
+	r := attributes(k.Room)
+	r.Version, r.Published = k.Version, k.Published
+	r.CountedAt, r.SeenAt, r.EqualAt = nano(k.CountedAt), nano(k.SeenAt), nano(k.EqualAt)
+	b, err := cbor.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode room %q: %w", k.Room.RoomID, err)
+	}
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, createdSize+len(b)), uint64(k.Room.CreateTime)), b...), nil
+}
+
+// created returns the CreateTime of a room's value.
+func created(v []byte) (int64, error) {
+	if len(v) < createdSize {
+		return 0, errors.New("room record is cut")
+	}
+	return int64(binary.BigEndian.Uint64(v)), nil
+}
+
+func decodeRoom(id string, v []byte) (diff.Known, error) {
+	at, err := created(v)
+	if err != nil {
+		return diff.Known{}, fmt.Errorf("decode room %q: %w", id, err)
+	}
+	var r roomRecord
+	if err := cbor.Unmarshal(v[createdSize:], &r); err != nil {
+		return diff.Known{}, fmt.Errorf("decode room %q: %w", id, err)
+	}
+	return diff.Known{
+		Room: r.room(id, at), Version: r.Version, Published: r.Published,
+		CountedAt: fromNano(r.CountedAt), SeenAt: fromNano(r.SeenAt), EqualAt: fromNano(r.EqualAt),
+	}, nil
+}
+
+func encodeMark(m diff.Missing) ([]byte, error) {
+	return cbor.Marshal(markRecord{First: m.First, LastSeen: nano(m.LastSeen)})
+}
+
+func decodeMark(id string, v []byte) (diff.Missing, error) {
+	var m markRecord
+	if err := cbor.Unmarshal(v, &m); err != nil {
+		return diff.Missing{}, fmt.Errorf("decode mark of room %q: %w", id, err)
+	}
+	return diff.Missing{First: m.First, LastSeen: fromNano(m.LastSeen)}, nil
+}
+
+func encodeEvent(e diff.Event) ([]byte, error) {
+	p := e.Previous
+	return cbor.Marshal(eventRecord{
+		Type: string(e.Type), RoomID: e.Room.RoomID, Created: e.Room.CreateTime, Room: attributes(e.Room),
+		Since: nano(e.Since), Time: nano(e.Time), Version: e.Version, Baseline: e.Baseline, Sweep: e.Sweep,
+		Previous: previousRecord{p.RoomName, p.OwnerAccount, p.CoverURL, p.Category, p.ActivityStatus, p.ViewCount},
+	})
+}
+
+func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
+	var r eventRecord
+	if err := cbor.Unmarshal(v, &r); err != nil {
+		return diff.Event{}, fmt.Errorf("decode event %d: %w", seq, err)
+	}
+	p := r.Previous
+	return diff.Event{
+		ID: eventID(epoch, seq), Seq: seq, Type: diff.Type(r.Type), Room: r.Room.room(r.RoomID, r.Created),
+		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep,
+		Previous: diff.Previous{
+			RoomName: p.Name, OwnerAccount: p.Owner, CoverURL: p.Cover,
+			Category: p.Category, ActivityStatus: p.Status, ViewCount: p.Views,
+		},
+	}, nil
+}
+
+// eventID is the ID of the event with this sequence number.
+func eventID(epoch string, seq uint64) string { return fmt.Sprintf("%s-%016d", epoch, seq) }
+
+func nano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNano(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }

@@ -1,0 +1,27 @@
+package state
+
+import "time"
+
+// A Status is what the store knows at a moment.
+type Status struct {
+	Rooms, Missing uint64    // rooms known to be live, and those of them that the newest complete sweeps did not show
+	Sweep          uint64    // the sweep that wrote last
+	LastComplete   time.Time // when the newest complete sweep ended; zero if there was none
+	Waiting        uint64    // events that the stream is not known to have yet
+	MissRate       float64   // how likely a sweep is to miss a room that is live
+	// Doubted counts the complete sweeps in a row that missed most rooms. While
+	// it is above zero and below MassEndSweeps nothing ends.
+	Doubted int
+}
+
+// Status returns what the store knows now. It reads memory only.
+func (s *Store) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.now.history()
+	return Status{
+		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.now.Sweep,
+		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
+		MissRate: h.MissRate(), Doubted: h.Doubted,
+	}
+}

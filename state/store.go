@@ -1,0 +1,364 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/bbolt"
+	bberrors "go.etcd.io/bbolt/errors"
+
+	"roomwatch/diff"
+)
+
+// Errors that a person must act on. The text of the error that wraps them says how.
+var (
+	ErrLocked = errors.New("another process is using it")
+	ErrBroken = errors.New("it is not a state file that this program can read")
+	ErrOther  = errors.New("it belongs to another application")
+
+	// errHalfRebuilt is met only after a rebuild and the reset after it have
+	// both failed, as on a full disk.
+	errHalfRebuilt = errors.New("the state is half rebuilt: make room on its disk and start roomwatch again")
+)
+
+const (
+	format   = "1"
+	lockWait = 200 * time.Millisecond
+	// epochSize is how much of a ULID names an epoch: its time in milliseconds
+	// (10 characters) and 10 random bits.
+	epochSize = 12
+)
+
+var (
+	metaBucket    = []byte("meta")
+	roomsBucket   = []byte("rooms")
+	missingBucket = []byte("missing")
+	outboxBucket  = []byte("outbox")
+
+	formatKey   = []byte("format")
+	appKey      = []byte("app")
+	epochKey    = []byte("epoch")
+	countersKey = []byte("counters")
+	rebuildKey  = []byte("rebuild")
+)
+
+// A Config holds what a [Store] needs.
+type Config struct {
+	Path     string // required: the bbolt file, made if it does not exist
+	SDKAppID int    // required: the application whose rooms it keeps
+	Policy   diff.Policy
+	Log      *slog.Logger          // nil discards
+	Metrics  prometheus.Registerer // nil registers none
+}
+
+// A Store is the open state file. Its methods are safe for concurrent use;
+// those that write take turns.
+type Store struct {
+	db      *bbolt.DB
+	policy  diff.Policy
+	log     *slog.Logger
+	metrics *metrics
+
+	committed chan struct{}
+
+	write sync.Mutex // held while the file is changed; guards sweep, missed and disturbed
+	sweep uint64     // the sweep whose pages are being committed
+	// missed counts, in the sweep that is going on, the earlier misses that it
+	// proved false. A crash forgets it, which makes the miss rate a little lower.
+	missed uint64
+	// disturbed reports that the rooms were rebuilt in the middle of the sweep,
+	// so that what it has seen is no longer what they were compared with.
+	disturbed bool
+
+	mu     sync.Mutex // guards the mirror of the file, for readers that must not wait
+	epoch  string
+	now    counters
+	stored uint64 // the stream has the events up to this one
+	oldest uint64 // the first row of the outbox, or one past the last event given
+}
+
+// Open opens the file, or makes it. What it says of a file it cannot use names
+// the file, the reason and the mend; nothing in the file is changed then.
+func Open(c Config) (_ *Store, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open state %s: %w", c.Path, err)
+		}
+	}()
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(filepath.Dir(c.Path), 0o750); err != nil {
+		return nil, err
+	}
+	if err := verify(c.Path, c.SDKAppID); err != nil {
+		return nil, err
+	}
+	db, err := bbolt.Open(c.Path, 0o600, &bbolt.Options{
+		Timeout: lockWait,
+		// The list of free pages would be written with every page of rooms, and
+		// it is long after a busy hour. It is found again when the file is opened.
+		NoFreelistSync: true,
+		FreelistType:   bbolt.FreelistMapType,
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	s := &Store{db: db, policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1)}
+	if err := s.load(c.SDKAppID); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.metrics = newMetrics(c.Metrics, s)
+	return s, nil
+}
+
+// Close writes what is only noted in memory and closes the file.
+func (s *Store) Close() error {
+	err := s.trim(0)
+	if cerr := s.db.Close(); cerr != nil {
+		err = errors.Join(err, fmt.Errorf("close state: %w", cerr))
+	}
+	return err
+}
+
+// verify reads a file from end to end before anything writes to it. bbolt
+// panics on a file whose pages contradict each other, and a file that was cut
+// faults where it is mapped; both become errors here, and the file stays as it is.
+func verify(path string, app int) (err error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = broken(fmt.Errorf("%v", r))
+		}
+	}()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
+	if err != nil {
+		return explain(err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if meta == nil {
+			return broken(errors.New("a bbolt file of another program"))
+		}
+		if v := string(meta.Get(formatKey)); v != format {
+			return broken(fmt.Errorf("format %q, known is %q", v, format))
+		}
+		if v := string(meta.Get(appKey)); v != strconv.Itoa(app) {
+			return fmt.Errorf("%w: SDKAppID %s, configured is %d; give each application a data directory of its own", ErrOther, v, app)
+		}
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(k, v []byte) error { return nil })
+		})
+	})
+}
+
+// explain turns bbolt's reasons for not opening a file into ours.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, bberrors.ErrTimeout):
+		return fmt.Errorf("%w; stop it, or set ROOMWATCH_DATA_DIR to another directory", ErrLocked)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w; make it readable and writable for the user that roomwatch runs as", err)
+	case isPathError(err):
+		return err
+	default:
+		return broken(err)
+	}
+}
+
+func isPathError(err error) bool {
+	var pe *os.PathError
+	return errors.As(err, &pe)
+}
+
+func broken(err error) error {
+	return fmt.Errorf("%w: %w; move the file away and start again: roomwatch rebuilds its state from the stream", ErrBroken, err)
+}
+
+// load makes what a new file lacks and reads the mirror. A rebuild that was cut
+// short is wiped: the state then believes nothing, and the publisher, who
+// compares it with the stream, rebuilds it again.
+func (s *Store) load(app int) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		if m := tx.Bucket(metaBucket); m != nil && m.Get(rebuildKey) != nil {
+			if err := tx.DeleteBucket(metaBucket); err != nil {
+				return err
+			}
+		}
+		if tx.Bucket(metaBucket) == nil {
+			return create(tx, strconv.Itoa(app))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.refresh(); err != nil {
+		return err
+	}
+	s.stored = s.oldest - 1
+	s.sweep = s.now.Sweep + 1
+	return nil
+}
+
+// create lays out an empty state with an epoch of its own.
+func create(tx *bbolt.Tx, app string) error {
+	for _, name := range [][]byte{roomsBucket, missingBucket, outboxBucket} {
+		if tx.Bucket(name) != nil {
+			if err := tx.DeleteBucket(name); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	meta, err := tx.CreateBucket(metaBucket)
+	if err != nil {
+		return err
+	}
+	for _, kv := range []struct {
+		key   []byte
+		value string
+	}{{formatKey, format}, {appKey, app}, {epochKey, ulid.Make().String()[:epochSize]}} {
+		if err := meta.Put(kv.key, []byte(kv.value)); err != nil {
+			return err
+		}
+	}
+	return putCounters(tx, counters{})
+}
+
+// A mirror is what a transaction leaves in the file, once it has committed.
+type mirror struct {
+	epoch    string
+	counters counters
+	oldest   uint64
+}
+
+func readMirror(tx *bbolt.Tx) (mirror, error) {
+	c, err := getCounters(tx)
+	if err != nil {
+		return mirror{}, err
+	}
+	m := mirror{epoch: string(tx.Bucket(metaBucket).Get(epochKey)), counters: c, oldest: c.Seq + 1}
+	if k, _ := tx.Bucket(outboxBucket).Cursor().First(); k != nil {
+		m.oldest, err = seqOf(k)
+	}
+	return m, err
+}
+
+// adopt makes the mirror what a committed transaction left.
+func (s *Store) adopt(m mirror) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
+}
+
+// getCounters reads the counters from the file, in every transaction anew: a
+// commit can reach the disk and report an error, and then only the file knows.
+func getCounters(tx *bbolt.Tx) (counters, error) {
+	var c counters
+	if err := cbor.Unmarshal(tx.Bucket(metaBucket).Get(countersKey), &c); err != nil {
+		return c, fmt.Errorf("decode counters: %w", err)
+	}
+	return c, nil
+}
+
+func putCounters(tx *bbolt.Tx, c counters) error {
+	v, err := cbor.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode counters: %w", err)
+	}
+	return tx.Bucket(metaBucket).Put(countersKey, v)
+}
+
+// update runs f in a transaction that writes. It is committed only if f says
+// that it changed something; otherwise not a byte is written.
+//
+// What is true after an error, by where it came from:
+//
+//	f, or no space to grow   nothing of the transaction is in the file
+//	the last sync            all of it may be in the file, or nothing: the mirror
+//	                         and the next transaction ask the file
+func (s *Store) update(f func(tx *bbolt.Tx, c *counters) (changed bool, err error)) error {
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to roll back
+	if tx.Bucket(metaBucket).Get(rebuildKey) != nil {
+		return errHalfRebuilt
+	}
+	c, err := getCounters(tx)
+	if err != nil {
+		return err
+	}
+	changed, err := f(tx, &c)
+	if err != nil || !changed {
+		return err
+	}
+	c.Sweep = s.sweep
+	if err := putCounters(tx, c); err != nil {
+		return err
+	}
+	if err := s.trimTx(tx, trimRows); err != nil {
+		return err
+	}
+	m, err := readMirror(tx)
+	if err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return errors.Join(err, s.refresh())
+	}
+	s.adopt(m)
+	return nil
+}
+
+// refresh reads the mirror from the file.
+func (s *Store) refresh() error {
+	var m mirror
+	err := s.db.View(func(tx *bbolt.Tx) (err error) {
+		m, err = readMirror(tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	s.adopt(m)
+	return nil
+}
+
+// counters returns the mirror of the counters.
+func (s *Store) counters() counters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// size returns the size of the file in bytes.
+func (s *Store) size() int64 {
+	info, err := os.Stat(s.db.Path())
+	if err != nil {
+		return 0 // the file was taken away from under the process; the next commit will say so
+	}
+	return info.Size()
+}

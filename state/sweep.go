@@ -1,0 +1,115 @@
+package state
+
+import (
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"roomwatch/diff"
+)
+
+// chunk is how many absences one transaction takes: it bounds the memory of a
+// sweep that misses a million rooms.
+const chunk = 2000
+
+// EndSweep judges the sweep whose pages were committed last, marks the rooms
+// that it missed and ends those whose absence is believed. A sweep that is not
+// complete changes nothing but its number.
+//
+// It reports whether the next sweep should begin at once.
+//
+// Many absences are written in several transactions, and the sweep is counted
+// with the last one. A crash between them leaves some rooms marked or ended,
+// each rightly, and a sweep that never counted: the others wait for one more.
+func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
+	s.write.Lock()
+	defer s.write.Unlock()
+	defer func() { // whatever came of it, the next page belongs to the next sweep
+		s.sweep++
+		s.missed, s.disturbed = 0, false
+	}()
+	if !sw.Complete || s.disturbed {
+		return false, nil
+	}
+	unseen, err := s.unseen(sw.Seen)
+	if err != nil {
+		return false, fmt.Errorf("end sweep %d: %w", s.sweep, err)
+	}
+	c := s.counters() // not stale: nothing else writes while the lock is held
+	before := c.history()
+	v := s.policy.Judge(before, sw, diff.Tally{Known: int(c.Rooms), Unseen: len(unseen), Missed: s.missed})
+	for first := true; first || len(unseen) > 0; first = false {
+		n := min(chunk, len(unseen))
+		part := unseen[:n]
+		unseen = unseen[n:]
+		if err := s.judge(sw, v, before, part, len(unseen) == 0); err != nil {
+			return false, fmt.Errorf("end sweep %d: %w", s.sweep, err)
+		}
+	}
+	s.metrics.judged(v)
+	return v.Again(int(s.counters().Missing)), nil
+}
+
+// unseen returns the RoomIDs of the known rooms that the sweep did not show.
+func (s *Store) unseen(seen *diff.Seen) ([]string, error) {
+	var ids []string
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
+			at, err := created(v)
+			if err != nil {
+				return fmt.Errorf("room %q: %w", k, err)
+			}
+			if id := string(k); !seen.Has(diff.Key{RoomID: id, CreateTime: at}) {
+				ids = append(ids, id)
+			}
+			return nil
+		})
+	})
+	return ids, err
+}
+
+// judge writes one part of a verdict; the last part counts the sweep.
+func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []string, last bool) error {
+	began := time.Now()
+	var w writer
+	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
+		w = newWriter(tx, c)
+		at := w.clock(sw.End)
+		for _, id := range ids {
+			if err := s.judgeRoom(&w, id, at, v, before); err != nil {
+				return false, err
+			}
+		}
+		if last {
+			c.setHistory(v.History)
+			c.BaselineDone = true
+			w.changed = true
+		}
+		return w.changed, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.done(&w, began)
+	return nil
+}
+
+func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, before diff.History) error {
+	k, err := w.room(id)
+	if err != nil {
+		return err
+	}
+	marked := k.Missing.First > 0
+	m := k.Missing
+	if !marked {
+		m = v.Mark(*k, before)
+	}
+	switch {
+	case v.Ends(m):
+		return w.end([]byte(id), marked, s.policy.End(*k, at, m.LastSeen, s.sweep))
+	case !marked:
+		return w.mark([]byte(id), m)
+	}
+	return nil
+}

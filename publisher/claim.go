@@ -1,0 +1,102 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+)
+
+// ErrFenced means that another roomwatch has become the writer of the application.
+var ErrFenced = errors.New("another roomwatch has taken over")
+
+const claimType = "writer.claimed"
+
+// A claim says who writes the events of an application from its place in the
+// stream on.
+type claim struct {
+	Instance string `json:"instance"` // of one process
+	Host     string `json:"host"`
+	Version  string `json:"version"`
+}
+
+// claim makes this process the writer and keeps the claim's place in the stream
+// as the fence of all its messages.
+//
+// A process takes over from whoever is the writer when it starts. Later it
+// claims again only while the newest claim is its own or there is none; if it
+// is another's, it returns [ErrFenced].
+//
+// The claim is stored only if no other one came between the look at the newest
+// and it, so two processes that start together cannot both believe themselves
+// the writer. When it is stored, what this process still has on the way can do
+// no harm:
+//
+//	event or batch with the old fence  refused: the newest claim is another one
+//	claim whose outcome is unknown     refused for the same reason, or it is the
+//	                                   one that was found and replaced just now
+//
+// So what the stream says after that about the last event is final.
+func (p *Publisher) claim(ctx context.Context) error {
+	subject := claimSubject(p.stream.Prefix, p.app)
+	newest, by, err := p.newestClaim(ctx)
+	if err != nil {
+		return err
+	}
+	if p.fence > 0 && newest > 0 && by.Data.Instance != p.me.Instance {
+		return fmt.Errorf("%w: instance %s on host %s, since %s; one application has one writer: stop one of them",
+			ErrFenced, by.Data.Instance, by.Data.Host, by.Time)
+	}
+	id := ulid.Make().String()
+	body, err := marshal(envelope[claim]{
+		SpecVersion: "1.0", ID: id, Source: source(p.app), Type: claimType, Subject: p.me.Instance,
+		Time: time.Now().UTC().Format(wireTime), DataContentType: "application/json", Data: p.me,
+	})
+	if err != nil {
+		return fmt.Errorf("encode claim: %w", err)
+	}
+	msg := message(subject, id, body)
+	setFence(msg, newest, subject)
+	ack, err := p.js.PublishMsg(ctx, msg)
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", subject, p.explain(err))
+	}
+	p.setFenceSequence(ack.Sequence)
+	p.metrics.claims.Inc()
+	return nil
+}
+
+// newestClaim returns the newest claim and its place in the stream, 0 if there is none.
+func (p *Publisher) newestClaim(ctx context.Context) (uint64, envelope[claim], error) {
+	var c envelope[claim]
+	m, err := p.last(ctx, claimSubject(p.stream.Prefix, p.app))
+	if err != nil || m == nil {
+		return 0, c, err
+	}
+	if err := json.Unmarshal(m.Data, &c); err != nil {
+		c.Data.Host = "unknown" // a claim that cannot be read is a claim all the same
+	}
+	return m.Seq, c, nil
+}
+
+// message is a message with the headers that all messages of roomwatch have.
+func message(subject, id string, body []byte) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = body
+	m.Header.Set(nats.MsgIdHdr, id)
+	m.Header.Set("Content-Type", contentType)
+	return m
+}
+
+// setFence lets the server store m only if the newest claim is the one at seq.
+// The subject is written out: with a wildcard the server would have to search.
+func setFence(m *nats.Msg, seq uint64, claims string) {
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(seq, 10))
+	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, claims)
+}

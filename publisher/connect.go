@@ -1,0 +1,185 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ErrAuth means that NATS refuses the credentials, or that they cannot be read.
+var ErrAuth = errors.New("NATS credentials")
+
+const (
+	firstTry      = 2 * time.Second // for each server of NATS_URL, at the start
+	reconnectWait = 500 * time.Millisecond
+	reconnectMost = 5 * time.Second
+	pingEvery     = 20 * time.Second
+)
+
+// A ConnectConfig says where NATS is and who asks. All but URL or InProcess may
+// be empty; the fields mean what the flags of the nats command mean.
+type ConnectConfig struct {
+	URL       string // one or more, separated by commas
+	InProcess nats.InProcessConnProvider
+
+	CredsFile, NKeyFile       string
+	User, Password, Token     string // a user without a password is a token
+	CAFile, CertFile, KeyFile string
+	Log                       *slog.Logger // nil discards
+}
+
+// Connect returns a connection that never gives up. That NATS is away is no
+// error; that it refuses the credentials, or that they cannot be read, is
+// [ErrAuth]. No secret is in the error or the log.
+func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
+	nc, err := Dial(ctx, c)
+	if err == nil || errors.Is(err, ErrAuth) || ctx.Err() != nil {
+		return nc, err
+	}
+	opts, oerr := c.options()
+	if oerr != nil {
+		return nil, oerr
+	}
+	c.logger().WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; roomwatch keeps trying and events wait on disk")
+	nc, err = nats.Connect(c.URL, append(opts, nats.RetryOnFailedConnect(true))...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
+	}
+	return nc, nil
+}
+
+// Dial returns a connection, or an error if NATS cannot be reached now.
+func Dial(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	opts, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(c.URL, opts...)
+	if err != nil {
+		if isAuth(err) {
+			err = fmt.Errorf("%w: %w; set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN to what the server knows", ErrAuth, err)
+		}
+		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
+	}
+	return nc, nil
+}
+
+func isAuth(err error) bool {
+	for _, e := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return strings.Contains(strings.ToLower(err.Error()), "authorization violation")
+}
+
+func (c ConnectConfig) options() ([]nats.Option, error) {
+	opts := []nats.Option{
+		nats.Name("roomwatch"),
+		nats.Timeout(firstTry),
+		nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(reconnectDelay),
+		nats.PingInterval(pingEvery),
+		nats.MaxPingsOutstanding(2),
+		// What is not sent now must not be sent later behind our back.
+		nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(),
+	}
+	opts = append(opts, c.handlers()...)
+	if c.InProcess != nil {
+		opts = append(opts, nats.InProcessServer(c.InProcess))
+	}
+	if c.CredsFile != "" {
+		opts = append(opts, nats.UserCredentials(c.CredsFile))
+	}
+	if c.NKeyFile != "" {
+		o, err := nats.NkeyOptionFromSeed(c.NKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("%w: NATS_NKEY %s: %w; name a file that holds an nkey seed", ErrAuth, c.NKeyFile, err)
+		}
+		opts = append(opts, o)
+	}
+	switch {
+	case c.User != "" && c.Password == "":
+		opts = append(opts, nats.Token(c.User))
+	case c.User != "":
+		opts = append(opts, nats.UserInfo(c.User, c.Password))
+	}
+	if c.Token != "" {
+		opts = append(opts, nats.Token(c.Token))
+	}
+	if c.CAFile != "" {
+		opts = append(opts, nats.RootCAs(c.CAFile))
+	}
+	if c.CertFile != "" || c.KeyFile != "" {
+		opts = append(opts, nats.ClientCert(c.CertFile, c.KeyFile))
+	}
+	// What is wrong with a file shows when the options are applied.
+	probe := nats.GetDefaultOptions()
+	for _, o := range opts {
+		if err := o(&probe); err != nil {
+			return nil, fmt.Errorf("%w: %w; name files that exist and that roomwatch may read", ErrAuth, err)
+		}
+	}
+	return opts, nil
+}
+
+// handlers log what changes; the rest of the program asks the connection.
+func (c ConnectConfig) handlers() []nats.Option {
+	log := c.logger()
+	ctx := context.Background()
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() {
+				log.WarnContext(ctx, "nats lost", "error", err, "mend", "see that NATS runs; events wait on disk")
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			log.InfoContext(ctx, "nats connected", "server", nc.ConnectedUrlRedacted())
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.WarnContext(ctx, "nats", "error", err)
+		}),
+	}
+}
+
+func (c ConnectConfig) logger() *slog.Logger {
+	if c.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.Log
+}
+
+// shown is the address without what is secret in it.
+func (c ConnectConfig) shown() string {
+	if c.InProcess != nil {
+		return "the embedded server"
+	}
+	var urls []string
+	for _, s := range strings.Split(c.URL, ",") {
+		u, err := url.Parse(strings.TrimSpace(s))
+		switch {
+		case err != nil:
+			urls = append(urls, "(a URL that cannot be read)")
+			continue
+		case u.User != nil:
+			u.User = url.User("…")
+		}
+		urls = append(urls, u.String())
+	}
+	return strings.Join(urls, ",")
+}
+
+// reconnectDelay doubles from try to try.
+func reconnectDelay(tries int) time.Duration {
+	return min(reconnectMost, reconnectWait<<min(tries, 4))
+}

@@ -1,0 +1,17 @@
+// Package publisher brings the events of the outbox to a JetStream stream, each
+// exactly once and in order.
+//
+// The stream is the truth about what was published; the outbox is what it lacks.
+// A session of the publisher makes or checks the stream (preflight), claims to
+// be the application's writer, asks the stream which event it has last and goes
+// on from there (recovery), and then relays what is committed. Whatever ends a
+// session, the next one begins with the same steps, so recovery is the normal way.
+//
+// Invariants:
+//
+//	P1  every message carries the stream sequence of the newest claim that this
+//	    process made (the fence); the server refuses it when there is a newer one
+//	P2  no more than one batch is in flight, and after an outcome that is unknown
+//	    nothing is sent before a new claim is stored and the stream was read
+//	P3  so the stream holds a prefix of the sequence numbers, without gaps
+package publisher

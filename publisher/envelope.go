@@ -1,0 +1,156 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"roomwatch/diff"
+)
+
+const (
+	// contentType is that of CloudEvents in structured mode.
+	contentType = "application/cloudevents+json"
+	// wireTime is RFC 3339 in UTC with milliseconds: what is finer is cut off.
+	wireTime = "2006-01-02T15:04:05.000Z"
+)
+
+// An envelope is a CloudEvents 1.0 event in structured JSON. This file is the
+// only place that knows the wire form.
+type envelope[T any] struct {
+	SpecVersion     string `json:"specversion"`
+	ID              string `json:"id"`
+	Source          string `json:"source"`
+	Type            string `json:"type"`
+	Subject         string `json:"subject,omitempty"`
+	Time            string `json:"time"`
+	Sequence        string `json:"sequence,omitempty"`
+	DataContentType string `json:"datacontenttype"`
+	Data            T      `json:"data"`
+}
+
+// eventData is the data of an event of a room.
+type eventData struct {
+	Room     wireRoom      `json:"room"`
+	Previous *wirePrevious `json:"previous,omitempty"`
+	Version  uint64        `json:"version"`
+	Since    string        `json:"since,omitempty"`
+	Baseline bool          `json:"baseline,omitempty"`
+	Sweep    uint64        `json:"sweep"`
+}
+
+// wireRoom has the field names of get_room_list.
+type wireRoom struct {
+	RoomID         string  `json:"RoomId"`
+	RoomName       string  `json:"RoomName"`
+	OwnerAccount   string  `json:"Owner_Account"`
+	CoverURL       string  `json:"CoverURL"`
+	Category       []int64 `json:"Category"`
+	CreateTime     int64   `json:"CreateTime"`
+	ActivityStatus int64   `json:"ActivityStatus"`
+	ViewCount      int64   `json:"ViewCount"`
+}
+
+type wirePrevious struct {
+	RoomName       *string  `json:"RoomName,omitempty"`
+	OwnerAccount   *string  `json:"Owner_Account,omitempty"`
+	CoverURL       *string  `json:"CoverURL,omitempty"`
+	Category       *[]int64 `json:"Category,omitempty"`
+	ActivityStatus *int64   `json:"ActivityStatus,omitempty"`
+	ViewCount      *int64   `json:"ViewCount,omitempty"`
+}
+
+// Encode returns the message body of an event of an application.
+func Encode(app int, e diff.Event) ([]byte, error) {
+	d := eventData{
+		Room: wireRoom{
+			RoomID: e.Room.RoomID, RoomName: e.Room.RoomName, OwnerAccount: e.Room.OwnerAccount, CoverURL: e.Room.CoverURL,
+			Category: e.Room.Category, CreateTime: e.Room.CreateTime, ActivityStatus: e.Room.ActivityStatus, ViewCount: e.Room.ViewCount,
+		},
+		Version: e.Version, Baseline: e.Baseline, Sweep: e.Sweep,
+	}
+	if d.Room.Category == nil {
+		d.Room.Category = []int64{} // a list that is empty, not one that is unknown
+	}
+	if e.Previous != (diff.Previous{}) {
+		p := wirePrevious(e.Previous)
+		if p.Category != nil && *p.Category == nil {
+			p.Category = &[]int64{}
+		}
+		d.Previous = &p
+	}
+	if !e.Since.IsZero() {
+		d.Since = e.Since.UTC().Format(wireTime)
+	}
+	b, err := marshal(envelope[eventData]{
+		SpecVersion: "1.0", ID: e.ID, Source: source(app), Type: string(e.Type), Subject: e.Room.RoomID,
+		Time: e.Time.UTC().Format(wireTime), Sequence: fmt.Sprintf("%016d", e.Seq), DataContentType: "application/json", Data: d,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
+	}
+	return b, nil
+}
+
+// Decode returns the event in a message body, as [Encode] made it; times have
+// lost what is finer than a millisecond.
+func Decode(body []byte) (diff.Event, error) {
+	var w envelope[eventData]
+	if err := json.Unmarshal(body, &w); err != nil {
+		return diff.Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	_, seq, err := splitID(w.ID)
+	if err != nil {
+		return diff.Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	r := w.Data.Room
+	e := diff.Event{
+		ID: w.ID, Seq: seq, Type: diff.Type(w.Type), Version: w.Data.Version, Baseline: w.Data.Baseline, Sweep: w.Data.Sweep,
+		Room: diff.Room{
+			RoomID: r.RoomID, RoomName: r.RoomName, OwnerAccount: r.OwnerAccount, CoverURL: r.CoverURL,
+			Category: r.Category, CreateTime: r.CreateTime, ActivityStatus: r.ActivityStatus, ViewCount: r.ViewCount,
+		},
+	}
+	if e.Room.RoomID == "" || e.Version == 0 {
+		return diff.Event{}, fmt.Errorf("decode event %s: no room or no version", w.ID)
+	}
+	if w.Data.Previous != nil {
+		e.Previous = diff.Previous(*w.Data.Previous)
+	}
+	if e.Time, err = time.Parse(time.RFC3339, w.Time); err != nil {
+		return diff.Event{}, fmt.Errorf("decode event %s: %w", w.ID, err)
+	}
+	if w.Data.Since != "" {
+		if e.Since, err = time.Parse(time.RFC3339, w.Data.Since); err != nil {
+			return diff.Event{}, fmt.Errorf("decode event %s: %w", w.ID, err)
+		}
+	}
+	return e, nil
+}
+
+// splitID returns the epoch and the sequence number of an event's id.
+func splitID(id string) (epoch string, seq uint64, err error) {
+	epoch, digits, ok := strings.Cut(id, "-")
+	if ok && epoch != "" {
+		if seq, err = strconv.ParseUint(digits, 10, 64); err == nil && seq > 0 {
+			return epoch, seq, nil
+		}
+	}
+	return "", 0, fmt.Errorf("id %q is not <epoch>-<sequence>", id)
+}
+
+func source(app int) string { return "/live/" + strconv.Itoa(app) }
+
+// marshal encodes without escaping what only HTML minds.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,165 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrUnfit means that the stream cannot hold what roomwatch promises. The error
+// that wraps it has every reason and the command that mends it.
+var ErrUnfit = errors.New("stream is unfit")
+
+// leastMessage is the message size that a stream and its server must allow. An
+// event has some 500 bytes; names and cover addresses of strangers can be long.
+const leastMessage = 16 << 10
+
+// A StreamConfig names the stream. What is below the line matters only when
+// roomwatch makes it.
+type StreamConfig struct {
+	Name   string // such as LIVE
+	Prefix string // first token or tokens of every subject, such as live
+
+	Replicas int           // 0 means 1
+	MaxAge   time.Duration // 0 means for ever
+	MaxBytes int64         // 0 or less means unlimited
+}
+
+// Inspect looks at the stream without making, altering or claiming anything,
+// and says in words what it found. The error is [ErrUnfit], or says why the
+// stream cannot be looked at.
+func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (string, error) {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return "", err
+	}
+	s, err := js.Stream(ctx, c.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Sprintf("%s does not exist yet: the first start makes it", c.Name), nil
+	}
+	if err != nil {
+		return "", lookError(c.Name, err)
+	}
+	info := s.CachedInfo()
+	if err := c.fits(nc, info.Config, app); err != nil {
+		return "", err
+	}
+	found := fmt.Sprintf("%s fits, %d messages", c.Name, info.State.Msgs)
+	if !info.Config.AllowAtomicPublish {
+		found += fmt.Sprintf("; events are published one by one: `nats stream edit %s --allow-batch` makes it faster", c.Name)
+	}
+	return found, nil
+}
+
+// preflight returns the stream's configuration, and makes the stream if it does
+// not exist. It never alters one.
+func (c StreamConfig) preflight(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app int) (jetstream.StreamConfig, error) {
+	s, err := js.Stream(ctx, c.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if s, err = js.CreateStream(ctx, c.wanted()); err != nil {
+			return jetstream.StreamConfig{}, fmt.Errorf("make stream %s: %w; if the account may not, let its administrator run `nats stream add %s --subjects='%s.>' --storage=file --allow-batch --defaults`",
+				c.Name, err, c.Name, c.Prefix)
+		}
+	}
+	if err != nil {
+		return jetstream.StreamConfig{}, lookError(c.Name, err)
+	}
+	have := s.CachedInfo().Config
+	return have, c.fits(nc, have, app)
+}
+
+func lookError(name string, err error) error {
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return fmt.Errorf("look at stream %s: %w; start nats-server with -js, or enable JetStream for the account", name, err)
+	}
+	return fmt.Errorf("look at stream %s: %w", name, err)
+}
+
+// wanted is the stream that roomwatch makes. When it is full, the oldest events
+// go: a stream with a limit is a record of a time, and the newest matters most.
+func (c StreamConfig) wanted() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               c.Name,
+		Description:        "Live rooms of Tencent Live, by roomwatch",
+		Subjects:           []string{c.Prefix + ".>"},
+		Storage:            jetstream.FileStorage,
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardOld,
+		Replicas:           max(1, c.Replicas),
+		MaxAge:             c.MaxAge,
+		MaxBytes:           unlimited(c.MaxBytes),
+		AllowDirect:        true,
+		AllowAtomicPublish: true,
+	}
+}
+
+// unlimited is how JetStream writes that there is no limit.
+func unlimited(n int64) int64 {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}
+
+// fits returns every reason why a stream cannot hold what roomwatch promises.
+func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) error {
+	edit := func(flags string) string { return fmt.Sprintf("`nats stream edit %s %s`", c.Name, flags) }
+	anew := fmt.Sprintf("this cannot be edited: set ROOMWATCH_STREAM to another name, or back the stream up and remove it with `nats stream rm %s`", c.Name)
+	var reasons []string
+	add := func(unfit bool, reason, mend string) {
+		if unfit {
+			reasons = append(reasons, reason+"; "+mend)
+		}
+	}
+	for _, subject := range []string{Filter(c.Prefix, "", app, ""), claimSubject(c.Prefix, app)} {
+		add(!covers(have.Subjects, subject), fmt.Sprintf("its subjects %q do not cover %s", have.Subjects, subject),
+			edit(fmt.Sprintf("--subjects='%s'", strings.Join(append(have.Subjects, c.Prefix+".>"), ","))))
+	}
+	add(have.NoAck, "it acknowledges nothing (no_ack), so nothing is known to be stored", edit("--ack"))
+	add(have.Sealed, "it is sealed", anew)
+	add(have.Storage != jetstream.FileStorage, "it is kept in memory and lost with its server", anew)
+	add(have.Retention != jetstream.LimitsPolicy, fmt.Sprintf("its retention is %s, which drops events that were read or that nobody waits for", have.Retention), anew)
+	add(have.Mirror != nil, "it is a mirror and takes no messages of its own", edit("--no-mirror"))
+	add(have.SubjectTransform != nil, "it changes the subjects of what it stores", edit("--no-transform"))
+	add(have.DiscardNewPerSubject, "it refuses a second event of a room (discard_new_per_subject)", edit("--no-discard-per-subject"))
+	add(have.AllowMsgCounter, "it is a counter and takes no other messages", anew)
+	add(have.PersistMode == jetstream.AsyncPersistMode, "it acknowledges what is not on its disk yet (persist_mode async)", anew)
+	add(have.MaxMsgSize > 0 && have.MaxMsgSize < leastMessage,
+		fmt.Sprintf("its message size limit is %d bytes, events need %d", have.MaxMsgSize, leastMessage), edit(fmt.Sprintf("--max-msg-size=%d", leastMessage)))
+	most := nc.MaxPayload()
+	add(most > 0 && most < leastMessage, fmt.Sprintf("its server takes messages of %d bytes, events need %d", most, leastMessage), "raise max_payload in the server's configuration")
+	if len(reasons) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %s", ErrUnfit, c.Name, strings.Join(reasons, "; "))
+}
+
+// covers reports whether one of the subjects takes all that filter matches.
+func covers(subjects []string, filter string) bool {
+	for _, s := range subjects {
+		if isSubset(strings.Split(filter, "."), strings.Split(s, ".")) {
+			return true
+		}
+	}
+	return false
+}
+
+// isSubset reports whether every subject that a matches is matched by b.
+func isSubset(a, b []string) bool {
+	for i, t := range b {
+		switch {
+		case t == ">":
+			return len(a) > i
+		case i >= len(a), a[i] == ">":
+			return false
+		case t != "*" && t != a[i]:
+			return false
+		}
+	}
+	return len(a) == len(b)
+}

@@ -1,0 +1,233 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"roomwatch/diff"
+)
+
+const (
+	retryFirst = 100 * time.Millisecond
+	retryMost  = 30 * time.Second
+	// awayLook is how often a connection that is away is looked at.
+	awayLook = 100 * time.Millisecond
+)
+
+// An Outbox holds the events that are committed. Its methods may be called
+// beside those that add to it.
+type Outbox interface {
+	// Position returns the epoch of the sequence numbers, the last one known to
+	// be stored in the stream and the last one given to an event.
+	Position() (epoch string, stored, assigned uint64)
+	// Events returns at most limit events with numbers above after, oldest first.
+	Events(after uint64, limit int) ([]diff.Event, error)
+	// Stored notes that the stream has every event up to seq.
+	Stored(seq uint64) error
+	// Rebuild replaces everything that is known by the fold of events. After an
+	// error nothing is believed any more, and the next comparison asks for it again.
+	Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error
+	// Committed gets a value after events were added.
+	Committed() <-chan struct{}
+}
+
+// A Config holds what a [Publisher] needs.
+type Config struct {
+	Conn     *nats.Conn   // required
+	Outbox   Outbox       // required
+	Stream   StreamConfig // required
+	SDKAppID int          // required
+	Version  string       // of the program, told in its claims
+
+	Log     *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil registers none
+}
+
+// A Publisher brings the events of one application to the stream.
+type Publisher struct {
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	outbox  Outbox
+	stream  StreamConfig
+	app     int
+	me      claim
+	log     *slog.Logger
+	metrics *metrics
+
+	recovered chan struct{}
+	once      sync.Once
+	fence     uint64 // stream sequence of this process's newest claim, 0 before the first; used by Run alone
+
+	mu     sync.Mutex
+	status Status
+}
+
+// New returns a Publisher. It does no I/O.
+func New(c Config) (*Publisher, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	js, err := jetstream.New(c.Conn, jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("open jetstream: %w", err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	p := &Publisher{
+		nc: c.Conn, js: js, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
+		me:        claim{Instance: ulid.Make().String(), Host: host, Version: c.Version},
+		recovered: make(chan struct{}),
+	}
+	p.metrics = newMetrics(c.Metrics)
+	return p, nil
+}
+
+// Run publishes until ctx is done, finishes the batch that is in flight, and
+// returns nil. NATS that is away, or a stream that refuses, is no error: events
+// wait in the outbox. It returns
+//
+//	ErrFenced  another roomwatch has become the writer
+//	ErrUnfit   the stream cannot hold what is promised, found at the first
+//	           contact; later it is waited for its mend
+//	ErrAuth    never: see [Connect]
+//
+// Run is called once.
+func (p *Publisher) Run(ctx context.Context) error {
+	pause := newBackOff()
+	for ctx.Err() == nil {
+		if !p.nc.IsConnected() {
+			_ = sleep(ctx, awayLook)
+			continue
+		}
+		was := p.fence
+		err := p.session(ctx)
+		switch {
+		case ctx.Err() != nil && err == nil, errors.Is(err, errRenew):
+			continue
+		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
+			return err
+		case err == nil:
+			continue
+		}
+		if p.fence != was {
+			pause.Reset() // it came far enough to claim
+		}
+		p.failed(ctx, err)
+		_ = sleep(ctx, pause.NextBackOff())
+	}
+	return nil
+}
+
+// session is one way from the stream's check to an outcome that is unknown.
+func (p *Publisher) session(ctx context.Context) error {
+	have, err := p.stream.preflight(ctx, p.nc, p.js, p.app)
+	if err != nil {
+		return err
+	}
+	if err := p.claim(ctx); err != nil {
+		return err
+	}
+	seq, err := p.recover(ctx)
+	if err != nil {
+		return err
+	}
+	p.succeeded(ctx)
+	p.once.Do(func() { close(p.recovered) })
+	var renew <-chan time.Time
+	if have.MaxAge > 0 {
+		t := time.NewTimer(have.MaxAge / 2)
+		defer t.Stop()
+		renew = t.C
+	}
+	return p.relay(ctx, seq, have.AllowAtomicPublish, renew)
+}
+
+// Recovered is closed when the stream was first compared with the outbox.
+func (p *Publisher) Recovered() <-chan struct{} { return p.recovered }
+
+func (p *Publisher) hasRecovered() bool {
+	select {
+	case <-p.recovered:
+		return true
+	default:
+		return false
+	}
+}
+
+// A Status is what the publisher knows at a moment.
+type Status struct {
+	Connected      bool
+	Fence          uint64    // stream sequence of the newest claim; 0 before the first
+	LastError      error     // why events are not stored now; nil if they are
+	LastErrorSince time.Time // since when
+}
+
+// Status may be called at any time.
+func (p *Publisher) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.status
+	s.Connected = p.nc.IsConnected()
+	return s
+}
+
+func (p *Publisher) setFenceSequence(seq uint64) {
+	p.fence = seq
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Fence = seq
+}
+
+// failed notes that events cannot be stored; it logs the change, not each try.
+func (p *Publisher) failed(ctx context.Context, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status.LastError == nil {
+		p.status.LastErrorSince = time.Now()
+	}
+	if p.status.LastError == nil || p.status.LastError.Error() != err.Error() {
+		p.log.WarnContext(ctx, "publish", "condition", "failing", "error", err, "since", p.status.LastErrorSince)
+	}
+	p.status.LastError = err
+}
+
+// succeeded notes that events can be stored.
+func (p *Publisher) succeeded(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status.LastError != nil {
+		p.log.InfoContext(ctx, "publish", "condition", "recovered", "after", time.Since(p.status.LastErrorSince))
+	}
+	p.status.LastError, p.status.LastErrorSince = nil, time.Time{}
+}
+
+func newBackOff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(retryFirst), backoff.WithMultiplier(2),
+		backoff.WithMaxInterval(retryMost), backoff.WithMaxElapsedTime(0))
+}
+
+// sleep waits for d, or until ctx is done and then returns its error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

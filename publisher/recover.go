@@ -1,0 +1,170 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff"
+)
+
+// rebuildWait is how long a rebuild waits for one more message of the stream.
+const rebuildWait = 10 * time.Second
+
+// A stored message is what the stream's leader says it has.
+type storedMessage struct {
+	Subject string `json:"subject"`
+	Seq     uint64 `json:"seq"`
+	Data    []byte `json:"data"`
+}
+
+// last returns the last message that matches a subject, or nil if there is none.
+//
+// It asks the stream's leader. A direct get is answered by any replica, which
+// may not have heard of the newest message yet, and then an event that is
+// stored would be stored again.
+func (p *Publisher) last(ctx context.Context, subject string) (*storedMessage, error) {
+	req, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	if err != nil {
+		return nil, err // unreachable: strings encode
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := p.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
+	if err != nil {
+		return nil, fmt.Errorf("read last message on %s: %w", subject, p.explain(err))
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *storedMessage      `json:"message"`
+	}
+	if err := json.Unmarshal(resp.Data, &answer); err != nil {
+		return nil, fmt.Errorf("read last message on %s: %w", subject, err)
+	}
+	switch {
+	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, nil
+	case answer.Error != nil:
+		return nil, fmt.Errorf("read last message on %s: %w", subject, answer.Error)
+	case answer.Message == nil:
+		return nil, fmt.Errorf("read last message on %s: the answer holds none", subject)
+	}
+	return answer.Message, nil
+}
+
+// recover compares the stream with the outbox and returns the sequence number
+// after which to go on. The claim must have been stored before.
+//
+//	the stream has none of this application's events   the state is believed
+//	its last one is one of the outbox, or the last
+//	that the outbox knew to be stored                  events up to it are stored
+//	anything else: the state was lost, is an old copy,
+//	or the stream was cut or restored                  the state is rebuilt from
+//	                                                   the stream
+func (p *Publisher) recover(ctx context.Context) (uint64, error) {
+	filter := Filter(p.stream.Prefix, "", p.app, "")
+	m, err := p.last(ctx, filter)
+	if err != nil {
+		return 0, err
+	}
+	epoch, stored, assigned := p.outbox.Position()
+	if m == nil {
+		return stored, nil
+	}
+	e, err := Decode(m.Data)
+	if err != nil {
+		return 0, fmt.Errorf("message %d on %s is no event of roomwatch: %w; remove it with `nats stream rmm %s %d`", m.Seq, m.Subject, err, p.stream.Name, m.Seq)
+	}
+	last, seq, err := splitID(e.ID)
+	if err != nil {
+		return 0, err // unreachable: Decode has split it
+	}
+	if last == epoch && stored <= seq && seq <= assigned {
+		same, err := p.isOurs(m, stored, seq)
+		if err != nil {
+			return 0, err
+		}
+		if same {
+			return seq, p.outbox.Stored(seq)
+		}
+	}
+	p.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
+		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
+	p.metrics.rebuilds.Inc()
+	if err := p.outbox.Rebuild(last, seq, p.lastOfEachSubject(ctx, filter)); err != nil {
+		return 0, err
+	}
+	return seq, nil
+}
+
+// isOurs reports whether the message is the event that the outbox has under seq.
+// An old copy of the state that ran while NATS was away has given numbers anew
+// that the stream knows for other events.
+func (p *Publisher) isOurs(m *storedMessage, stored, seq uint64) (bool, error) {
+	if seq == stored {
+		return true, nil
+	}
+	events, err := p.outbox.Events(seq-1, 1)
+	if err != nil {
+		return false, err
+	}
+	if len(events) == 0 || events[0].Seq != seq {
+		return false, nil
+	}
+	body, err := Encode(p.app, events[0])
+	return bytes.Equal(body, m.Data), err
+}
+
+// lastOfEachSubject returns the last event of every subject, in the stream's
+// order. Nobody adds to them meanwhile: this process is the writer.
+func (p *Publisher) lastOfEachSubject(ctx context.Context, filter string) iter.Seq2[diff.Event, error] {
+	return func(yield func(diff.Event, error) bool) {
+		if err := p.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
+			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, err))
+		}
+	}
+}
+
+func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff.Event) bool) error {
+	cons, err := p.js.OrderedConsumer(ctx, p.stream.Name, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+	})
+	if err != nil {
+		return err
+	}
+	if info := cons.CachedInfo(); info.NumPending == 0 && info.Delivered.Consumer == 0 {
+		return errors.New("the stream has none any more")
+	}
+	msgs, err := cons.Messages()
+	if err != nil {
+		return err
+	}
+	defer msgs.Stop()
+	defer context.AfterFunc(ctx, msgs.Stop)()
+	for left := uint64(1); left > 0; {
+		msg, err := msgs.Next(jetstream.NextMaxWait(rebuildWait))
+		if err != nil {
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		left = meta.NumPending
+		e, err := Decode(msg.Data())
+		if err != nil {
+			p.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
+			continue
+		}
+		if !yield(e) {
+			return nil
+		}
+	}
+	return nil
+}

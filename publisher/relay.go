@@ -1,0 +1,169 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"roomwatch/diff"
+)
+
+const (
+	batchRows  = 1000    // the server's limit for an atomic batch
+	batchBytes = 1 << 20 // bodies in one batch: it is held in the server's memory until its commit
+	// requestTimeout is how long an answer of NATS is waited for.
+	requestTimeout = 5 * time.Second
+)
+
+// errRenew ends a relay that has to claim anew before its claim grows too old.
+var errRenew = errors.New("the claim is to be renewed")
+
+// relay publishes what is committed after seq until ctx is done or an outcome
+// is unknown, and then says so with an error: the next session claims anew and
+// asks the stream how far it came. What the server refuses is tried again and
+// again here, and nothing is skipped.
+func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <-chan time.Time) error {
+	limit := batchRows
+	pause := newBackOff()
+	for {
+		events, err := p.outbox.Events(seq, limit)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			select {
+			case <-p.outbox.Committed():
+				continue
+			case <-renew:
+				return errRenew
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if events[0].Seq != seq+1 {
+			return fmt.Errorf("outbox: event %d follows %d", events[0].Seq, seq)
+		}
+		if !batches {
+			events = events[:1]
+		}
+		n, err := p.publish(ctx, events)
+		switch {
+		case err == nil:
+			seq += uint64(n)
+			if err := p.outbox.Stored(seq); err != nil {
+				return err
+			}
+			limit = batchRows
+			pause.Reset()
+			p.succeeded(ctx)
+		case outcomeOf(err) != refused:
+			return err
+		case limit > 1:
+			limit = 1 // row by row what fits is stored, and the culprit is named
+		default:
+			p.failed(ctx, err)
+			if sleep(ctx, pause.NextBackOff()) != nil {
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// publish stores the first events, all that it takes or none, and returns how
+// many it took. It finishes also if ctx ends meanwhile.
+func (p *Publisher) publish(ctx context.Context, events []diff.Event) (int, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	began := time.Now()
+	msgs := make([]*nats.Msg, 0, len(events))
+	size := 0
+	for _, e := range events {
+		body, err := Encode(p.app, e)
+		if err != nil {
+			return 0, err // unreachable: strings and numbers encode
+		}
+		if size += len(body); size > batchBytes && len(msgs) > 0 {
+			break
+		}
+		msgs = append(msgs, message(Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID), e.ID, body))
+	}
+	setFence(msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
+	var err error
+	if len(msgs) == 1 {
+		_, err = p.js.PublishMsg(ctx, msgs[0])
+	} else {
+		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
+	}
+	p.metrics.batch(outcomeOf(err), time.Since(began))
+	if err != nil {
+		return 0, fmt.Errorf("publish %s and %d more: %w", events[0].ID, len(msgs)-1, p.explain(err))
+	}
+	p.metrics.stored(events[:len(msgs)])
+	return len(msgs), nil
+}
+
+// An outcome is what is known after a publish.
+type outcome string
+
+const (
+	stored  outcome = "stored"
+	refused outcome = "refused" // the server or the client said no: nothing was stored
+	fenced  outcome = "fenced"  // nothing was stored: the newest claim is not the one expected
+	unknown outcome = "unknown" // it may be stored, or may be stored later
+)
+
+// outcomeOf lists what proves that nothing was stored. All else is unknown.
+func outcomeOf(err error) outcome {
+	if err == nil {
+		return stored
+	}
+	for _, e := range []error{nats.ErrMaxPayload, nats.ErrBadSubject, nats.ErrHeadersNotSupported} {
+		if errors.Is(err, e) {
+			return refused // by the client, before it was sent
+		}
+	}
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return unknown
+	}
+	switch api.ErrorCode {
+	case jetstream.JSErrCodeStreamWrongLastSequence, 10164:
+		return fenced
+	case 10077: // the store failed: full is a refusal, but a disk's error says nothing
+		if strings.Contains(api.Description, "maximum") {
+			return refused
+		}
+		return unknown
+	}
+	return refused
+}
+
+// explain adds what an operator can do, and the reason that NATS tells apart
+// from the answer, such as a permission that lacks.
+func (p *Publisher) explain(err error) error {
+	name := p.stream.Name
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%w; raise max_payload in the server's configuration", err)
+	case errors.As(err, &api) && api.ErrorCode == 10077:
+		return fmt.Errorf("%w; make room with `nats stream edit %s --max-bytes=… --max-msgs=…`, or let old events go with `nats stream edit %s --discard=old`", err, name, name)
+	case errors.As(err, &api) && api.ErrorCode == 10054:
+		return fmt.Errorf("%w; raise the limit with `nats stream edit %s --max-msg-size=…`", err, name)
+	case errors.As(err, &api):
+		return err
+	}
+	if last := p.nc.LastError(); last != nil && errors.Is(last, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
+	}
+	return err
+}

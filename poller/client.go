@@ -1,0 +1,134 @@
+package poller
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const (
+	listPath   = "/v4/live_engine_http_srv/get_room_list"
+	maxAnswer  = 4 << 20  // bytes; a page of 20 rooms has some 5,000
+	maxDiscard = 64 << 10 // bytes of an unwanted body that are read to keep the connection
+)
+
+// A client makes one request at a time and never repeats one.
+type client struct {
+	endpoint Endpoint
+	signer   *Signer
+	timeout  time.Duration
+	http     http.Client
+}
+
+func newClient(e Endpoint, s *Signer, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *client {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: timeout}).DialContext
+	}
+	return &client{endpoint: e, signer: s, timeout: timeout, http: http.Client{
+		// A redirect would carry the signature elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dial,
+			TLSHandshakeTimeout: timeout,
+			MaxIdleConnsPerHost: 1,
+			IdleConnTimeout:     90 * time.Second,
+		},
+	}}
+}
+
+// close ends the connection that is kept open between requests.
+func (c *client) close() { c.http.CloseIdleConnections() }
+
+// An answer is a page and the circumstances in which it came.
+type answer struct {
+	page
+	at time.Time // when it had arrived whole
+}
+
+// list asks for the page at next. Its errors hold no secret.
+func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
+	scrub := newScrubber(sig, c.signer.key)
+	body, err := c.post(ctx, next, sig)
+	at := time.Now()
+	var p page
+	if err == nil {
+		p, err = decodePage(body)
+	}
+	if err != nil {
+		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, scrub.err(err))
+	}
+	p.requestID, p.why = scrub.line(p.requestID), scrub.line(p.why)
+	return answer{page: p, at: at}, nil
+}
+
+// post sends the request and returns the body of the answer. The errors of
+// net/http hold the URL, and so the signature; they are unwrapped here.
+func (c *client) post(ctx context.Context, next, sig string) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	req, err := c.request(limited, next, sig)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.do(req)
+	if err == nil {
+		return body, nil
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
+	if limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("no answer within %v: %w", c.timeout, err)
+	}
+	return nil, err
+}
+
+func (c *client) request(ctx context.Context, next, sig string) (*http.Request, error) {
+	query := url.Values{
+		"sdkappid":    {strconv.FormatInt(c.signer.appID, 10)},
+		"identifier":  {c.signer.identifier},
+		"usersig":     {sig},
+		"random":      {strconv.FormatUint(uint64(rand.Uint32()), 10)},
+		"contenttype": {"json"},
+	}
+	body, err := encodeRequest(next)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err) // unreachable: a string and a number
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String()+listPath+"?"+query.Encode(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err // unreachable: the endpoint was parsed before
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "roomwatch")
+	return req, nil
+}
+
+func (c *client) do(req *http.Request) ([]byte, error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // nothing is lost: what was wanted has been read
+	if resp.StatusCode != http.StatusOK {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard) // for the connection's sake
+		return nil, statusError(resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("answer has more than %d bytes", maxAnswer)
+	}
+	return body, nil
+}

@@ -1,0 +1,134 @@
+package poller
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A Status is what the poller knows about itself at one moment. Its times have
+// a monotonic reading, so ages are right when the clock is set.
+type Status struct {
+	Sweep        *Report // the sweep in progress, its End the last answer so far; nil between sweeps
+	LastComplete *Report // nil if no sweep was complete yet
+
+	LastFailure  Failure   // of the newest sweep that was not complete; zero if there was none
+	FailingSince time.Time // first failure after the last complete sweep; zero while sweeps complete
+
+	Refused           Failure // the configuration is refused, since when and why; zero if it is not
+	RequestsPerSecond float64 // allowed at present
+}
+
+// A Report is what one sweep found and what it took.
+type Report struct {
+	Begin, End   time.Time // first request sent; last answer read, or when it broke off
+	Pages        int
+	Rooms        int // different lives
+	Requests     int // retries included
+	Retries      int
+	Duplicates   int // rows that showed a life for the second time
+	UnusableRows int
+}
+
+// A Failure is an error and when it came.
+type Failure struct {
+	Err error
+	At  time.Time
+}
+
+// health keeps the status, and logs where a condition changes: what an operator
+// wants to be told once, not with every request.
+type health struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	status  Status
+	lowered bool // the rate is below the configured one
+}
+
+func (h *health) snapshot() Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.status
+}
+
+// progress notes the sweep in progress; nil: there is none.
+func (h *health) progress(r *Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.status.Sweep = r
+}
+
+// accepted notes that the service has answered a request.
+func (h *health) accepted() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.status.Refused.Err == nil {
+		return
+	}
+	h.log.Info("configuration", "condition", "accepted", "after", time.Since(h.status.Refused.At))
+	h.status.Refused = Failure{}
+}
+
+// complete notes a complete sweep.
+func (h *health) complete(r Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if since := h.status.FailingSince; !since.IsZero() {
+		h.log.Info("source", "condition", "recovered", "after", time.Since(since), "rooms", r.Rooms)
+	}
+	h.status.LastComplete = &r
+	h.status.FailingSince = time.Time{}
+}
+
+// failed notes a sweep that is not complete, and why.
+func (h *health) failed(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	failing := !h.status.FailingSince.IsZero()
+	h.status.LastFailure = Failure{Err: err, At: now}
+	if !failing {
+		h.status.FailingSince = now
+	}
+	switch refused := errors.Is(err, ErrConfig); {
+	case refused && h.status.Refused.Err == nil:
+		h.status.Refused = Failure{Err: err, At: now}
+		h.log.Error("configuration", "condition", "refused", "err", err, "next", refusedPause, "request_id", requestID(err))
+	case refused:
+		h.status.Refused.Err = err
+	case !failing:
+		h.log.Warn("source", "condition", "failing", "err", err, "request_id", requestID(err))
+	}
+}
+
+// throttled notes that the service asks for fewer requests.
+func (h *health) throttled(perSecond float64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.lowered {
+		h.log.Warn("quota", "condition", "throttled", "rate", perSecond, "err", err, "request_id", requestID(err),
+			"advice", "other callers of the SDKAppID share its limit; lower the rate of one of them if this comes again")
+	}
+	h.lowered = true
+}
+
+// rate notes the rate in force.
+func (h *health) rate(perSecond, full float64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lowered && perSecond >= full {
+		h.lowered = false
+		h.log.Info("quota", "condition", "restored", "rate", perSecond)
+	}
+}
+
+// requestID returns that by which the vendor's support finds the request; empty
+// if the service did not answer.
+func requestID(err error) string {
+	if e, ok := errors.AsType[*APIError](err); ok {
+		return e.RequestID
+	}
+	return ""
+}

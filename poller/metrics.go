@@ -1,0 +1,100 @@
+package poller
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	namespace = "roomwatch"
+	subsystem = "poller"
+)
+
+// outcomes are the values of the label of requests_total.
+var outcomes = [...]string{"ok", "retry", "throttle", "resign", "fatal", "bug", "transport"}
+
+// metrics are the numbers by which an operator judges the source.
+type metrics struct {
+	requests     *prometheus.CounterVec
+	requestTime  prometheus.Histogram
+	sweeps       *prometheus.CounterVec
+	sweepTime    prometheus.Histogram
+	rate         prometheus.GaugeFunc
+	duplicates   prometheus.Counter
+	unusableRows prometheus.Counter
+}
+
+func newMetrics(rate func() float64) *metrics {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
+	}
+	m := &metrics{
+		requests: prometheus.NewCounterVec(counter("requests_total",
+			"Requests to get_room_list by outcome; every try counts. Anything but ok is trouble: transport is the network or an answer that is not the API's, "+
+				"throttle means that the quota is used by others too, fatal needs someone to mend the configuration."), []string{"outcome"}),
+		requestTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "request_duration_seconds",
+			Help:    "Time from sending a request to the end of its answer. Above 0.05 it slows the sweeps down; near the request time-out, requests fail.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}),
+		sweeps: prometheus.NewCounterVec(counter("sweeps_total",
+			"Sweeps of the list by verdict. While none is complete, no end of a room is reported."), []string{"verdict"}),
+		sweepTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "sweep_duration_seconds",
+			Help:    "Time that complete sweeps took. Above the configured interval, it is the interval.",
+			Buckets: []float64{.25, .5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000},
+		}),
+		rate: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "request_rate_limit",
+			Help: "Requests per second that are allowed at present. Below the configured rate, the service has throttled.",
+		}, rate),
+		duplicates: prometheus.NewCounter(counter("duplicate_rows_total",
+			"Rows that showed a room which the same sweep had shown before. Many of them mean that the list shifts while it is read, so rooms are missed too.")),
+		unusableRows: prometheus.NewCounter(counter("unusable_rows_total",
+			"Rows that could not be read. Any of them keeps its sweep from being complete, so ends of rooms wait.")),
+	}
+	for _, o := range outcomes {
+		m.requests.WithLabelValues(o)
+	}
+	for _, v := range [...]string{verdictComplete, verdictFailed} {
+		m.sweeps.WithLabelValues(v)
+	}
+	return m
+}
+
+// register registers all of them, or returns every reason why not.
+func (m *metrics) register(r prometheus.Registerer) error {
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.requests, m.requestTime, m.sweeps, m.sweepTime, m.rate, m.duplicates, m.unusableRows,
+	} {
+		if err := r.Register(c); err != nil {
+			errs = append(errs, fmt.Errorf("register metric: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m *metrics) request(outcome string, took time.Duration) {
+	m.requests.WithLabelValues(outcome).Inc()
+	m.requestTime.Observe(took.Seconds())
+}
+
+const (
+	verdictComplete = "complete"
+	verdictFailed   = "failed"
+)
+
+func (m *metrics) sweep(r Report, err error) {
+	m.duplicates.Add(float64(r.Duplicates))
+	m.unusableRows.Add(float64(r.UnusableRows))
+	if err != nil {
+		m.sweeps.WithLabelValues(verdictFailed).Inc()
+		return
+	}
+	m.sweeps.WithLabelValues(verdictComplete).Inc()
+	m.sweepTime.Observe(r.End.Sub(r.Begin).Seconds())
+}

@@ -1,0 +1,230 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"roomwatch/diff"
+)
+
+const (
+	defaultInterval = 10 * time.Second
+	defaultTimeout  = 5 * time.Second
+	failedPause     = time.Second     // at least, after a failed sweep, unless the interval is shorter
+	refusedPause    = time.Minute     // after the configuration was refused; the next sweep is the probe
+	endGrace        = 5 * time.Second // that End has left when ctx is done
+)
+
+// A Config holds what a [Poller] needs.
+type Config struct {
+	Endpoint Endpoint // zero means china
+	Signer   *Signer  // required
+
+	// RequestsPerSecond bounds the requests, retries included; 0 means 9.5. More
+	// than 10 is refused for the vendor's endpoints.
+	RequestsPerSecond float64
+	RequestTimeout    time.Duration // for one request; 0 means 5 s
+	Interval          time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
+
+	Log        *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // nil registers no metrics
+
+	// Dial makes the connections to the service; nil means a [net.Dialer].
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// A Poller reads the list of live rooms again and again.
+type Poller struct {
+	interval time.Duration
+	log      *slog.Logger
+	fetch    *fetcher
+}
+
+// New returns a Poller. It does no I/O. The error names everything that is
+// wrong with c.
+func New(c Config) (*Poller, error) {
+	if c.RequestsPerSecond == 0 {
+		c.RequestsPerSecond = defaultRate
+	}
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = defaultTimeout
+	}
+	if c.Interval == 0 {
+		c.Interval = defaultInterval
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	q := newQuota(c.RequestsPerSecond)
+	m := newMetrics(q.rate)
+	if c.Registerer != nil {
+		if err := m.register(c.Registerer); err != nil {
+			return nil, err
+		}
+	}
+	return &Poller{interval: c.Interval, log: c.Log, fetch: &fetcher{
+		client:  newClient(c.Endpoint, c.Signer, c.RequestTimeout, c.Dial),
+		signer:  c.Signer,
+		quota:   q,
+		metrics: m,
+		health:  &health{log: c.Log},
+	}}, nil
+}
+
+func (c Config) check() error {
+	var errs []error
+	if c.Signer == nil {
+		errs = append(errs, errors.New("signer: missing"))
+	}
+	switch r := c.RequestsPerSecond; {
+	case !(r > 0) || math.IsInf(r, 1): // so that NaN is refused too
+		errs = append(errs, fmt.Errorf("requests per second %v: not a positive number", r))
+	case r > vendorRate && c.Endpoint.Vendor():
+		errs = append(errs, fmt.Errorf("requests per second %v: %s allows %d, the vendor's limit", r, c.Endpoint, vendorRate))
+	}
+	if c.RequestTimeout < 0 {
+		errs = append(errs, fmt.Errorf("request time-out %v: negative", c.RequestTimeout))
+	}
+	if c.Interval < 0 {
+		errs = append(errs, fmt.Errorf("interval %v: negative", c.Interval))
+	}
+	return errors.Join(errs...)
+}
+
+// Run sweeps the list until ctx is done, and then returns nil. Nothing else
+// ends it: an error of the service or of the sink fails a sweep, and is told by
+// [Poller.Status] and the log.
+//
+// A sweep begins one interval after the one before it began, or at once if that
+// took longer or the sink asks for it. After a failure Run keeps the interval
+// and pauses for a second at least (less if the interval is shorter); after
+// a refused configuration it pauses for a minute. Run is called once.
+func (p *Poller) Run(ctx context.Context, sink Sink) error {
+	defer p.fetch.client.close()
+	for ctx.Err() == nil {
+		begin := time.Now()
+		again, err := p.sweep(ctx, sink)
+		// An error here is the end of ctx, which the loop sees.
+		_ = sleep(ctx, p.pause(time.Since(begin), again, err))
+	}
+	return nil
+}
+
+// pause returns how long the next sweep has to wait after one that took this long.
+func (p *Poller) pause(took time.Duration, again bool, err error) time.Duration {
+	rest := p.interval - took
+	switch {
+	case errors.Is(err, ErrConfig):
+		return refusedPause
+	case err != nil:
+		return max(rest, min(p.interval, failedPause))
+	case again:
+		return 0
+	default:
+		return rest
+	}
+}
+
+// sweep reads the list once, hands the end of it to the sink, and notes the
+// verdict. The error says why the sweep is not complete.
+func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
+	health, began := p.fetch.health, time.Now()
+	s := &sweep{
+		page: p.fetch.page, sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}),
+		show: func(s *sweep) {
+			health.accepted()
+			health.progress(s.report(began))
+		},
+	}
+	health.progress(s.report(began))
+	defer health.progress(nil)
+	err = s.read(ctx)
+	r := s.report(began)
+	if err != nil {
+		r.End = time.Now()
+	}
+
+	outlive, cancel := withGrace(ctx, endGrace)
+	defer cancel()
+	again, endErr := sink.End(outlive, diff.Sweep{
+		Begin: r.Begin.Round(0), End: r.End.Round(0), Complete: err == nil, Seen: s.seen,
+	})
+	if endErr != nil {
+		endErr = fmt.Errorf("end of sweep: %w", endErr)
+		if err != nil {
+			endErr = fmt.Errorf("%w; %w", err, endErr)
+		}
+		err = endErr
+	}
+	if err != nil && ctx.Err() != nil {
+		return false, err // not a failure: the watch was ended
+	}
+	p.note(*r, err)
+	return again, err
+}
+
+func (p *Poller) note(r Report, err error) {
+	p.fetch.metrics.sweep(r, err)
+	if err != nil {
+		p.fetch.health.failed(err)
+	} else {
+		p.fetch.health.complete(r)
+	}
+	p.log.Debug("sweep", "complete", err == nil, "took", r.End.Sub(r.Begin), "pages", r.Pages, "rooms", r.Rooms,
+		"requests", r.Requests, "retries", r.Retries, "duplicates", r.Duplicates, "unusable_rows", r.UnusableRows)
+}
+
+// Status tells how the poller is doing. It may be called at any time.
+func (p *Poller) Status() Status {
+	s := p.fetch.health.snapshot()
+	s.RequestsPerSecond = p.fetch.quota.rate()
+	return s
+}
+
+// A Glance is what a single request shows.
+type Glance struct {
+	Rooms     int  // on the first page
+	More      bool // there are further pages
+	Unusable  int  // rows that could not be read
+	Latency   time.Duration
+	RequestID string
+}
+
+// Probe makes exactly one request, for the first page, as soon as the quota
+// allows it: no retry, no new signature, no sweep. A refusal by the service is
+// an [*APIError]; one that only another configuration cures wraps [ErrConfig].
+func (p *Poller) Probe(ctx context.Context) (Glance, error) {
+	defer p.fetch.client.close()
+	var t tally
+	a, _, err := p.fetch.once(ctx, "", &t)
+	if err != nil {
+		if classOf(err) == Fatal {
+			err = fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+		return Glance{}, err
+	}
+	return Glance{
+		Rooms: len(a.rooms), More: a.next != "", Unusable: a.unusable,
+		Latency: a.at.Sub(t.begin), RequestID: a.requestID,
+	}, nil
+}
+
+// withGrace returns a context that outlives ctx by d.
+func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	outlive, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		_ = sleep(outlive, d)
+		cancel()
+	})
+	return outlive, func() { stop(); cancel() }
+}

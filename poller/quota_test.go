@@ -1,0 +1,195 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// sendAll sends n requests, one after the other, and returns when each of them
+// arrived. way tells how long request i is on its way, there and back.
+func sendAll(t testing.TB, q *quota, n int, way func(i int) (there, back time.Duration)) []time.Time {
+	t.Helper()
+	var arrived []time.Time
+	for i := range n {
+		done, err := q.take(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, back := way(i)
+		time.Sleep(there)
+		arrived = append(arrived, time.Now())
+		time.Sleep(back)
+		done()
+	}
+	return arrived
+}
+
+// crowd returns the most arrivals in any half-open window of one second.
+func crowd(arrived []time.Time) int {
+	most := 0
+	for i, from := range arrived {
+		n := 0
+		for _, at := range arrived[i:] {
+			if at.Sub(from) < time.Second {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// A request that is held up on its way arrives close to those behind it. With
+// spacing alone these are eleven in a second.
+func TestQuotaHoldsAtTheServer(t *testing.T) {
+	for _, perSecond := range []float64{defaultRate, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			arrived := sendAll(t, newQuota(perSecond), 200, func(i int) (time.Duration, time.Duration) {
+				if i%20 == 0 {
+					return 90 * time.Millisecond, 0
+				}
+				return 0, 0
+			})
+			if n := crowd(arrived); n > 10 {
+				t.Errorf("at %v/s: %d requests arrived within a second", perSecond, n)
+			}
+		})
+	}
+}
+
+func TestQuotaHoldsForAnyJitter(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		ways := rapid.SliceOfN(rapid.Int64Range(0, 300), 60, 160).Draw(r, "ways in milliseconds")
+		perSecond := rapid.Float64Range(2, 10).Draw(r, "rate")
+		var arrived []time.Time
+		synctest.Test(t, func(t *testing.T) {
+			arrived = sendAll(t, newQuota(perSecond), len(ways)/2, func(i int) (time.Duration, time.Duration) {
+				return time.Duration(ways[2*i]) * time.Millisecond, time.Duration(ways[2*i+1]) * time.Millisecond
+			})
+		})
+		if n := crowd(arrived); n > 10 {
+			r.Fatalf("%d requests arrived within a second", n)
+		}
+	})
+}
+
+func TestQuotaIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		arrived := sendAll(t, newQuota(defaultRate), 1000, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		if perSecond := 1000 / time.Since(begin).Seconds(); perSecond < 9.4 {
+			t.Errorf("%.2f requests a second, want 94 %% of 10 at least", perSecond)
+		}
+		if first := arrived[0].Sub(begin).Seconds(); math.Abs(first-1/defaultRate) > 1e-6 {
+			t.Errorf("the first request left after %.6f s, want one spacing", first)
+		}
+	})
+}
+
+// After a pause there is one request that need not wait, and no more.
+func TestQuotaSavesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuota(5)
+		time.Sleep(time.Hour)
+		begin := time.Now()
+		arrived := sendAll(t, q, 3, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		for i, want := range []time.Duration{0, 200 * time.Millisecond, 400 * time.Millisecond} {
+			if got := arrived[i].Sub(begin); (got - want).Abs() > time.Microsecond {
+				t.Errorf("request %d after %v, want %v", i, got, want)
+			}
+		}
+	})
+}
+
+// A high rate is for load tests against something else than the vendor.
+func TestQuotaHighRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		sendAll(t, newQuota(1000), 5000, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		if d := time.Since(begin).Seconds(); math.Abs(d-5) > 0.01 {
+			t.Errorf("5000 requests at 1000/s took %.3f s", d)
+		}
+	})
+}
+
+func TestQuotaOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuota(10)
+		done, err := q.take(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := q.take(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("second request while one is out: %v", err)
+		}
+		done()
+		done, err = q.take(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+	})
+}
+
+// Who gives up waiting gives back what it took.
+func TestQuotaCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuota(0.1)
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		defer cancel()
+		begin := time.Now()
+		if _, err := q.take(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 4*time.Second {
+			t.Errorf("take with a deadline = %v after %v", err, time.Since(begin))
+		}
+		done, err := q.take(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+		if d := time.Since(begin); (d - 10*time.Second).Abs() > time.Microsecond {
+			t.Errorf("first request after %v, want 10s", d)
+		}
+	})
+}
+
+func TestQuotaThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuota(10)
+		near := func(want float64) {
+			t.Helper()
+			if got := q.rate(); math.Abs(got-want) > 1e-9 {
+				t.Errorf("rate %v, want %v", got, want)
+			}
+		}
+		near(10)
+		for _, want := range []float64{5, 2.5, 1.25, 1, 1} {
+			q.throttle()
+			near(want)
+		}
+		time.Sleep(30*time.Second - 1)
+		near(1)
+		time.Sleep(time.Nanosecond)
+		near(2)
+		begin := time.Now()
+		sendAll(t, q, 5, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		if d := time.Since(begin); d < 2*time.Second || d > 2500*time.Millisecond {
+			t.Errorf("5 requests at 2/s took %v", d)
+		}
+		time.Sleep(2 * time.Minute)
+		near(6)
+		q.throttle()
+		near(3)
+		time.Sleep(7*30*time.Second - 1)
+		near(9)
+		time.Sleep(time.Nanosecond)
+		near(10)
+	})
+}

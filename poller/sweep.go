@@ -1,0 +1,121 @@
+package poller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"roomwatch/diff"
+)
+
+const (
+	maxPages  = 100_000 // of one sweep: two million rooms
+	maxBarren = 50      // pages in a row that show no life that the sweep has not seen yet
+)
+
+// A Sink takes what the sweeps show.
+type Sink interface {
+	// Page takes the next page of the sweep. It may return before the page is
+	// committed, and it blocks while too many pages wait. After an error the
+	// sweep is given up: it proves no absence.
+	Page(ctx context.Context, p diff.Page) error
+
+	// End takes the sweep when its last page was given or when it broke off,
+	// waits until all its pages are committed, and says whether the next sweep
+	// should begin at once. It is called once for each sweep, also for one that
+	// failed or was cancelled: its ctx outlives that of [Poller.Run] by five
+	// seconds, so that pages that were given can still be committed.
+	End(ctx context.Context, s diff.Sweep) (again bool, err error)
+}
+
+// A sweep is one reading of the list.
+type sweep struct {
+	page func(ctx context.Context, next string, t *tally) (answer, error)
+	sink Sink
+	show func(*sweep) // called with each page that was read
+
+	tally
+	end        time.Time // last answer read
+	pages      int
+	seen       *diff.Seen
+	duplicates int // rows whose life the sweep had seen before
+	unusable   int
+	why        string              // what is wrong with the first unusable row
+	given      map[string]struct{} // each Next so far
+	barren     int                 // pages in a row without a new life
+}
+
+// read reads the list from the first page to the empty Next and gives each page
+// to the sink. It returns nil if the sweep is complete, and otherwise why it is not.
+func (s *sweep) read(ctx context.Context) error {
+	next := ""
+	for {
+		a, err := s.page(ctx, next, &s.tally)
+		if err != nil {
+			return fmt.Errorf("page %d: %w", s.pages+1, err)
+		}
+		s.add(a)
+		s.show(s)
+		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Rooms: a.rooms}); err != nil {
+			return fmt.Errorf("page %d: commit: %w", s.pages, err)
+		}
+		switch {
+		case a.next != "":
+			if err := s.guard(a.next); err != nil {
+				return fmt.Errorf("page %d: %w", s.pages, err)
+			}
+			next = a.next
+		case s.unusable > 0:
+			return fmt.Errorf("%d rows of %d pages are unusable, the first on %s", s.unusable, s.pages, s.why)
+		default:
+			return nil
+		}
+	}
+}
+
+// add takes the facts of a page into the sweep.
+func (s *sweep) add(a answer) {
+	s.pages++
+	s.end = a.at
+	if a.unusable > 0 && s.unusable == 0 {
+		s.why = fmt.Sprintf("page %d, %s", s.pages, a.why)
+	}
+	s.unusable += a.unusable
+	s.barren++
+	for _, r := range a.rooms {
+		if s.seen.Add(r.Key()) {
+			s.barren = 0
+		} else {
+			s.duplicates++
+		}
+	}
+}
+
+// guard returns an error if the list that goes on at next shows no sign that it
+// will ever end.
+func (s *sweep) guard(next string) error {
+	if _, ok := s.given[next]; ok {
+		return fmt.Errorf("cursor %.64q was given before in this sweep", next)
+	}
+	s.given[next] = struct{}{}
+	if s.pages >= maxPages {
+		return fmt.Errorf("the list goes on after %d pages", s.pages)
+	}
+	if s.barren >= maxBarren {
+		return fmt.Errorf("the list goes on after %d pages without a new room", s.barren)
+	}
+	return nil
+}
+
+// report returns what the sweep found so far. It began when its first request
+// was sent, or, if none was, when it was started.
+func (s *sweep) report(started time.Time) *Report {
+	r := &Report{
+		Begin: s.begin, End: s.end, Pages: s.pages, Rooms: s.seen.Len(), Requests: s.requests,
+		Retries: s.retries, Duplicates: s.duplicates, UnusableRows: s.unusable,
+	}
+	if r.Begin.IsZero() {
+		r.Begin = started
+	}
+	return r
+}

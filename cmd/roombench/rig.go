@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	sdkAppID  = 88888888
+	secretKey = "roombench" // of the stub, which does not look at it
+	pause     = 100 * time.Millisecond
+)
+
+// A rig is the surroundings of a measurement: a directory, the binaries, the
+// stub of the service and a nats-server.
+type rig struct {
+	dir     string
+	stubURL string
+	natsURL string
+	procs   []*process
+	nc      *nats.Conn
+	js      jetstream.JetStream
+}
+
+func newRig(ctx context.Context, rooms int) (_ *rig, err error) {
+	dir, err := os.MkdirTemp("", "roombench")
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	for name, pkg := range map[string]string{"roomwatch": "roomwatch/cmd/roomwatch", "nats-server": "github.com/nats-io/nats-server/v2"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", r.bin(name), pkg)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("build %s: %w", name, err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	stubAddr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	r.stubURL = "http://" + stubAddr
+	if err := r.start(ctx, self, "stub", "-addr", stubAddr, "-rooms", strconv.Itoa(rooms)); err != nil {
+		return nil, err
+	}
+	natsAddr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	r.natsURL = "nats://" + natsAddr
+	_, port, err := net.SplitHostPort(natsAddr)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.start(ctx, r.bin("nats-server"), "-js", "-a", "127.0.0.1", "-p", port, "-sd", filepath.Join(dir, "nats"), "-l", filepath.Join(dir, "nats.log")); err != nil {
+		return nil, err
+	}
+	return r, r.connect(ctx)
+}
+
+func (r *rig) bin(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *rig) start(ctx context.Context, name string, args ...string) error {
+	p, err := start(ctx, nil, name, args...)
+	if err == nil {
+		r.procs = append(r.procs, p)
+	}
+	return err
+}
+
+// connect waits until the stub and the server answer.
+func (r *rig) connect(ctx context.Context) error {
+	var err error
+	for range 100 {
+		if r.nc == nil {
+			r.nc, err = nats.Connect(r.natsURL)
+		}
+		if err == nil {
+			_, err = r.report(ctx)
+		}
+		if err == nil {
+			r.js, err = jetstream.New(r.nc)
+			return err
+		}
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("wait for stub and nats-server: %w", err)
+}
+
+// roomwatch starts the daemon under test.
+func (r *rig) roomwatch(ctx context.Context, env ...string) (*process, error) {
+	return start(ctx, append([]string{
+		"ROOMWATCH_SDKAPPID=" + strconv.Itoa(sdkAppID), "ROOMWATCH_SECRET_KEY=" + secretKey,
+		"ROOMWATCH_ENDPOINT=" + r.stubURL, "NATS_URL=" + r.natsURL,
+		"ROOMWATCH_DATA_DIR=" + filepath.Join(r.dir, "data"), "ROOMWATCH_LOG_LEVEL=warn",
+	}, env...), r.bin("roomwatch"), "run")
+}
+
+func (r *rig) report(ctx context.Context) (report, error) {
+	var rep report
+	b, err := get(ctx, r.stubURL+"/report")
+	if err != nil {
+		return rep, err
+	}
+	return rep, json.Unmarshal(b, &rep)
+}
+
+// plan says how many view counts change when a sweep begins, from the next one on.
+func (r *rig) plan(ctx context.Context, change int) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.stubURL+"/plan?"+url.Values{"change": {strconv.Itoa(change)}}.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// last returns how many messages the stream has and when it stored the last one.
+func (r *rig) last(ctx context.Context) (uint64, time.Time, error) {
+	s, err := r.js.Stream(ctx, "LIVE")
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0, time.Time{}, nil
+	}
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	st := s.CachedInfo().State
+	return st.Msgs, st.LastTime, nil
+}
+
+func (r *rig) close() error {
+	if r.nc != nil {
+		r.nc.Close()
+	}
+	var errs []error
+	for _, p := range r.procs {
+		errs = append(errs, ignoreExit(p.stop()))
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.dir))...)
+}
+
+// ignoreExit drops the exit status of a process that was told to stop.
+func ignoreExit(err error) error {
+	var ee *exec.ExitError
+	if errors.As(err, &ee) {
+		return nil
+	}
+	return err
+}
+
+func freeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // returns at once
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"roomwatch/diff"
+	"roomwatch/poller"
+	"roomwatch/publisher"
+)
+
+// errConfig marks what only a person can mend: exit status 2.
+var errConfig = errors.New("configuration")
+
+// A secret is never printed.
+type secret string
+
+// Format hides the secret from every verb.
+func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)") }
+
+// LogValue hides the secret from logs.
+func (secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// A config is every environment variable that roomwatch reads. The tags are
+// what `roomwatch help config` prints.
+type config struct {
+	SDKAppID      int           `envconfig:"ROOMWATCH_SDKAPPID" desc:"the application; required"`
+	Identifier    string        `envconfig:"ROOMWATCH_IDENTIFIER" default:"administrator" desc:"an App Administrator account of the application"`
+	SecretKey     secret        `envconfig:"ROOMWATCH_SECRET_KEY" desc:"the key that signs UserSigs; one of this, the file and ROOMWATCH_USERSIG is required"`
+	SecretKeyFile string        `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key"`
+	UserSig       secret        `envconfig:"ROOMWATCH_USERSIG" desc:"a ready UserSig, for who may not have the key; replace it before it expires"`
+	UserSigTTL    time.Duration `envconfig:"ROOMWATCH_USERSIG_TTL" default:"24h" desc:"life of a signature that roomwatch makes, at least 1m"`
+
+	Endpoint          string        `envconfig:"ROOMWATCH_ENDPOINT" default:"china" desc:"where the application lives: china, singapore, silicon-valley, jakarta, seoul, tokyo, frankfurt, or a base URL"`
+	RequestsPerSecond float64       `envconfig:"ROOMWATCH_REQUESTS_PER_SECOND" default:"9.5" desc:"rate of requests; the vendor allows 10 for all callers of the application together"`
+	RequestTimeout    time.Duration `envconfig:"ROOMWATCH_REQUEST_TIMEOUT" default:"5s" desc:"time for one request; the service's own limit is 3s"`
+	Interval          time.Duration `envconfig:"ROOMWATCH_INTERVAL" default:"10s" desc:"from the start of one sweep to the start of the next, or at once if the sweep took longer"`
+
+	Events               []string      `envconfig:"ROOMWATCH_EVENTS" default:"room.created,room.ended,viewcount.changed" desc:"what is published; room.updated can be added"`
+	Baseline             string        `envconfig:"ROOMWATCH_BASELINE" default:"publish" desc:"publish or silent: whether the rooms of the very first sweep become events"`
+	AbsentSweeps         int           `envconfig:"ROOMWATCH_ABSENT_SWEEPS" default:"2" desc:"complete sweeps in a row that must miss a room before it ends, at least; more while the list shifts"`
+	MassEndPercent       float64       `envconfig:"ROOMWATCH_MASS_END_PERCENT" default:"50" desc:"a sweep that misses more of at least 20 known rooms is doubted"`
+	MassEndSweeps        int           `envconfig:"ROOMWATCH_MASS_END_SWEEPS" default:"5" desc:"complete sweeps in a row that must agree before rooms end in such a mass"`
+	ViewCountMinChange   int64         `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_CHANGE" default:"1" desc:"least difference from the count last published"`
+	ViewCountMinPercent  float64       `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_PERCENT" default:"0" desc:"least difference in percent of the count last published"`
+	ViewCountMinInterval time.Duration `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_INTERVAL" default:"0s" desc:"least time between two viewcount.changed of a room"`
+	DataDir              string        `envconfig:"ROOMWATCH_DATA_DIR" default:"data" desc:"holds state.db and, for the embedded server, nats/"`
+	NATSURL              string        `envconfig:"NATS_URL" desc:"NATS servers, comma separated; empty: an embedded JetStream server on 127.0.0.1"`
+	NATSPort             int           `envconfig:"ROOMWATCH_NATS_PORT" default:"4222" desc:"port of the embedded server; 0 for any free one"`
+	NATSCreds            string        `envconfig:"NATS_CREDS" desc:"credentials file"`
+	NATSNKey             string        `envconfig:"NATS_NKEY" desc:"file that holds an nkey seed"`
+	NATSUser             string        `envconfig:"NATS_USER" desc:"user name; without a password, a token"`
+	NATSPassword         secret        `envconfig:"NATS_PASSWORD" desc:"password of the user"`
+	NATSToken            secret        `envconfig:"NATS_TOKEN" desc:"authentication token"`
+	NATSCA               string        `envconfig:"NATS_CA" desc:"TLS: file of the certificate authorities to trust"`
+	NATSCert             string        `envconfig:"NATS_CERT" desc:"TLS: file of the client's certificate"`
+	NATSKey              string        `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
+	Stream               string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the JetStream stream; made if it does not exist, never altered"`
+	SubjectPrefix        string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
+	StreamReplicas       int           `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes"`
+	StreamMaxAge         time.Duration `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
+	StreamMaxBytes       int64         `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"-1" desc:"size of a stream that roomwatch makes; -1 for unlimited"`
+	HTTPAddr             string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of probes and metrics; off for none"`
+	LogLevel             slog.Level    `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat            string        `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
+}
+
+// loadConfig reads the environment. It returns every problem of form at once;
+// whether the values make sense together is for the methods below to say.
+func loadConfig() (config, error) {
+	var c config
+	var errs []error
+	v := reflect.ValueOf(&c).Elem()
+	for i := range v.NumField() {
+		if err := readField(v.Type().Field(i), v.Field(i)); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for i, e := range c.Events {
+		c.Events[i] = strings.TrimSpace(e)
+	}
+	return c, errors.Join(errs...)
+}
+
+// readField lets envconfig read one variable alone: given the whole struct, it
+// would stop at the first problem. A variable that is set to nothing, as
+// container tools like to do, is as good as unset.
+func readField(f reflect.StructField, v reflect.Value) error {
+	name := f.Tag.Get("envconfig")
+	if os.Getenv(name) == "" {
+		f.Tag = reflect.StructTag(strings.Replace(string(f.Tag), name, name+"_IS_EMPTY", 1))
+	}
+	one := reflect.New(reflect.StructOf([]reflect.StructField{f}))
+	err := envconfig.Process("", one.Interface())
+	var pe *envconfig.ParseError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s is %q: %s", name, pe.Value, expected(f.Type))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	v.Set(one.Elem().Field(0))
+	return nil
+}
+
+// expected says in words what a value of type t looks like.
+func expected(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return "write a duration with its unit, such as 10s, 5m or 24h"
+	case reflect.TypeFor[slog.Level]():
+		return "write debug, info, warn or error"
+	}
+	if t.Kind() == reflect.Float64 {
+		return "write a number, such as 9.5"
+	}
+	return "write a whole number"
+}
+
+// A problems list collects what is wrong with a configuration.
+type problems []error
+
+func (p *problems) add(ok bool, format string, args ...any) {
+	if !ok {
+		*p = append(*p, fmt.Errorf(format, args...))
+	}
+}
+
+// validate returns every problem that `run` would have with the values.
+func (c *config) validate() error {
+	var p problems
+	p.add(c.SDKAppID > 0, "ROOMWATCH_SDKAPPID is missing: set it to the application's SDKAppID, a positive number")
+	given := 0
+	for _, s := range []string{string(c.SecretKey), c.SecretKeyFile, string(c.UserSig)} {
+		if s != "" {
+			given++
+		}
+	}
+	p.add(given == 1, "%d of ROOMWATCH_SECRET_KEY, ROOMWATCH_SECRET_KEY_FILE and ROOMWATCH_USERSIG are set: set one of them", given)
+	_, err := c.key()
+	p.add(err == nil, "ROOMWATCH_SECRET_KEY_FILE: %w; name a file that holds the key and that roomwatch may read", err)
+	p.add(c.UserSigTTL >= time.Minute, "ROOMWATCH_USERSIG_TTL is %s: set at least 1m", c.UserSigTTL)
+	endpoint, err := poller.ParseEndpoint(c.Endpoint)
+	p.add(err == nil, "ROOMWATCH_ENDPOINT: %w", err)
+	p.add(err != nil || !endpoint.Vendor() || c.RequestsPerSecond <= 10,
+		"ROOMWATCH_REQUESTS_PER_SECOND is %v: the vendor allows 10 in any second; set 9.5, or less if others call for the application too", c.RequestsPerSecond)
+	p.add(c.RequestsPerSecond > 0, "ROOMWATCH_REQUESTS_PER_SECOND is %v: set a rate above 0", c.RequestsPerSecond)
+	p.add(c.RequestTimeout > 0, "ROOMWATCH_REQUEST_TIMEOUT is %s: set a time above 0s", c.RequestTimeout)
+	p.add(c.Interval > 0, "ROOMWATCH_INTERVAL is %s: set a time above 0s", c.Interval)
+	c.validateDetection(&p)
+	c.validateStream(&p)
+	c.validateSurroundings(&p)
+	return errors.Join(p...)
+}
+
+func (c *config) validateDetection(p *problems) {
+	for _, e := range c.Events {
+		p.add(isType(e), "ROOMWATCH_EVENTS names %q: choose from %s", e, typeList())
+	}
+	p.add(c.Baseline == "publish" || c.Baseline == "silent", "ROOMWATCH_BASELINE is %q: set publish or silent", c.Baseline)
+	p.add(c.AbsentSweeps >= 1, "ROOMWATCH_ABSENT_SWEEPS is %d: set at least 1", c.AbsentSweeps)
+	p.add(c.MassEndPercent >= 0 && c.MassEndPercent <= 100, "ROOMWATCH_MASS_END_PERCENT is %v: set 0 to 100", c.MassEndPercent)
+	p.add(c.MassEndSweeps >= 1, "ROOMWATCH_MASS_END_SWEEPS is %d: set at least 1", c.MassEndSweeps)
+	p.add(c.ViewCountMinChange >= 1, "ROOMWATCH_VIEWCOUNT_MIN_CHANGE is %d: set at least 1", c.ViewCountMinChange)
+	p.add(c.ViewCountMinPercent >= 0, "ROOMWATCH_VIEWCOUNT_MIN_PERCENT is %v: set 0 or more", c.ViewCountMinPercent)
+	p.add(c.ViewCountMinInterval >= 0, "ROOMWATCH_VIEWCOUNT_MIN_INTERVAL is %s: set 0s or more", c.ViewCountMinInterval)
+}
+
+func (c *config) validateStream(p *problems) {
+	p.add(c.NATSPort >= 0 && c.NATSPort <= 65535, "ROOMWATCH_NATS_PORT is %d: set 0 to 65535", c.NATSPort)
+	p.add(c.StreamReplicas >= 1 && c.StreamReplicas <= 5, "ROOMWATCH_STREAM_REPLICAS is %d: set 1 to 5", c.StreamReplicas)
+	p.add(c.StreamMaxAge >= 0, "ROOMWATCH_STREAM_MAX_AGE is %s: set 0s or more", c.StreamMaxAge)
+	p.add(c.StreamMaxBytes == -1 || c.StreamMaxBytes > 0, "ROOMWATCH_STREAM_MAX_BYTES is %d: set a number of bytes, or -1", c.StreamMaxBytes)
+	p.add(!strings.ContainsAny(c.Stream, " .*>/\\\t"), "ROOMWATCH_STREAM is %q: a stream's name has no spaces, dots, slashes or wildcards", c.Stream)
+	p.add(!strings.ContainsAny(c.SubjectPrefix, " *>\t") && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
+		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces and wildcards", c.SubjectPrefix)
+}
+
+func (c *config) validateSurroundings(p *problems) {
+	if c.HTTPAddr != "off" {
+		_, _, err := net.SplitHostPort(c.HTTPAddr)
+		p.add(err == nil, "ROOMWATCH_HTTP_ADDR is %q: write host:port, or off", c.HTTPAddr)
+	}
+	p.add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMWATCH_LOG_FORMAT is %q: set text or json", c.LogFormat)
+}
+
+// key returns the secret key, from wherever it is given; empty if a UserSig is given instead.
+func (c *config) key() (secret, error) {
+	if c.SecretKeyFile == "" {
+		return c.SecretKey, nil
+	}
+	b, err := os.ReadFile(c.SecretKeyFile)
+	if err != nil {
+		return "", err
+	}
+	k := strings.TrimSpace(string(b))
+	if k == "" {
+		return "", fmt.Errorf("%s is empty", c.SecretKeyFile)
+	}
+	return secret(k), nil
+}
+
+// signer is who asks the service, by key or by a ready UserSig.
+func (c *config) signer() (*poller.Signer, error) {
+	if c.UserSig != "" {
+		return poller.ReadySigner(int64(c.SDKAppID), c.Identifier, string(c.UserSig))
+	}
+	key, err := c.key()
+	if err != nil {
+		return nil, fmt.Errorf("ROOMWATCH_SECRET_KEY_FILE: %w", err)
+	}
+	return poller.NewSigner(int64(c.SDKAppID), c.Identifier, string(key), c.UserSigTTL)
+}
+
+func (c *config) policy() diff.Policy {
+	p := diff.Policy{
+		SilentBaseline: c.Baseline == "silent",
+		MinChange:      c.ViewCountMinChange,
+		MinPercent:     c.ViewCountMinPercent,
+		MinInterval:    c.ViewCountMinInterval,
+		AbsentSweeps:   c.AbsentSweeps,
+		MassEndPercent: c.MassEndPercent,
+		MassEndSweeps:  c.MassEndSweeps,
+	}
+	for _, e := range c.Events {
+		p.Publish = append(p.Publish, diff.Type(e))
+	}
+	return p
+}
+
+func (c *config) connectConfig(log *slog.Logger) publisher.ConnectConfig {
+	return publisher.ConnectConfig{
+		URL: c.NATSURL, CredsFile: c.NATSCreds, NKeyFile: c.NATSNKey,
+		User: c.NATSUser, Password: string(c.NATSPassword), Token: string(c.NATSToken),
+		CAFile: c.NATSCA, CertFile: c.NATSCert, KeyFile: c.NATSKey, Log: log,
+	}
+}
+
+func (c *config) logger(w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+func isType(t string) bool { return slices.Contains(diff.Types(), diff.Type(t)) }
+
+func typeList() string {
+	var names []string
+	for _, t := range diff.Types() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
+}
+
+// printConfigHelp prints every variable with its type, default and meaning.
+func printConfigHelp(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	const rows = "VARIABLE\tTYPE\tDEFAULT\tMEANING\n{{range .}}{{usage_key .}}\t{{usage_type .}}\t{{usage_default .}}\t{{usage_description .}}\n{{end}}"
+	if err := envconfig.Usagef("", &config{}, t, rows); err != nil {
+		return err
+	}
+	return t.Flush()
+}

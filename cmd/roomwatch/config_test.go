@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// runWith runs a command with nothing but env as its configuration.
+func runWith(t *testing.T, env []string, args ...string) (status int, output string) {
+	t.Helper()
+	fields := reflect.TypeFor[config]()
+	for i := range fields.NumField() {
+		t.Setenv(fields.Field(i).Tag.Get("envconfig"), "")
+	}
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		t.Setenv(k, v)
+	}
+	var out bytes.Buffer
+	status = run(t.Context(), args, &out, &out)
+	return status, out.String()
+}
+
+// Each mistake is named with the variable, the value and the mend, all of them
+// at once, and the exit status is 2.
+func TestConfigurationProblems(t *testing.T) {
+	good := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_DATA_DIR=" + t.TempDir()}
+	tests := []struct {
+		name string
+		env  []string
+		want []string
+	}{
+		{"nothing set", []string{"ROOMWATCH_SDKAPPID="}, []string{"ROOMWATCH_SDKAPPID is missing"}},
+		{"no secret", []string{"ROOMWATCH_SECRET_KEY="}, []string{"0 of ROOMWATCH_SECRET_KEY"}},
+		{"two secrets", []string{"ROOMWATCH_USERSIG=sig"}, []string{"2 of ROOMWATCH_SECRET_KEY"}},
+		{"no such key file", []string{"ROOMWATCH_SECRET_KEY=", "ROOMWATCH_SECRET_KEY_FILE=/nowhere"}, []string{"/nowhere", "no such file"}},
+		{"no unit", []string{"ROOMWATCH_INTERVAL=10"}, []string{`ROOMWATCH_INTERVAL is "10"`, "10s"}},
+		{"no number", []string{"ROOMWATCH_SDKAPPID=abc"}, []string{`ROOMWATCH_SDKAPPID is "abc"`, "whole number"}},
+		{"no interval", []string{"ROOMWATCH_INTERVAL=0s"}, []string{"ROOMWATCH_INTERVAL is 0s"}},
+		{"too fast for the vendor", []string{"ROOMWATCH_REQUESTS_PER_SECOND=10.1"}, []string{"ROOMWATCH_REQUESTS_PER_SECOND is 10.1", "10 in any second"}},
+		{"unknown place", []string{"ROOMWATCH_ENDPOINT=mars"}, []string{"ROOMWATCH_ENDPOINT", "mars", "singapore"}},
+		{"unknown event", []string{"ROOMWATCH_EVENTS=room.created,room.opened"}, []string{`"room.opened"`, "room.updated"}},
+		{"unknown baseline", []string{"ROOMWATCH_BASELINE=loud"}, []string{"ROOMWATCH_BASELINE", "silent"}},
+		{"percent", []string{"ROOMWATCH_MASS_END_PERCENT=101"}, []string{"ROOMWATCH_MASS_END_PERCENT is 101"}},
+		{"wildcard prefix", []string{"ROOMWATCH_SUBJECT_PREFIX=live.*"}, []string{"ROOMWATCH_SUBJECT_PREFIX"}},
+		{"stream name", []string{"ROOMWATCH_STREAM=a.b"}, []string{"ROOMWATCH_STREAM"}},
+		{"no port", []string{"ROOMWATCH_HTTP_ADDR=localhost"}, []string{"ROOMWATCH_HTTP_ADDR", "host:port"}},
+		{"log level", []string{"ROOMWATCH_LOG_LEVEL=loud"}, []string{"ROOMWATCH_LOG_LEVEL", "debug"}},
+		{"all at once", []string{"ROOMWATCH_INTERVAL=1", "ROOMWATCH_BASELINE=loud", "ROOMWATCH_SECRET_KEY=", "ROOMWATCH_LOG_FORMAT=xml"},
+			[]string{"ROOMWATCH_INTERVAL", "ROOMWATCH_BASELINE", "ROOMWATCH_SECRET_KEY", "ROOMWATCH_LOG_FORMAT"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			status, out := runWith(t, append(good, tt.env...), "run")
+			if status != 2 {
+				t.Errorf("exit status %d, want 2", status)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(out, w) {
+					t.Errorf("%q is not in:\n%s", w, out)
+				}
+			}
+		})
+	}
+}
+
+// A variable that is set to nothing is as good as unset.
+func TestEmptyVariablesHaveTheirDefaults(t *testing.T) {
+	t.Setenv("ROOMWATCH_INTERVAL", "")
+	t.Setenv("ROOMWATCH_ENDPOINT", "")
+	c, err := loadConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Interval.String() != "10s" || c.Endpoint != "china" {
+		t.Errorf("interval %s, endpoint %q", c.Interval, c.Endpoint)
+	}
+}
+
+// help config prints every variable, and the README's table has each with the
+// same default.
+func TestHelpConfigIsComplete(t *testing.T) {
+	status, out := runWith(t, nil, "help", "config")
+	if status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := reflect.TypeFor[config]()
+	for i := range fields.NumField() {
+		tag := fields.Field(i).Tag
+		name, def := tag.Get("envconfig"), tag.Get("default")
+		if !strings.Contains(out, name+" ") || !strings.Contains(out, tag.Get("desc")) {
+			t.Errorf("help config lacks %s", name)
+		}
+		row := "| `" + name + "` |"
+		if def != "" {
+			row += " `" + def + "` |"
+		}
+		if !strings.Contains(string(readme), row) {
+			t.Errorf("the README's table lacks %q", row)
+		}
+	}
+}
+
+// A secret hides from every verb.
+func TestSecretsAreNotPrinted(t *testing.T) {
+	c := config{SecretKey: "hush", UserSig: "hush", NATSPassword: "hush", NATSToken: "hush"}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		if s := fmt.Sprintf(verb, c); strings.Contains(s, "hush") || strings.Contains(s, "68757368") {
+			t.Errorf("%s prints %s", verb, s)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"roomwatch/poller"
+	"roomwatch/publisher"
+	"roomwatch/state"
+)
+
+// recoveryWait is how long the first sweep waits for the stream. A state that
+// was lost is then rebuilt before anything is compared with it; if NATS is away
+// for longer, the events wait, and the rebuild comes when it is back.
+const recoveryWait = 5 * time.Second
+
+// A daemon is all the parts, tied together. Its fields stand in the order in
+// which they are made; they are taken down in the opposite one.
+type daemon struct {
+	cfg      *config
+	log      *slog.Logger
+	metrics  *prometheus.Registry
+	listener net.Listener // nil: no HTTP
+
+	store    *state.Store
+	embedded *server.Server // nil: the server of NATS_URL
+	nc       *nats.Conn
+	pub      *publisher.Publisher
+	poll     *poller.Poller
+	detect   *detector
+}
+
+// newDaemon opens and connects everything. After an error nothing is left open.
+func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, err error) {
+	d := &daemon{cfg: cfg, log: log, metrics: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	d.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if d.poll, err = newPoller(cfg, log, d.metrics); err != nil {
+		return nil, fmt.Errorf("%w: %w", errConfig, err)
+	}
+	d.store, err = state.Open(state.Config{
+		Path:     filepath.Join(cfg.DataDir, "state.db"),
+		SDKAppID: cfg.SDKAppID,
+		Policy:   cfg.policy(),
+		Metrics:  d.metrics,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.detect = newDetector(d.store, log)
+	if cfg.HTTPAddr != "off" {
+		var lc net.ListenConfig
+		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
+			return nil, fmt.Errorf("serve http: %w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err)
+		}
+	}
+	connect := cfg.connectConfig(log)
+	if cfg.NATSURL == "" {
+		if d.embedded, err = startEmbedded(cfg.DataDir, cfg.NATSPort, log); err != nil {
+			return nil, err
+		}
+		connect.InProcess = d.embedded
+	}
+	if d.nc, err = publisher.Connect(ctx, connect); err != nil {
+		return nil, err
+	}
+	d.pub, err = publisher.New(publisher.Config{
+		Conn: d.nc, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
+		Version: version(), Log: log, Metrics: d.metrics,
+	})
+	return d, err
+}
+
+func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer) (*poller.Poller, error) {
+	endpoint, err := poller.ParseEndpoint(cfg.Endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
+	}
+	signer, err := cfg.signer()
+	if err != nil {
+		return nil, err
+	}
+	return poller.New(poller.Config{
+		Endpoint: endpoint, Signer: signer,
+		RequestsPerSecond: cfg.RequestsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
+		Log: log, Registerer: metrics,
+	})
+}
+
+// run watches until ctx is done or a part gives up. It stops in the direction
+// in which the data flows: what was read is committed, what is being published
+// is finished, the rest waits in the outbox for the next start.
+func (d *daemon) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	published, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopPublishing()
+	if d.listener != nil {
+		l := d.listener
+		d.listener = nil // closed by its server
+		g.Go(func() error { return serveHTTP(ctx, l, d.ready, d.metrics, d.log) })
+	}
+	g.Go(func() error { return d.pub.Run(published) })
+	g.Go(func() error {
+		d.detect.Run()
+		stopPublishing()
+		return nil
+	})
+	g.Go(func() error {
+		defer close(d.detect.queue)
+		wait := time.NewTimer(recoveryWait)
+		defer wait.Stop()
+		select {
+		case <-d.pub.Recovered():
+		case <-wait.C:
+			d.log.WarnContext(ctx, "stream away", "mend", "see that NATS runs and can be reached; events wait on disk until then")
+		case <-ctx.Done():
+			return nil
+		}
+		return d.poll.Run(ctx, d.detect)
+	})
+	return g.Wait()
+}
+
+// close takes everything down that is up.
+func (d *daemon) close() error {
+	var errs []error
+	if d.nc != nil {
+		d.nc.Close()
+	}
+	if d.embedded != nil {
+		d.embedded.Shutdown()
+		d.embedded.WaitForShutdown()
+	}
+	if d.listener != nil {
+		errs = append(errs, d.listener.Close())
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// ready says whether the daemon does what it is for, and if not, why.
+func (d *daemon) ready() readiness {
+	r := readiness{Reasons: []string{}, Warnings: []string{}}
+	now := time.Now()
+	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
+	switch last := poll.LastComplete; {
+	case poll.Refused.Err != nil:
+		r.Reasons = append(r.Reasons, fmt.Sprintf("the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err))
+	case last == nil:
+		r.Reasons = append(r.Reasons, "no sweep has been complete since the start"+lastFailure(poll))
+	case now.Sub(last.End) > 3*d.cfg.Interval+last.End.Sub(last.Begin):
+		r.Reasons = append(r.Reasons, fmt.Sprintf("the newest complete sweep ended at %s", stamp(last.End))+lastFailure(poll))
+	}
+	if !pub.Connected {
+		r.Reasons = append(r.Reasons, fmt.Sprintf("NATS is not connected; %d events wait on disk", st.Waiting))
+	}
+	if pub.LastError != nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError))
+	}
+	if st.Doubted > 0 && st.Doubted < d.cfg.MassEndSweeps {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row agree, %d do so far",
+			st.Missing, st.Rooms, d.cfg.MassEndSweeps, st.Doubted))
+	}
+	r.Ready = len(r.Reasons) == 0
+	return r
+}
+
+func lastFailure(s poller.Status) string {
+	if s.LastFailure.Err == nil {
+		return ""
+	}
+	return fmt.Sprintf("; the newest failure, at %s: %v", stamp(s.LastFailure.At), s.LastFailure.Err)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// describe says where the daemon's events can be read.
+func (d *daemon) natsURL() string {
+	if d.embedded != nil {
+		return d.embedded.ClientURL()
+	}
+	return strings.Split(d.nc.ConnectedUrlRedacted(), ",")[0]
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"roomwatch/diff"
+	"roomwatch/poller/simulator"
+)
+
+// The demo's world: small enough to read along, lively enough to show each kind
+// of event within seconds.
+const (
+	demoApp      = 1400000000
+	demoKey      = "key-of-the-simulated-service"
+	demoSeed     = 1
+	demoRooms    = 30
+	demoOpens    = 0.2
+	demoEnters   = 3
+	demoRecreate = 0.02
+	demoInterval = 2 * time.Second
+	// demoAge is how long a world goes on between two starts. An older one would
+	// take noticeable time to catch up; a new one takes its place.
+	demoAge = 24 * time.Hour
+)
+
+func demoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Watch a simulated service and print the events: no account, no set-up",
+		Long: "demo is the daemon on a simulated service, with a JetStream server of its own, and prints the events as they\n" +
+			"happen. It keeps its state in the directory demo/ of ROOMWATCH_DATA_DIR, so that a second start goes on where\n" +
+			"the first one was: the simulated world has lived on meanwhile.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configured((*config).validateForDemo)
+			if err != nil {
+				return err
+			}
+			return demo(cmd.Context(), cfg, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+}
+
+// validateForDemo checks what is left of the configuration when the demo has
+// put its own application and server in.
+func (c *config) validateForDemo() error {
+	c.SDKAppID, c.Identifier = demoApp, "administrator"
+	c.SecretKey, c.SecretKeyFile, c.UserSig = demoKey, "", ""
+	c.Endpoint, c.NATSURL = "http://127.0.0.1", "" // the port comes with the simulator
+	c.Interval = demoInterval
+	c.DataDir = filepath.Join(c.DataDir, "demo")
+	if os.Getenv("ROOMWATCH_LOG_LEVEL") == "" {
+		c.LogLevel = 4 // slog.LevelWarn: the events are the show
+	}
+	return c.validate()
+}
+
+func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
+	began, err := worldStart(cfg.DataDir, time.Now())
+	if err != nil {
+		return err
+	}
+	world, err := simulator.New(simulator.Config{
+		SDKAppID: demoApp, SecretKey: demoKey, Seed: demoSeed, Start: began, Forget: time.Hour,
+		Rooms: demoRooms, Opens: demoOpens, Enters: demoEnters, Recreates: demoRecreate,
+	})
+	if err != nil {
+		return err
+	}
+	service, err := listenFree(ctx, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	cfg.Endpoint = "http://" + service.Addr().String()
+	if cfg.NATSPort, err = freePort(ctx, cfg.NATSPort); err != nil {
+		return errors.Join(err, service.Close())
+	}
+	cfg.HTTPAddr = freeHTTP(ctx, cfg.HTTPAddr)
+
+	d, err := newDaemon(ctx, &cfg, cfg.logger(stderr))
+	if err != nil {
+		return errors.Join(err, service.Close())
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := greet(stdout, d, &cfg); err != nil {
+		return errors.Join(err, service.Close())
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serveSimulator(ctx, service, world) })
+	g.Go(func() error { return d.run(ctx) })
+	g.Go(func() error { return d.show(ctx, stdout) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "\nStopped. The state is in %s; the next start goes on from here.\n", cfg.DataDir)
+	return err
+}
+
+// show prints the events from the stream, as every subscriber gets them.
+func (d *daemon) show(ctx context.Context, w io.Writer) error {
+	select {
+	case <-d.pub.Recovered(): // the stream is there
+	case <-ctx.Done():
+		return nil
+	}
+	p := newEventPrinter(w, isTerminal(w))
+	return follow(ctx, d.nc, d.cfg, selection{}, func(_ []byte, e diff.Event) error { return p.print(e) })
+}
+
+func greet(w io.Writer, d *daemon, cfg *config) error {
+	_, err := fmt.Fprintf(w, `roomwatch watches a simulated service with some %d live rooms. Ctrl-C stops it.
+
+Subscribe from another terminal:
+  nats --server %s subscribe '%s.>'
+  %sgo run ./cmd/roomwatch tail
+
+`, demoRooms, d.natsURL(), cfg.SubjectPrefix, tailPort(cfg.NATSPort))
+	if err != nil || d.listener == nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "Metrics: http://%s/metrics\n\n", d.listener.Addr())
+	return err
+}
+
+// tailPort is what `tail` must be told when the usual port was taken.
+func tailPort(port int) string {
+	if port == 4222 {
+		return ""
+	}
+	return fmt.Sprintf("ROOMWATCH_NATS_PORT=%d ", port)
+}
+
+func serveSimulator(ctx context.Context, l net.Listener, world http.Handler) error {
+	srv := &http.Server{Handler: world, ReadHeaderTimeout: headerTimeout}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the simulated service: %w", err)
+	}
+	return nil
+}
+
+// worldStart returns when the demo's world began. The world is a function of
+// its seed and that moment, so this is all there is to remember of it.
+func worldStart(dir string, now time.Time) (time.Time, error) {
+	path := filepath.Join(dir, "world.json")
+	var world struct{ Start time.Time }
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return now, fmt.Errorf("read the demo's world: %w", err)
+	default:
+		if err := json.Unmarshal(b, &world); err != nil {
+			return now, fmt.Errorf("read the demo's world: %s: %w; delete the directory %s to begin anew", path, err, dir)
+		}
+	}
+	if age := now.Sub(world.Start); age >= 0 && age <= demoAge {
+		return world.Start, nil
+	}
+	world.Start = now
+	if b, err = json.Marshal(world); err != nil {
+		return now, err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return now, fmt.Errorf("keep the demo's world: %w", err)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return now, fmt.Errorf("keep the demo's world: %w", err)
+	}
+	return now, nil
+}
+
+// freePort returns port if it is free, and another one if it is taken: a
+// newcomer may well have a NATS server running.
+func freePort(ctx context.Context, port int) (int, error) {
+	l, err := listenFree(ctx, "127.0.0.1:"+strconv.Itoa(port))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	_, p, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(p)
+}
+
+// freeHTTP does the same for an address; what is no address stays as it is.
+func freeHTTP(ctx context.Context, addr string) string {
+	if addr == "off" {
+		return addr
+	}
+	l, err := listenFree(ctx, addr)
+	if err != nil {
+		return addr // newDaemon says what is wrong with it
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// listenFree listens on addr, or on another port of its host if that one is taken.
+func listenFree(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	host, _, serr := net.SplitHostPort(addr)
+	if serr != nil {
+		return nil, err
+	}
+	return lc.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+}

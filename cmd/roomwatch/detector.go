@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"roomwatch/diff"
+	"roomwatch/state"
+)
+
+// waitingPages is how far the poller may read ahead of the disk.
+const waitingPages = 64
+
+// A detector takes the pages that the poller reads and commits them: while one
+// commit is on its way the next pages are fetched, and those that wait are
+// committed together, so that the disk's sync is paid once for all of them.
+//
+// An error of the state gives the sweep up: its further pages are dropped, it
+// proves no absence, and the next sweep finds whatever was not committed.
+type detector struct {
+	store *state.Store
+	log   *slog.Logger
+	queue chan work
+
+	failed atomic.Pointer[error] // why the sweep that is going on was given up
+}
+
+// work is a page, or the end of the sweep.
+type work struct {
+	page diff.Page
+	end  *sweepEnd
+}
+
+type sweepEnd struct {
+	sweep diff.Sweep
+	reply chan<- verdict // capacity 1
+}
+
+type verdict struct {
+	again bool
+	err   error
+}
+
+func newDetector(s *state.Store, log *slog.Logger) *detector {
+	return &detector{store: s, log: log, queue: make(chan work, waitingPages)}
+}
+
+// Page implements [poller.Sink].
+func (d *detector) Page(ctx context.Context, p diff.Page) error {
+	if err := d.failed.Load(); err != nil {
+		return *err
+	}
+	select {
+	case d.queue <- work{page: p}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// End implements [poller.Sink]. Its ctx outlives a stop of the process by a few
+// seconds: what was read is committed.
+func (d *detector) End(ctx context.Context, s diff.Sweep) (bool, error) {
+	reply := make(chan verdict, 1)
+	select {
+	case d.queue <- work{end: &sweepEnd{s, reply}}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	select {
+	case v := <-reply:
+		return v.again, v.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// Run commits until the queue is closed and empty.
+func (d *detector) Run() {
+	var pages []diff.Page
+	for w := range d.queue {
+		end := w.end
+		pages = append(pages[:0], w.page)
+		if end != nil {
+			pages = pages[:0]
+		}
+		for end == nil && len(pages) < waitingPages {
+			more, ok := d.next()
+			if !ok {
+				break
+			}
+			if end = more.end; end == nil {
+				pages = append(pages, more.page)
+			}
+		}
+		d.commit(pages)
+		if end != nil {
+			d.end(end)
+		}
+	}
+}
+
+// next returns what waits in the queue, if anything does.
+func (d *detector) next() (work, bool) {
+	select {
+	case w, ok := <-d.queue:
+		return w, ok
+	default:
+		return work{}, false
+	}
+}
+
+func (d *detector) commit(pages []diff.Page) {
+	if len(pages) == 0 || d.failed.Load() != nil {
+		return
+	}
+	if err := d.store.Commit(pages...); err != nil {
+		d.failed.Store(&err)
+	}
+}
+
+func (d *detector) end(e *sweepEnd) {
+	var v verdict
+	if err := d.failed.Swap(nil); err != nil {
+		e.sweep.Complete = false
+		v.err = *err
+	}
+	before := d.store.Status().Doubted
+	again, err := d.store.EndSweep(e.sweep)
+	if v.err == nil {
+		v.again, v.err = again, err
+	}
+	d.report(before, d.store.Status())
+	e.reply <- v
+}
+
+// report says when the mass-end guard begins and ends to hold events back.
+func (d *detector) report(before int, now state.Status) {
+	ctx := context.Background()
+	switch {
+	case before == 0 && now.Doubted > 0:
+		d.log.WarnContext(ctx, "mass end doubted", "missing", now.Missing, "rooms", now.Rooms,
+			"mend", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough complete sweeps agree")
+	case before > 0 && now.Doubted == 0:
+		d.log.InfoContext(ctx, "mass end no longer doubted", "missing", now.Missing, "rooms", now.Rooms)
+	}
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the whole import graph of the module: what each package may
+// import from it.
+//
+//	cmd/roomwatch ─┬─ poller ────┬─ diff
+//	               ├─ state ─────┤
+//	               └─ publisher ─┘
+//
+// poller, state and publisher never see each other; they meet in cmd and speak
+// in the types of diff. The simulator stands alone: one that shared code with
+// the decoder would prove nothing.
+var mayImport = map[string][]string{
+	"roomwatch/diff":               {},
+	"roomwatch/poller":             {"roomwatch/diff"},
+	"roomwatch/poller/simulator":   {},
+	"roomwatch/state":              {"roomwatch/diff"},
+	"roomwatch/publisher":          {"roomwatch/diff"},
+	"roomwatch/publisher/natstest": {},
+	"roomwatch/cmd/roomwatch": {
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
+	},
+	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller"},
+}
+
+func TestImportGraph(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "roomwatch/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, out)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		allowed, known := mayImport[fields[0]]
+		if !known {
+			t.Errorf("%s is not in the graph", fields[0])
+		}
+		for _, i := range fields[1:] {
+			if strings.HasPrefix(i, "roomwatch/") && !slices.Contains(allowed, i) {
+				t.Errorf("%s imports %s", fields[0], i)
+			}
+			if fields[0] == "roomwatch/diff" && strings.Contains(i, ".") {
+				t.Errorf("%s imports %s: it may import the standard library alone", fields[0], i)
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/fatih/color"
+
+	"roomwatch/diff"
+)
+
+// An eventPrinter writes events for people, one line each.
+type eventPrinter struct {
+	w                             io.Writer
+	created, ended, count, update *color.Color
+	faint                         *color.Color
+}
+
+// newEventPrinter returns a printer that writes to w, in colour if colored.
+func newEventPrinter(w io.Writer, colored bool) *eventPrinter {
+	style := func(a ...color.Attribute) *color.Color {
+		c := color.New(a...)
+		if colored {
+			c.EnableColor()
+		} else {
+			c.DisableColor()
+		}
+		return c
+	}
+	return &eventPrinter{
+		w: w, created: style(color.FgGreen, color.Bold), ended: style(color.FgRed, color.Bold),
+		count: style(color.FgCyan), update: style(color.FgYellow), faint: style(color.Faint),
+	}
+}
+
+// print writes one event.
+func (p *eventPrinter) print(e diff.Event) error {
+	var style *color.Color
+	var what string
+	r := e.Room
+	switch e.Type {
+	case diff.RoomCreated:
+		style, what = p.created, fmt.Sprintf("%s  %s views, owner %s", title(r), number(r.ViewCount), plain(r.OwnerAccount))
+		if e.Baseline {
+			what += p.faint.Sprint("  (was live already)")
+		}
+	case diff.RoomEnded:
+		style, what = p.ended, fmt.Sprintf("%s  %s views, live for %s", title(r), number(r.ViewCount), lived(e))
+	case diff.ViewCountChanged:
+		style, what = p.count, fmt.Sprintf("%s  %s", title(r), countChange(e))
+	default:
+		style, what = p.update, fmt.Sprintf("%s  %s changed", title(r), strings.Join(changed(e.Previous), ", "))
+	}
+	_, err := fmt.Fprintf(p.w, "%s  %s  %-24s %s\n", p.faint.Sprint(e.Time.Local().Format("15:04:05.000")),
+		style.Sprintf("%-17s", e.Type), plain(r.RoomID), what)
+	return err
+}
+
+func title(r diff.Room) string { return fmt.Sprintf("%q", plain(r.RoomName)) }
+
+// lived returns how long the room was live, as far as it was seen.
+func lived(e diff.Event) string {
+	return e.Time.Sub(time.Unix(e.Room.CreateTime, 0)).Round(time.Second).String()
+}
+
+func countChange(e diff.Event) string {
+	if e.Previous.ViewCount == nil {
+		return number(e.Room.ViewCount) + " views"
+	}
+	before := *e.Previous.ViewCount
+	return fmt.Sprintf("%s → %s views (%+d)", number(before), number(e.Room.ViewCount), e.Room.ViewCount-before)
+}
+
+func changed(p diff.Previous) []string {
+	var names []string
+	for _, f := range []struct {
+		name    string
+		changed bool
+	}{
+		{"name", p.RoomName != nil}, {"owner", p.OwnerAccount != nil}, {"cover", p.CoverURL != nil},
+		{"category", p.Category != nil}, {"activity status", p.ActivityStatus != nil}, {"views", p.ViewCount != nil},
+	} {
+		if f.changed {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// plain takes out what would move a terminal's cursor: names come from strangers.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// number writes n with a comma between thousands.
+func number(n int64) string {
+	s := fmt.Sprint(n)
+	start := 0
+	if n < 0 {
+		start = 1
+	}
+	for i := len(s) - 3; i > start; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

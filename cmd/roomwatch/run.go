@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"roomwatch/publisher"
+)
+
+func runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Watch an application and publish its events",
+		Long: "run is the daemon. It is configured by environment variables (`roomwatch help config`); the least it needs is\n\n" +
+			"  ROOMWATCH_SDKAPPID=1400000000 ROOMWATCH_SECRET_KEY_FILE=key roomwatch run\n\n" +
+			"Without NATS_URL it brings a JetStream server of its own, on 127.0.0.1.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			cfg, err := configured((*config).validate)
+			if err != nil {
+				return err
+			}
+			log := cfg.logger(cmd.ErrOrStderr())
+			d, err := newDaemon(cmd.Context(), &cfg, log)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			log.InfoContext(cmd.Context(), "start", "version", version(), "sdkappid", cfg.SDKAppID,
+				"endpoint", cfg.Endpoint, "nats", d.natsURL(), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
+			if err := d.run(cmd.Context()); err != nil {
+				return err
+			}
+			log.InfoContext(cmd.Context(), "stop")
+			return nil
+		},
+	}
+}
+
+func (c *config) streamConfig() publisher.StreamConfig {
+	return publisher.StreamConfig{
+		Name: c.Stream, Prefix: c.SubjectPrefix,
+		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: c.StreamMaxBytes,
+	}
+}
+
+// version is what `go install` recorded, or "devel".
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"roomwatch/diff"
+	"roomwatch/publisher"
+)
+
+// lookTimeout bounds each question that `tail` and `check` ask of NATS.
+const lookTimeout = 5 * time.Second
+
+// A selection says which events to show.
+type selection struct {
+	types []string
+	room  string
+	since time.Duration
+}
+
+func tailCommand() *cobra.Command {
+	var s selection
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "Print events as they come, one line each",
+		Example: "  roomwatch tail\n" +
+			"  roomwatch tail --type room.created --since 1h\n" +
+			"  roomwatch tail --room room_id0 --json",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configured()
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			p := newEventPrinter(out, isTerminal(out))
+			return tail(cmd.Context(), &cfg, s, func(body []byte, e diff.Event) error {
+				if raw {
+					_, err := fmt.Fprintf(out, "%s\n", body)
+					return err
+				}
+				return p.print(e)
+			}, cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&s.types, "type", nil, "only events of this `type`, such as room.created; may be given again")
+	f.StringVar(&s.room, "room", "", "only events of this `RoomId`")
+	f.DurationVar(&s.since, "since", 0, "begin with the events of the last `time`, such as 1h; without it, with the next one")
+	f.BoolVar(&raw, "json", false, "print each event as the stream has it")
+	return cmd
+}
+
+// tail connects and shows events until ctx is done. NATS_URL empty means the
+// embedded server of a roomwatch on this machine.
+func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.Event) error, stderr io.Writer) error {
+	if cfg.NATSURL == "" {
+		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
+	}
+	nc, err := publisher.Dial(ctx, cfg.connectConfig(cfg.logger(stderr)))
+	if err != nil {
+		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
+	}
+	defer nc.Close()
+	return follow(ctx, nc, cfg, s, show)
+}
+
+// follow shows the selected events of a stream, in order, until ctx is done.
+func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, show func([]byte, diff.Event) error) error {
+	filters, err := s.filters(cfg)
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	oc := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
+	if s.since > 0 {
+		start := time.Now().Add(-s.since)
+		oc.DeliverPolicy, oc.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
+	}
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	cons, err := js.OrderedConsumer(look, cfg.Stream, oc)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("follow stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
+	}
+	if err != nil {
+		return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
+	}
+	msgs, err := cons.Messages()
+	if err != nil {
+		return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
+	}
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer stop()
+	for {
+		msg, err := msgs.Next()
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
+		}
+		e, err := publisher.Decode(msg.Data())
+		if err != nil {
+			return fmt.Errorf("follow stream %s: message on %s: %w", cfg.Stream, msg.Subject(), err)
+		}
+		if err := show(msg.Data(), e); err != nil {
+			return fmt.Errorf("print event: %w", err)
+		}
+	}
+}
+
+func (s selection) filters(cfg *config) ([]string, error) {
+	types := s.types
+	if len(types) == 0 {
+		return []string{publisher.Filter(cfg.SubjectPrefix, "", cfg.SDKAppID, s.room)}, nil
+	}
+	var filters []string
+	var p problems
+	for _, t := range types {
+		p.add(isType(t), "--type is %q: choose from %s", t, typeList())
+		filters = append(filters, publisher.Filter(cfg.SubjectPrefix, diff.Type(t), cfg.SDKAppID, s.room))
+	}
+	return filters, errors.Join(p...)
+}
+
+// isTerminal reports whether w shows colours to a person.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
+}

@@ -94,11 +94,8 @@ func (r *rig) start(ctx context.Context, name string, args ...string) error {
 func (r *rig) connect(ctx context.Context) error {
 	var err error
 	for range 100 {
-		if r.nc == nil {
+		if _, err = r.report(ctx); err == nil {
 			r.nc, err = nats.Connect(r.natsURL)
-		}
-		if err == nil {
-			_, err = r.report(ctx)
 		}
 		if err == nil {
 			r.js, err = jetstream.New(r.nc)

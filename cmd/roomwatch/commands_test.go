@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/poller/simulator"
+)
+
+// The newcomer's first command: events on the screen, a clean stop with Ctrl-C,
+// and a second start that goes on where the first one was.
+func TestDemo(t *testing.T) {
+	env := []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=127.0.0.1:0"}
+	for start := range 2 {
+		p := startProcess(t, env, "demo")
+		// A view count changes when the first sweep is over.
+		eventually(t, "events on the screen", func() bool { return strings.Contains(p.output.String(), "viewcount.changed") })
+		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if status := p.wait(10 * time.Second); status != 0 {
+			t.Errorf("exit status %d:\n%s", status, p.output)
+		}
+		out := p.output.String()
+		for _, hint := range []string{"roomwatch tail", "nats --server nats://127.0.0.1:", "/metrics", "the next start goes on"} {
+			if !strings.Contains(out, hint) {
+				t.Errorf("start %d does not say %q:\n%s", start+1, hint, out)
+			}
+		}
+		if first := start == 0; strings.Contains(out, "(was live already)") != first {
+			t.Errorf("start %d: rooms that were live already: %t, want %t:\n%s", start+1, !first, first, out)
+		}
+	}
+}
+
+// An old world is left to itself: a new one begins, on the same state.
+func TestWorldStart(t *testing.T) {
+	dir := t.TempDir()
+	first := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+	for _, tt := range []struct{ now, want time.Time }{
+		{first, first},
+		{first.Add(demoAge), first},
+		{first.Add(demoAge + time.Second), first.Add(demoAge + time.Second)},
+		{first, first}, // the clock was set back: the world cannot begin in the future
+	} {
+		got, err := worldStart(dir, tt.now)
+		if err != nil || !got.Equal(tt.want) {
+			t.Errorf("worldStart at %s = %s, %v, want %s", tt.now, got, err, tt.want)
+		}
+	}
+	if err := os.WriteFile(dir+"/world.json", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := worldStart(dir, first); err == nil || !strings.Contains(err.Error(), "world.json") {
+		t.Errorf("a broken file: %v", err)
+	}
+}
+
+// check says what works and what does not, makes nothing, and shows no secret.
+func TestCheck(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 30})
+	data := t.TempDir()
+	status, out := runWith(t, r.env(data), "check")
+	for _, want := range []string{"configuration  ok", "service        ok", "20 rooms", "nats           ok", "stream         ok", "does not exist yet", "state          ok"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	if status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Stream(t.Context(), "LIVE"); err == nil {
+		t.Error("check has made the stream")
+	}
+	if n := r.world.Requests(); n != 1 {
+		t.Errorf("%d requests, want 1", n)
+	}
+
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"other.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	status, out = runWith(t, r.env(data, "ROOMWATCH_SECRET_KEY=wrong-key"), "check")
+	for _, want := range []string{"service        FAILED", "70009", "stream         FAILED", "nats stream edit LIVE --subjects="} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+	if status != 1 || strings.Contains(out, "wrong-key") {
+		t.Errorf("exit status %d:\n%s", status, out)
+	}
+
+	p := startProcess(t, r.env(data, "ROOMWATCH_STREAM=OTHER", "ROOMWATCH_SUBJECT_PREFIX=mine"), "run")
+	eventually(t, "the daemon", func() bool { return r.world.Requests() > 20 })
+	if _, out = runWith(t, r.env(data), "check"); !strings.Contains(out, "in use by a running roomwatch") {
+		t.Errorf("beside the daemon:\n%s", out)
+	}
+	p.stop()
+}
+
+// A stream that cannot hold what is promised ends the start with status 2 and
+// the command that mends it.
+func TestUnfitStreamEndsTheStart(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 30, Quota: -1})
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}, NoAck: true}); err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, r.env(t.TempDir()), "run")
+	if status := p.wait(10 * time.Second); status != 2 {
+		t.Errorf("exit status %d, want 2", status)
+	}
+	if out := p.output.String(); !strings.Contains(out, "nats stream edit LIVE --ack") {
+		t.Errorf("the mend is not named:\n%s", out)
+	}
+}
+
+// tail prints what it was asked for, for people and raw.
+func TestTail(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 30, Quota: -1})
+	data := t.TempDir()
+	startProcess(t, r.env(data), "run")
+	eventually(t, "the rooms", func() bool { return len(readStream(t, r.nc)) == 30 })
+	room := r.world.Truth().Lives[3].RoomID
+	if err := r.world.Enter(room, 5); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the change", func() bool { return len(readStream(t, r.nc)) == 31 })
+
+	for _, tt := range []struct {
+		args  []string
+		lines int
+		want  string
+	}{
+		{[]string{"tail", "--since", "1h"}, 31, "(was live already)"},
+		{[]string{"tail", "--since", "1h", "--type", "viewcount.changed"}, 1, "(+5)"},
+		{[]string{"tail", "--since", "1h", "--room", room}, 2, room},
+		{[]string{"tail", "--since", "1h", "--room", room, "--type", "room.created", "--json"}, 1, `"type":"room.created"`},
+	} {
+		p := startProcess(t, r.env(data), tt.args...)
+		eventually(t, strings.Join(tt.args, " "), func() bool { return strings.Count(p.output.String(), "\n") == tt.lines })
+		out := p.output.String()
+		if !strings.Contains(out, tt.want) {
+			t.Errorf("%q: no %q in:\n%s", tt.args, tt.want, out)
+		}
+		if tt.args[len(tt.args)-1] == "--json" && !json.Valid([]byte(out)) {
+			t.Errorf("%q: not JSON:\n%s", tt.args, out)
+		}
+		if status := p.stop(); status != 0 {
+			t.Errorf("%q: exit status %d", tt.args, status)
+		}
+	}
+
+	if status, out := runWith(t, r.env(data), "tail", "--type", "room.opened"); status != 1 || !strings.Contains(out, "room.created") {
+		t.Errorf("unknown type: exit status %d: %s", status, out)
+	}
+	if status, out := runWith(t, r.env(data, "ROOMWATCH_STREAM=NONE"), "tail"); status != 1 || !strings.Contains(out, "no such stream") {
+		t.Errorf("unknown stream: exit status %d: %s", status, out)
+	}
+}
+
+// A name from a stranger moves no cursor.
+func TestPrintIsPlain(t *testing.T) {
+	if got := plain("a\x1b[2Jb\nc直播"); got != "a\uFFFD[2Jb\uFFFDc直播" {
+		t.Errorf("plain = %q", got)
+	}
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 12345: "12,345"} {
+		if got := number(n); got != want {
+			t.Errorf("number(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

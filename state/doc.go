@@ -10,7 +10,8 @@
 //	         "epoch"    → the epoch of the sequence numbers
 //	         "counters" → counters record
 //	         "rebuild"  → present while a rebuild has not ended
-//	rooms    RoomID → CreateTime, then a room record
+//	rooms    RoomID → CreateTime, 1 if the view count is published and else 0,
+//	         an attributes record, a known record
 //	missing  RoomID → mark record
 //	outbox   sequence number → event record
 //

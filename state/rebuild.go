@@ -102,7 +102,7 @@ func (s *Store) fold(events []diff.Event) error {
 				}
 				continue
 			}
-			v, err := encodeRoom(k)
+			v, err := s.encode.room(k)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,18 +16,23 @@ import (
 // given to another field, and a new field gets a new one. A reader skips the
 // numbers that it does not know.
 type (
-	roomRecord struct {
-		Name      string  `cbor:"1,keyasint,omitempty"`
-		Owner     string  `cbor:"2,keyasint,omitempty"`
-		Cover     string  `cbor:"3,keyasint,omitempty"`
-		Category  []int64 `cbor:"4,keyasint,omitempty"`
-		Status    int64   `cbor:"5,keyasint,omitempty"`
-		Views     int64   `cbor:"6,keyasint,omitempty"`
-		Version   uint64  `cbor:"7,keyasint,omitempty"`
-		Published int64   `cbor:"8,keyasint,omitempty"`
-		CountedAt int64   `cbor:"9,keyasint,omitempty"` // times are Unix nanoseconds, 0 for none
-		SeenAt    int64   `cbor:"10,keyasint,omitempty"`
-		EqualAt   int64   `cbor:"11,keyasint,omitempty"`
+	// attributesRecord is what the list shows of a room, but for its identity.
+	attributesRecord struct {
+		Name     string  `cbor:"1,keyasint,omitempty"`
+		Owner    string  `cbor:"2,keyasint,omitempty"`
+		Cover    string  `cbor:"3,keyasint,omitempty"`
+		Category []int64 `cbor:"4,keyasint,omitempty"`
+		Status   int64   `cbor:"5,keyasint,omitempty"`
+		Views    int64   `cbor:"6,keyasint,omitempty"`
+	}
+
+	// knownRecord is the rest of what is known of it.
+	knownRecord struct {
+		Version   uint64 `cbor:"1,keyasint,omitempty"`
+		Published int64  `cbor:"2,keyasint,omitempty"`
+		CountedAt int64  `cbor:"3,keyasint,omitempty"` // times are Unix nanoseconds, 0 for none
+		SeenAt    int64  `cbor:"4,keyasint,omitempty"`
+		EqualAt   int64  `cbor:"5,keyasint,omitempty"`
 	}
 
 	markRecord struct {
@@ -35,16 +41,16 @@ type (
 	}
 
 	eventRecord struct {
-		Type     string         `cbor:"1,keyasint"`
-		RoomID   string         `cbor:"2,keyasint"`
-		Created  int64          `cbor:"3,keyasint"`
-		Room     roomRecord     `cbor:"4,keyasint"` // its attributes; the rest is empty
-		Since    int64          `cbor:"5,keyasint,omitempty"`
-		Time     int64          `cbor:"6,keyasint"`
-		Previous previousRecord `cbor:"7,keyasint"`
-		Version  uint64         `cbor:"8,keyasint"`
-		Baseline bool           `cbor:"9,keyasint,omitempty"`
-		Sweep    uint64         `cbor:"10,keyasint"`
+		Type     string           `cbor:"1,keyasint"`
+		RoomID   string           `cbor:"2,keyasint"`
+		Created  int64            `cbor:"3,keyasint"`
+		Room     attributesRecord `cbor:"4,keyasint"`
+		Since    int64            `cbor:"5,keyasint,omitempty"`
+		Time     int64            `cbor:"6,keyasint"`
+		Previous previousRecord   `cbor:"7,keyasint"`
+		Version  uint64           `cbor:"8,keyasint"`
+		Baseline bool             `cbor:"9,keyasint,omitempty"`
+		Sweep    uint64           `cbor:"10,keyasint"`
 	}
 
 	previousRecord struct {
@@ -85,39 +91,84 @@ func (c *counters) setHistory(h diff.History) {
 	c.Doubted, c.Misses, c.Looks = h.Doubted, h.Misses, h.Looks
 }
 
-func attributes(r diff.Room) roomRecord {
-	return roomRecord{
+func attributes(r diff.Room) attributesRecord {
+	return attributesRecord{
 		Name: r.RoomName, Owner: r.OwnerAccount, Cover: r.CoverURL,
 		Category: r.Category, Status: r.ActivityStatus, Views: r.ViewCount,
 	}
 }
 
-func (r roomRecord) room(id string, created int64) diff.Room {
+func (r attributesRecord) room(id string, created int64) diff.Room {
 	return diff.Room{
 		RoomID: id, CreateTime: created, RoomName: r.Name, OwnerAccount: r.Owner, CoverURL: r.Cover,
 		Category: r.Category, ActivityStatus: r.Status, ViewCount: r.Views,
 	}
 }
 
-// createdSize is how many bytes of a room's value come before its record. The
-// CreateTime stands there in the open, so that the end of a sweep can tell one
-// life from another without decoding a million records.
-const createdSize = 8
+// A room's value begins with what is read without decoding: its CreateTime, so
+// that the end of a sweep can tell one life from another, and whether its view
+// count is published, so that most rooms of most pages are recognised by
+// comparing bytes (see unchanged).
+const (
+	createdSize = 8
+	headSize    = createdSize + 1
 
-func encodeRoom(k diff.Known) ([]byte, error) {
-	r := attributes(k.Room)
-	r.Version, r.Published = k.Version, k.Published
-	r.CountedAt, r.SeenAt, r.EqualAt = nano(k.CountedAt), nano(k.SeenAt), nano(k.EqualAt)
-	b, err := cbor.Marshal(r)
-	if err != nil {
+	held      = 0 // a change of the view count is held back
+	published = 1
+)
+
+// head returns the beginning of a room's value, up to and with its attributes.
+func (e *encoder) head(r diff.Room) ([]byte, error) {
+	e.buf.Reset()
+	e.buf.Write(binary.BigEndian.AppendUint64(e.buf.AvailableBuffer(), uint64(r.CreateTime)))
+	e.buf.WriteByte(published)
+	e.attributes = attributes(r)
+	if err := e.mode.MarshalToBuffer(&e.attributes, &e.buf); err != nil {
+		return nil, fmt.Errorf("encode room %q: %w", r.RoomID, err)
+	}
+	return e.buf.Bytes(), nil
+}
+
+// room returns the value of a room. It is the caller's.
+func (e *encoder) room(k diff.Known) ([]byte, error) {
+	if _, err := e.head(k.Room); err != nil {
+		return nil, err
+	}
+	if k.Published != k.Room.ViewCount {
+		e.buf.Bytes()[createdSize] = held
+	}
+	e.known = knownRecord{
+		Version: k.Version, Published: k.Published,
+		CountedAt: nano(k.CountedAt), SeenAt: nano(k.SeenAt), EqualAt: nano(k.EqualAt),
+	}
+	if err := e.mode.MarshalToBuffer(&e.known, &e.buf); err != nil {
 		return nil, fmt.Errorf("encode room %q: %w", k.Room.RoomID, err)
 	}
-	return append(binary.BigEndian.AppendUint64(make([]byte, 0, createdSize+len(b)), uint64(k.Room.CreateTime)), b...), nil
+	return bytes.Clone(e.buf.Bytes()), nil
+}
+
+// An encoder makes records in a buffer that it uses again. It is not safe for
+// concurrent use.
+type encoder struct {
+	mode cbor.UserBufferEncMode
+	buf  bytes.Buffer
+
+	attributes attributesRecord
+	known      knownRecord
+	event      eventRecord
+}
+
+func newEncoder() (*encoder, error) {
+	mode, err := cbor.EncOptions{}.UserBufferEncMode()
+	if err != nil {
+		return nil, fmt.Errorf("make encoder: %w", err) // unreachable: the options are valid
+	}
+	return &encoder{mode: mode}, nil
 }
 
 // created returns the CreateTime of a room's value.
 func created(v []byte) (int64, error) {
-	if len(v) < createdSize {
+	if len(v) < headSize {
 		return 0, errors.New("room record is cut")
 	}
 	return int64(binary.BigEndian.Uint64(v)), nil
@@ -128,13 +179,18 @@ func decodeRoom(id string, v []byte) (diff.Known, error) {
 	if err != nil {
 		return diff.Known{}, fmt.Errorf("decode room %q: %w", id, err)
 	}
-	var r roomRecord
-	if err := cbor.Unmarshal(v[createdSize:], &r); err != nil {
+	var a attributesRecord
+	var k knownRecord
+	rest, err := cbor.UnmarshalFirst(v[headSize:], &a)
+	if err == nil {
+		err = cbor.Unmarshal(rest, &k)
+	}
+	if err != nil {
 		return diff.Known{}, fmt.Errorf("decode room %q: %w", id, err)
 	}
 	return diff.Known{
-		Room: r.room(id, at), Version: r.Version, Published: r.Published,
-		CountedAt: fromNano(r.CountedAt), SeenAt: fromNano(r.SeenAt), EqualAt: fromNano(r.EqualAt),
+		Room: a.room(id, at), Version: k.Version, Published: k.Published,
+		CountedAt: fromNano(k.CountedAt), SeenAt: fromNano(k.SeenAt), EqualAt: fromNano(k.EqualAt),
 	}, nil
 }
 
@@ -150,13 +206,19 @@ func decodeMark(id string, v []byte) (diff.Missing, error) {
 	return diff.Missing{First: m.First, LastSeen: fromNano(m.LastSeen)}, nil
 }
 
-func encodeEvent(e diff.Event) ([]byte, error) {
-	p := e.Previous
-	return cbor.Marshal(eventRecord{
-		Type: string(e.Type), RoomID: e.Room.RoomID, Created: e.Room.CreateTime, Room: attributes(e.Room),
-		Since: nano(e.Since), Time: nano(e.Time), Version: e.Version, Baseline: e.Baseline, Sweep: e.Sweep,
+// encodeEvent returns the record of an event. It is the caller's.
+func (e *encoder) encodeEvent(v diff.Event) ([]byte, error) {
+	p := v.Previous
+	e.event = eventRecord{
+		Type: string(v.Type), RoomID: v.Room.RoomID, Created: v.Room.CreateTime, Room: attributes(v.Room),
+		Since: nano(v.Since), Time: nano(v.Time), Version: v.Version, Baseline: v.Baseline, Sweep: v.Sweep,
 		Previous: previousRecord{p.RoomName, p.OwnerAccount, p.CoverURL, p.Category, p.ActivityStatus, p.ViewCount},
-	})
+	}
+	e.buf.Reset()
+	if err := e.mode.MarshalToBuffer(&e.event, &e.buf); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(e.buf.Bytes()), nil
 }
 
 func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {

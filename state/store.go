@@ -71,8 +71,9 @@ type Store struct {
 
 	committed chan struct{}
 
-	write sync.Mutex // held while the file is changed; guards sweep, missed and disturbed
-	sweep uint64     // the sweep whose pages are being committed
+	write  sync.Mutex // held while the file is changed; guards encode, sweep, missed and disturbed
+	encode *encoder
+	sweep  uint64 // the sweep whose pages are being committed
 	// missed counts, in the sweep that is going on, the earlier misses that it
 	// proved false. A crash forgets it, which makes the miss rate a little lower.
 	missed uint64
@@ -115,7 +116,11 @@ func Open(c Config) (_ *Store, err error) {
 		return nil, explain(err)
 	}
 	s := &Store{db: db, policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1)}
-	if err := s.load(c.SDKAppID); err != nil {
+	s.encode, err = newEncoder()
+	if err == nil {
+		err = s.load(c.SDKAppID)
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	s.metrics = newMetrics(c.Metrics, s)

@@ -45,7 +45,6 @@ func (s *Store) Commit(pages ...diff.Page) error {
 	if err != nil {
 		return fmt.Errorf("commit %d pages: %w", len(pages), err)
 	}
-	s.missed += w.missed
 	s.done(&w, began)
 	return nil
 }
@@ -82,7 +81,8 @@ func (s *Store) done(w *writer, began time.Time) {
 		return
 	}
 	s.metrics.commit.Observe(time.Since(began).Seconds())
-	if w.events > 0 {
+	if len(w.events) > 0 {
+		s.remember(w.events)
 		select {
 		case s.committed <- struct{}{}:
 		default: // the publisher has not taken the last signal yet and will see these events too
@@ -96,13 +96,16 @@ type writer struct {
 	rooms, missing, outbox *bbolt.Bucket
 	c                      *counters
 	encode                 *encoder
+	epoch                  string
 	changed                bool
-	events                 int
-	missed                 uint64
+	events                 []diff.Event
 }
 
 func newWriter(tx *bbolt.Tx, c *counters, e *encoder) writer {
-	w := writer{rooms: tx.Bucket(roomsBucket), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket), c: c, encode: e}
+	w := writer{
+		rooms: tx.Bucket(roomsBucket), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
+		c: c, encode: e, epoch: string(tx.Bucket(metaBucket).Get(epochKey)),
+	}
 	// Rows are only ever appended, so full pages are never split again.
 	w.outbox.FillPercent = 0.95
 	return w
@@ -159,7 +162,7 @@ func (w *writer) take(known *diff.Known, s diff.Sight) error {
 		return nil
 	}
 	w.changed = true
-	w.missed += s.Missed
+	w.c.Misses += float64(s.Missed)
 	id := []byte(s.Known.Room.RoomID)
 	if known == nil {
 		w.c.Rooms++
@@ -221,7 +224,8 @@ func (w *writer) append(events []diff.Event) error {
 		if err := w.outbox.Put(seqKey(w.c.Seq), v); err != nil {
 			return fmt.Errorf("put event %d: %w", w.c.Seq, err)
 		}
-		w.events++
+		e.ID, e.Seq = eventID(w.epoch, w.c.Seq), w.c.Seq
+		w.events = append(w.events, e)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -14,6 +15,9 @@ const (
 	trimRows = 4000
 	// trimLag is how many stored rows may wait for the next transaction.
 	trimLag = 10000
+	// recentRows is how many events are kept in memory beside the outbox: what
+	// is published at once need not be read from the file again.
+	recentRows = 4000
 )
 
 // Position returns the epoch, the last sequence number known to be stored in
@@ -26,6 +30,9 @@ func (s *Store) Position() (epoch string, stored, assigned uint64) {
 
 // Events returns at most limit events with sequence numbers above after, oldest first.
 func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
+	if events := s.remembered(after, limit); len(events) > 0 {
+		return events, nil
+	}
 	var events []diff.Event
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		epoch := string(tx.Bucket(metaBucket).Get(epochKey))
@@ -49,6 +56,30 @@ func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
 	return events, nil
 }
 
+// remember keeps the newest committed events, without gaps.
+func (s *Store) remember(events []diff.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.recent); n > 0 && events[0].Seq != s.recent[n-1].Seq+1 {
+		s.recent = nil // a commit between them had an error and may have reached the disk
+	}
+	s.recent = append(s.recent, events...)
+	if over := len(s.recent) - recentRows; over > 0 {
+		s.recent = slices.Delete(s.recent, 0, over)
+	}
+}
+
+// remembered returns what Events does, if memory has it.
+func (s *Store) remembered(after uint64, limit int) []diff.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.recent) == 0 || after+1 < s.recent[0].Seq || after >= s.recent[len(s.recent)-1].Seq {
+		return nil
+	}
+	from := after + 1 - s.recent[0].Seq
+	return slices.Clone(s.recent[from:min(from+uint64(limit), uint64(len(s.recent)))])
+}
+
 // Committed returns a channel that gets a value after commits that added
 // events; one value can stand for several commits.
 func (s *Store) Committed() <-chan struct{} { return s.committed }
@@ -59,6 +90,9 @@ func (s *Store) Committed() <-chan struct{} { return s.committed }
 func (s *Store) Stored(seq uint64) error {
 	s.mu.Lock()
 	s.stored = max(s.stored, seq)
+	if n := len(s.recent); n > 0 && s.recent[n-1].Seq <= seq {
+		s.recent = nil // all of them are stored: nobody asks for them any more
+	}
 	lag := s.stored + 1 - s.oldest
 	s.mu.Unlock()
 	if lag <= trimLag {

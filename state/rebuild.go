@@ -22,7 +22,7 @@ import (
 func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error {
 	s.write.Lock()
 	defer s.write.Unlock()
-	s.disturbed, s.missed = true, 0
+	s.disturbed = true
 	err := s.foldAll(events)
 	if err == nil {
 		err = s.finish(epoch, seq)
@@ -157,5 +157,5 @@ func (s *Store) finish(epoch string, seq uint64) error {
 func (s *Store) setStored(seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stored = seq
+	s.stored, s.recent = seq, nil
 }

@@ -71,12 +71,9 @@ type Store struct {
 
 	committed chan struct{}
 
-	write  sync.Mutex // held while the file is changed; guards encode, sweep, missed and disturbed
+	write  sync.Mutex // held while the file is changed; guards encode, sweep and disturbed
 	encode *encoder
 	sweep  uint64 // the sweep whose pages are being committed
-	// missed counts, in the sweep that is going on, the earlier misses that it
-	// proved false. A crash forgets it, which makes the miss rate a little lower.
-	missed uint64
 	// disturbed reports that the rooms were rebuilt in the middle of the sweep,
 	// so that what it has seen is no longer what they were compared with.
 	disturbed bool
@@ -84,8 +81,9 @@ type Store struct {
 	mu     sync.Mutex // guards the mirror of the file, for readers that must not wait
 	epoch  string
 	now    counters
-	stored uint64 // the stream has the events up to this one
-	oldest uint64 // the first row of the outbox, or one past the last event given
+	stored uint64       // the stream has the events up to this one
+	recent []diff.Event // the newest committed events, without gaps; may be empty
+	oldest uint64       // the first row of the outbox, or one past the last event given
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names

@@ -27,7 +27,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	defer s.write.Unlock()
 	defer func() { // whatever came of it, the next page belongs to the next sweep
 		s.sweep++
-		s.missed, s.disturbed = 0, false
+		s.disturbed = false
 	}()
 	if !sw.Complete || s.disturbed {
 		return false, nil
@@ -38,7 +38,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	}
 	c := s.counters() // not stale: nothing else writes while the lock is held
 	before := c.history()
-	v := s.policy.Judge(before, sw, diff.Tally{Known: int(c.Rooms), Unseen: len(unseen), Missed: s.missed})
+	v := s.policy.Judge(before, sw, diff.Tally{Known: int(c.Rooms), Unseen: len(unseen)})
 	for first := true; first || len(unseen) > 0; first = false {
 		n := min(chunk, len(unseen))
 		part := unseen[:n]

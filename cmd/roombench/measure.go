@@ -20,7 +20,7 @@ import (
 
 // sweepEvery is long enough for a sweep and all its events.
 func sweepEvery(rooms int) time.Duration {
-	return 5*time.Second + time.Duration(rooms)*150*time.Microsecond
+	return 5*time.Second + time.Duration(rooms)*100*time.Microsecond
 }
 
 // A nullSink is a reader of the list that keeps nothing.

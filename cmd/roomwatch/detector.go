@@ -9,8 +9,9 @@ import (
 	"roomwatch/state"
 )
 
-// waitingPages is how far the poller may read ahead of the disk.
-const waitingPages = 64
+// waitingPages is how far the poller may read ahead of the disk, and how many
+// pages one transaction takes: a larger one is no faster and needs more memory.
+const waitingPages = 32
 
 // A detector takes the pages that the poller reads and commits them: while one
 // commit is on its way the next pages are fetched, and those that wait are

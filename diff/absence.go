@@ -28,9 +28,9 @@ type History struct {
 	Begin, End time.Time // of the newest of them
 	Doubted    int       // sweeps in a row, up to the newest, that missed more than MassEndPercent
 
-	// Misses in Looks: how often a sweep missed a room that a later one showed
-	// again in the same life, and how many rooms the sweeps looked at, old
-	// sweeps weighing less.
+	// Misses in Looks: how often a sweep missed a room that was shown again in
+	// the same life, and how many rooms the sweeps looked at, old sweeps weighing
+	// less. Who believes a [Sight] adds its Missed to Misses.
 	Misses, Looks float64
 }
 
@@ -41,9 +41,8 @@ func (h History) MissRate() float64 {
 
 // A Tally counts what a complete sweep found.
 type Tally struct {
-	Known  int    // rooms known at its end
-	Unseen int    // those of them that it did not show
-	Missed uint64 // earlier misses that it proved false, by [Sight.Missed]
+	Known  int // rooms known at its end
+	Unseen int // those of them that it did not show
 }
 
 // A Verdict says which absences a complete sweep proves.
@@ -65,8 +64,8 @@ type Verdict struct {
 func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
 	h.Complete++
 	h.Begin, h.End = s.Begin, s.End
-	h.Misses = h.Misses*memory + float64(t.Missed)
-	h.Looks = h.Looks*memory + float64(t.Known)
+	h.Misses *= memory
+	h.Looks = (h.Looks + float64(t.Known)) * memory
 
 	v := Verdict{Need: p.need(h.MissRate()), Empty: t.Known > 0 && t.Unseen == t.Known}
 	if t.Known >= massEndRooms && float64(t.Unseen)*100 > p.MassEndPercent*float64(t.Known) {

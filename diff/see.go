@@ -90,7 +90,7 @@ func (p Policy) create(r Room, l Look, before []Event) Sight {
 	e := Event{Type: RoomCreated, Room: r, Time: l.At, Version: 1, Baseline: l.Baseline, Sweep: l.Sweep}
 	// An earlier sweep that did not show the room is no proof that it was not
 	// live, so the only instant known to lie before is the service's own.
-	if since := time.Unix(r.CreateTime, 0); !l.Baseline && since.Before(l.At) {
+	if since := time.Unix(r.CreateTime, 0).UTC(); !l.Baseline && since.Before(l.At) {
 		e.Since = since
 	}
 	s.Events = append(s.Events, e)

@@ -1,0 +1,96 @@
+package diff
+
+import (
+	"testing"
+	"time"
+)
+
+// A watcher drives See and Judge as the package state does, with a map in the
+// place of the file.
+type watcher struct {
+	policy  Policy
+	rooms   map[string]Known
+	history History
+	sweep   uint64
+	seen    *Seen
+	events  []Event
+
+	forgetful bool // ignores how often sweeps miss rooms: what a fixed AbsentSweeps is
+}
+
+func newWatcher(p Policy) *watcher {
+	return &watcher{policy: p, rooms: make(map[string]Known), sweep: 1, seen: NewSeen()}
+}
+
+// page takes one page of the sweep that is going on.
+func (m *watcher) page(at time.Time, rooms ...Room) {
+	l := Look{At: at, Sweep: m.sweep, Baseline: m.history.Complete == 0, LastComplete: m.history.Begin}
+	for _, r := range rooms {
+		m.seen.Add(r.Key())
+		var known *Known
+		if k, ok := m.rooms[r.RoomID]; ok {
+			known = &k
+		}
+		s := m.policy.See(known, r, l, m.history.Complete)
+		if s.Changed {
+			m.rooms[r.RoomID] = s.Known
+		}
+		m.history.Misses += float64(s.Missed)
+		m.events = append(m.events, s.Events...)
+	}
+}
+
+// end ends the sweep and begins the next one.
+func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
+	seen, sweep := m.seen, m.sweep
+	m.seen, m.sweep = NewSeen(), m.sweep+1
+	if !complete {
+		return v
+	}
+	t := Tally{Known: len(m.rooms)}
+	for _, k := range m.rooms {
+		if !seen.Has(k.Room.Key()) {
+			t.Unseen++
+		}
+	}
+	before := m.history
+	if m.forgetful {
+		before.Misses = 0
+	}
+	v = m.policy.Judge(before, Sweep{Begin: begin, End: end, Complete: true, Seen: seen}, t)
+	for id, k := range m.rooms {
+		if seen.Has(k.Room.Key()) {
+			continue
+		}
+		if k.Missing.First == 0 {
+			k.Missing = v.Mark(k, before)
+		}
+		m.rooms[id] = k
+		if v.Ends(k.Missing) {
+			m.events = append(m.events, m.policy.End(k, end, k.Missing.LastSeen, sweep)...)
+			delete(m.rooms, id)
+		}
+	}
+	m.history = v.History
+	return v
+}
+
+// take returns the events since it was called last.
+func (m *watcher) take() []Event {
+	e := m.events
+	m.events = nil
+	return e
+}
+
+// second is a moment of the tests: so many seconds after noon.
+func second(n float64) time.Time {
+	return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC).Add(time.Duration(n * float64(time.Second)))
+}
+
+func only(t *testing.T, events []Event) Event {
+	t.Helper()
+	if len(events) != 1 {
+		t.Fatalf("%d events, want one: %v", len(events), events)
+	}
+	return events[0]
+}

@@ -10,13 +10,20 @@ import (
 // Check walks the whole file and returns every invariant that does not hold,
 // joined, or nil. It reads in one transaction and may run beside everything else.
 func (s *Store) Check() error {
-	return s.db.View(func(tx *bbolt.Tx) error {
-		c, err := getCounters(tx)
-		if err != nil {
-			return err
+	return s.db.View(check)
+}
+
+func check(tx *bbolt.Tx) error {
+	for _, name := range [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket} {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("no bucket %q", name)
 		}
-		return errors.Join(checkRooms(tx, c), checkMarks(tx, c), checkOutbox(tx, c))
-	})
+	}
+	c, err := getCounters(tx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkRooms(tx, c), checkMarks(tx, c), checkOutbox(tx, c))
 }
 
 func checkRooms(tx *bbolt.Tx, c counters) error {
@@ -45,8 +52,8 @@ func checkMarks(tx *bbolt.Tx, c counters) error {
 		switch {
 		case err != nil:
 			errs = append(errs, err)
-		case m.First == 0:
-			errs = append(errs, fmt.Errorf("I3: the mark of room %q names no sweep", k))
+		case m.First == 0 || m.First > c.Complete+1: // one more: the end of a sweep can break off before it counts
+			errs = append(errs, fmt.Errorf("I3: the mark of room %q names sweep %d of %d", k, m.First, c.Complete))
 		case rooms.Get(k) == nil:
 			errs = append(errs, fmt.Errorf("I3: a mark, but no room %q", k))
 		}

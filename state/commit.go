@@ -83,10 +83,15 @@ func (s *Store) done(w *writer, began time.Time) {
 	s.metrics.commit.Observe(time.Since(began).Seconds())
 	if len(w.events) > 0 {
 		s.remember(w.events)
-		select {
-		case s.committed <- struct{}{}:
-		default: // the publisher has not taken the last signal yet and will see these events too
-		}
+		s.signal()
+	}
+}
+
+// signal tells the publisher that there may be events which it has not seen.
+func (s *Store) signal() {
+	select {
+	case s.committed <- struct{}{}:
+	default: // it has not taken the last signal yet and will see these events too
 	}
 }
 
@@ -111,12 +116,10 @@ func newWriter(tx *bbolt.Tx, c *counters, e *encoder) writer {
 	return w
 }
 
-// clock returns the time of what is seen at t. The wall clock can be set back;
-// the times of an epoch's events never run backwards.
+// clock returns the time of what is seen at t, and goes there. The wall clock
+// can be set back; the times of an epoch never run backwards.
 func (w *writer) clock(t time.Time) time.Time {
-	if at := t.UnixNano(); at > w.c.Time {
-		return fromNano(at)
-	}
+	w.c.Time = max(w.c.Time, nano(t))
 	return fromNano(w.c.Time)
 }
 
@@ -216,7 +219,6 @@ func (w *writer) mark(id []byte, m diff.Missing) error {
 func (w *writer) append(events []diff.Event) error {
 	for _, e := range events {
 		w.c.Seq++
-		w.c.Time = max(w.c.Time, nano(e.Time))
 		v, err := w.encode.encodeEvent(e)
 		if err != nil {
 			return fmt.Errorf("encode event %d: %w", w.c.Seq, err)

@@ -81,7 +81,7 @@ func (s *Store) remembered(after uint64, limit int) []diff.Event {
 }
 
 // Committed returns a channel that gets a value after commits that added
-// events; one value can stand for several commits.
+// events, or that may have; one value can stand for several commits.
 func (s *Store) Committed() <-chan struct{} { return s.committed }
 
 // Stored notes that the stream has every event up to seq. The rows leave the
@@ -89,7 +89,7 @@ func (s *Store) Committed() <-chan struct{} { return s.committed }
 // the publisher asks the stream which event it has last.
 func (s *Store) Stored(seq uint64) error {
 	s.mu.Lock()
-	s.stored = max(s.stored, seq)
+	s.stored = max(s.stored, min(seq, s.now.Seq))
 	if n := len(s.recent); n > 0 && s.recent[n-1].Seq <= seq {
 		s.recent = nil // all of them are stored: nobody asks for them any more
 	}

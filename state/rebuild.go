@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -23,9 +24,9 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 	s.write.Lock()
 	defer s.write.Unlock()
 	s.disturbed = true
-	err := s.foldAll(events)
+	newest, err := s.foldAll(events)
 	if err == nil {
-		err = s.finish(epoch, seq)
+		err = s.finish(epoch, seq, newest)
 	}
 	if err != nil {
 		return fmt.Errorf("rebuild state at event %s: %w", eventID(epoch, seq), errors.Join(err, s.forget()))
@@ -37,7 +38,7 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 // forget makes a new state in the place of one that is half rebuilt.
 func (s *Store) forget() error {
 	var m mirror
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.transact(func(tx *bbolt.Tx) error {
 		app := string(tx.Bucket(metaBucket).Get(appKey))
 		if err := tx.DeleteBucket(metaBucket); err != nil {
 			return err
@@ -52,28 +53,31 @@ func (s *Store) forget() error {
 	if err != nil {
 		return fmt.Errorf("reset state: %w", err)
 	}
-	s.adopt(m)
-	s.setStored(0)
+	s.start(m)
 	return nil
 }
 
-func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) error {
-	if err := s.db.Update(wipe); err != nil {
-		return err
+// foldAll folds the events into an empty set of rooms and returns the time of the newest.
+func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) (newest time.Time, err error) {
+	if err := s.transact(wipe); err != nil {
+		return newest, err
 	}
 	part := make([]diff.Event, 0, chunk)
 	for e, err := range events {
 		if err != nil {
-			return err
+			return newest, err
+		}
+		if e.Time.After(newest) {
+			newest = e.Time
 		}
 		if part = append(part, e); len(part) == chunk {
 			if err := s.fold(part); err != nil {
-				return err
+				return newest, err
 			}
 			part = part[:0]
 		}
 	}
-	return s.fold(part)
+	return newest, s.fold(part)
 }
 
 // wipe empties the rooms, the marks and the outbox, and marks the file.
@@ -91,7 +95,7 @@ func wipe(tx *bbolt.Tx) error {
 
 // fold applies events to the rooms, without announcing anything.
 func (s *Store) fold(events []diff.Event) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return s.transact(func(tx *bbolt.Tx) error {
 		rooms := tx.Bucket(roomsBucket)
 		for _, e := range events {
 			id := []byte(e.Room.RoomID)
@@ -114,20 +118,22 @@ func (s *Store) fold(events []diff.Event) error {
 	})
 }
 
-// finish counts what was folded and takes the mark away.
-func (s *Store) finish(epoch string, seq uint64) error {
+// finish counts what was folded and takes the mark away. What was measured of
+// the service stays true.
+func (s *Store) finish(epoch string, seq uint64, newest time.Time) error {
 	var m mirror
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.transact(func(tx *bbolt.Tx) error {
 		old, err := getCounters(tx)
 		if err != nil {
 			return err
 		}
-		c := counters{Seq: seq, Sweep: s.sweep, Time: old.Time, BaselineDone: true}
-		err = tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
-			known, err := decodeRoom(string(k), v)
+		c := counters{
+			Seq: seq, Sweep: s.sweep, Time: max(old.Time, nano(newest)), BaselineDone: true,
+			Misses: old.Misses, Looks: old.Looks,
+		}
+		err = tx.Bucket(roomsBucket).ForEach(func(_, _ []byte) error {
 			c.Rooms++
-			c.Time = max(c.Time, nano(known.SeenAt))
-			return err
+			return nil
 		})
 		if err != nil {
 			return err
@@ -148,14 +154,6 @@ func (s *Store) finish(epoch string, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	s.adopt(m)
-	s.setStored(seq)
+	s.start(m)
 	return nil
-}
-
-// setStored says where the outbox of a new set of rooms begins.
-func (s *Store) setStored(seq uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stored, s.recent = seq, nil
 }

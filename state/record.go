@@ -68,7 +68,7 @@ type (
 		Rooms        uint64  `cbor:"2,keyasint"`
 		Missing      uint64  `cbor:"3,keyasint"`
 		Sweep        uint64  `cbor:"4,keyasint"` // the newest sweep that wrote anything
-		Time         int64   `cbor:"5,keyasint"` // the latest time given to an event
+		Time         int64   `cbor:"5,keyasint"` // the clock of the epoch: nothing was seen later
 		BaselineDone bool    `cbor:"6,keyasint"`
 		Complete     uint64  `cbor:"7,keyasint"` // from here on diff.History
 		Begin        int64   `cbor:"8,keyasint"`
@@ -79,6 +79,10 @@ type (
 	}
 )
 
+// decode takes strings as they are, valid UTF-8 or not: a record that can be
+// written can be read.
+var decode, _ = cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode() // no error: the options are valid
+
 func (c *counters) history() diff.History {
 	return diff.History{
 		Complete: c.Complete, Begin: fromNano(c.Begin), End: fromNano(c.End),
@@ -86,8 +90,10 @@ func (c *counters) history() diff.History {
 	}
 }
 
+// setHistory takes h over. Its begin is compared with the times of events, so it
+// is held to the clock of the epoch: the wall clock can be set back in a sweep.
 func (c *counters) setHistory(h diff.History) {
-	c.Complete, c.Begin, c.End = h.Complete, nano(h.Begin), nano(h.End)
+	c.Complete, c.Begin, c.End = h.Complete, min(nano(h.Begin), c.Time), nano(h.End)
 	c.Doubted, c.Misses, c.Looks = h.Doubted, h.Misses, h.Looks
 }
 
@@ -159,7 +165,9 @@ type encoder struct {
 }
 
 func newEncoder() (*encoder, error) {
-	mode, err := cbor.EncOptions{}.UserBufferEncMode()
+	// An empty list is a list, not null: a Previous that points to it says that
+	// there was no category.
+	mode, err := cbor.EncOptions{NilContainers: cbor.NilContainerAsEmpty}.UserBufferEncMode()
 	if err != nil {
 		return nil, fmt.Errorf("make encoder: %w", err) // unreachable: the options are valid
 	}
@@ -181,9 +189,12 @@ func decodeRoom(id string, v []byte) (diff.Known, error) {
 	}
 	var a attributesRecord
 	var k knownRecord
-	rest, err := cbor.UnmarshalFirst(v[headSize:], &a)
+	rest, err := decode.UnmarshalFirst(v[headSize:], &a)
 	if err == nil {
-		err = cbor.Unmarshal(rest, &k)
+		err = decode.Unmarshal(rest, &k)
+	}
+	if err == nil && (v[createdSize] == published) != (k.Published == a.Views) {
+		err = errors.New("record contradicts itself")
 	}
 	if err != nil {
 		return diff.Known{}, fmt.Errorf("decode room %q: %w", id, err)
@@ -200,7 +211,7 @@ func encodeMark(m diff.Missing) ([]byte, error) {
 
 func decodeMark(id string, v []byte) (diff.Missing, error) {
 	var m markRecord
-	if err := cbor.Unmarshal(v, &m); err != nil {
+	if err := decode.Unmarshal(v, &m); err != nil {
 		return diff.Missing{}, fmt.Errorf("decode mark of room %q: %w", id, err)
 	}
 	return diff.Missing{First: m.First, LastSeen: fromNano(m.LastSeen)}, nil
@@ -223,7 +234,7 @@ func (e *encoder) encodeEvent(v diff.Event) ([]byte, error) {
 
 func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
 	var r eventRecord
-	if err := cbor.Unmarshal(v, &r); err != nil {
+	if err := decode.Unmarshal(v, &r); err != nil {
 		return diff.Event{}, fmt.Errorf("decode event %d: %w", seq, err)
 	}
 	p := r.Previous

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
-	bberrors "go.etcd.io/bbolt/errors"
 
 	"roomwatch/diff"
 )
@@ -65,6 +63,8 @@ type Config struct {
 // those that write take turns.
 type Store struct {
 	db      *bbolt.DB
+	path    string
+	commit  func(*bbolt.Tx) error // bbolt's; tests let it fail
 	policy  diff.Policy
 	log     *slog.Logger
 	metrics *metrics
@@ -113,7 +113,10 @@ func Open(c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &Store{db: db, policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1)}
+	s := &Store{
+		db: db, path: c.Path, commit: (*bbolt.Tx).Commit,
+		policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1),
+	}
 	s.encode, err = newEncoder()
 	if err == nil {
 		err = s.load(c.SDKAppID)
@@ -134,74 +137,13 @@ func (s *Store) Close() error {
 	return err
 }
 
-// verify reads a file from end to end before anything writes to it. bbolt
-// panics on a file whose pages contradict each other, and a file that was cut
-// faults where it is mapped; both become errors here, and the file stays as it is.
-func verify(path string, app int) (err error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = broken(fmt.Errorf("%v", r))
-		}
-	}()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
-	if err != nil {
-		return explain(err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.View(func(tx *bbolt.Tx) error {
-		meta := tx.Bucket(metaBucket)
-		if meta == nil {
-			return broken(errors.New("a bbolt file of another program"))
-		}
-		if v := string(meta.Get(formatKey)); v != format {
-			return broken(fmt.Errorf("format %q, known is %q", v, format))
-		}
-		if v := string(meta.Get(appKey)); v != strconv.Itoa(app) {
-			return fmt.Errorf("%w: SDKAppID %s, configured is %d; give each application a data directory of its own", ErrOther, v, app)
-		}
-		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
-			return b.ForEach(func(k, v []byte) error { return nil })
-		})
-	})
-}
-
-// explain turns bbolt's reasons for not opening a file into ours.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, bberrors.ErrTimeout):
-		return fmt.Errorf("%w; stop it, or set ROOMWATCH_DATA_DIR to another directory", ErrLocked)
-	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%w; make it readable and writable for the user that roomwatch runs as", err)
-	case isPathError(err):
-		return err
-	default:
-		return broken(err)
-	}
-}
-
-func isPathError(err error) bool {
-	var pe *os.PathError
-	return errors.As(err, &pe)
-}
-
-func broken(err error) error {
-	return fmt.Errorf("%w: %w; move the file away and start again: roomwatch rebuilds its state from the stream", ErrBroken, err)
-}
-
 // load makes what a new file lacks and reads the mirror. A rebuild that was cut
 // short is wiped: the state then believes nothing, and the publisher, who
 // compares it with the stream, rebuilds it again.
 func (s *Store) load(app int) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.transact(func(tx *bbolt.Tx) error {
 		if m := tx.Bucket(metaBucket); m != nil && m.Get(rebuildKey) != nil {
+			s.log.Warn("rebuild was cut short", "mend", "none is needed: the state begins empty and is rebuilt from the stream")
 			if err := tx.DeleteBucket(metaBucket); err != nil {
 				return err
 			}
@@ -214,11 +156,12 @@ func (s *Store) load(app int) error {
 	if err != nil {
 		return err
 	}
-	if err := s.refresh(); err != nil {
+	m, err := s.readFile()
+	if err != nil {
 		return err
 	}
-	s.stored = s.oldest - 1
-	s.sweep = s.now.Sweep + 1
+	s.start(m)
+	s.sweep = m.counters.Sweep + 1
 	return nil
 }
 
@@ -268,6 +211,14 @@ func readMirror(tx *bbolt.Tx) (mirror, error) {
 	return m, err
 }
 
+func (s *Store) readFile() (m mirror, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) (err error) {
+		m, err = readMirror(tx)
+		return err
+	})
+	return m, err
+}
+
 // adopt makes the mirror what a committed transaction left.
 func (s *Store) adopt(m mirror) {
 	s.mu.Lock()
@@ -275,11 +226,19 @@ func (s *Store) adopt(m mirror) {
 	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
 }
 
+// start adopts a file of which nothing else is known: its whole outbox waits.
+func (s *Store) start(m mirror) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
+	s.stored, s.recent = m.oldest-1, nil
+}
+
 // getCounters reads the counters from the file, in every transaction anew: a
 // commit can reach the disk and report an error, and then only the file knows.
 func getCounters(tx *bbolt.Tx) (counters, error) {
 	var c counters
-	if err := cbor.Unmarshal(tx.Bucket(metaBucket).Get(countersKey), &c); err != nil {
+	if err := decode.Unmarshal(tx.Bucket(metaBucket).Get(countersKey), &c); err != nil {
 		return c, fmt.Errorf("decode counters: %w", err)
 	}
 	return c, nil
@@ -329,24 +288,35 @@ func (s *Store) update(f func(tx *bbolt.Tx, c *counters) (changed bool, err erro
 	if err != nil {
 		return err
 	}
-	if err := tx.Commit(); err != nil {
+	if err := s.commit(tx); err != nil {
 		return errors.Join(err, s.refresh())
 	}
 	s.adopt(m)
 	return nil
 }
 
-// refresh reads the mirror from the file.
-func (s *Store) refresh() error {
-	var m mirror
-	err := s.db.View(func(tx *bbolt.Tx) (err error) {
-		m, err = readMirror(tx)
+// transact runs f in a transaction that writes, for what replaces the whole state.
+func (s *Store) transact(f func(tx *bbolt.Tx) error) error {
+	tx, err := s.db.Begin(true)
+	if err != nil {
 		return err
-	})
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit there is nothing to roll back
+	if err := f(tx); err != nil {
+		return err
+	}
+	return s.commit(tx)
+}
+
+// refresh reads the mirror from the file, after a commit of which nobody knows
+// whether it was one.
+func (s *Store) refresh() error {
+	m, err := s.readFile()
 	if err != nil {
 		return fmt.Errorf("read counters: %w", err)
 	}
 	s.adopt(m)
+	s.signal()
 	return nil
 }
 
@@ -359,7 +329,7 @@ func (s *Store) counters() counters {
 
 // size returns the size of the file in bytes.
 func (s *Store) size() int64 {
-	info, err := os.Stat(s.db.Path())
+	info, err := os.Stat(s.path)
 	if err != nil {
 		return 0 // the file was taken away from under the process; the next commit will say so
 	}

@@ -83,6 +83,11 @@ func isAuth(err error) bool {
 }
 
 func (c ConnectConfig) options() ([]nats.Option, error) {
+	for i, s := range c.servers() {
+		if _, err := url.Parse(s); err != nil && c.InProcess == nil { // which tells the secret
+			return nil, fmt.Errorf("NATS_URL: server %d of the list cannot be read; write nats://host:port, and user and password in NATS_USER and NATS_PASSWORD", i+1)
+		}
+	}
 	opts := []nats.Option{
 		nats.Name("roomwatch"),
 		nats.Timeout(firstTry),
@@ -164,19 +169,27 @@ func (c ConnectConfig) shown() string {
 	if c.InProcess != nil {
 		return "the embedded server"
 	}
-	var urls []string
-	for _, s := range strings.Split(c.URL, ",") {
-		u, err := url.Parse(strings.TrimSpace(s))
-		switch {
-		case err != nil:
-			urls = append(urls, "(a URL that cannot be read)")
+	var shown []string
+	for _, s := range c.servers() {
+		u, err := url.Parse(s)
+		if err != nil {
+			shown = append(shown, "(a URL that cannot be read)")
 			continue
-		case u.User != nil:
-			u.User = url.User("…")
 		}
-		urls = append(urls, u.String())
+		shown = append(shown, u.Scheme+"://"+u.Host)
 	}
-	return strings.Join(urls, ",")
+	return strings.Join(shown, ",")
+}
+
+// servers are the URLs as the client reads them.
+func (c ConnectConfig) servers() []string {
+	list := strings.Split(c.URL, ",")
+	for i, s := range list {
+		if list[i] = strings.TrimSpace(s); !strings.Contains(s, "://") {
+			list[i] = "nats://" + list[i]
+		}
+	}
+	return list
 }
 
 // reconnectDelay doubles from try to try.

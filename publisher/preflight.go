@@ -127,6 +127,7 @@ func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) 
 	add(have.Mirror != nil, "it is a mirror and takes no messages of its own", edit("--no-mirror"))
 	add(have.SubjectTransform != nil, "it changes the subjects of what it stores", edit("--no-transform"))
 	add(have.DiscardNewPerSubject, "it refuses a second event of a room (discard_new_per_subject)", edit("--no-discard-per-subject"))
+	add(have.SubjectDeleteMarkerTTL > 0, "it puts delete markers among the events (subject_delete_marker_ttl)", edit("--subject-del-markers-ttl=0s"))
 	add(have.AllowMsgCounter, "it is a counter and takes no other messages", anew)
 	add(have.PersistMode == jetstream.AsyncPersistMode, "it acknowledges what is not on its disk yet (persist_mode async)", anew)
 	add(have.MaxMsgSize > 0 && have.MaxMsgSize < leastMessage,

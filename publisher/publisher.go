@@ -113,18 +113,16 @@ func (p *Publisher) Run(ctx context.Context) error {
 			_ = sleep(ctx, awayLook)
 			continue
 		}
-		was := p.fence
+		_, was, _ := p.outbox.Position()
 		err := p.session(ctx)
 		switch {
-		case ctx.Err() != nil && err == nil, errors.Is(err, errRenew):
+		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew):
 			continue
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err
-		case err == nil:
-			continue
 		}
-		if p.fence != was {
-			pause.Reset() // it came far enough to claim
+		if _, now, _ := p.outbox.Position(); now != was {
+			pause.Reset() // a claim alone is no progress: each try would store one more at once
 		}
 		p.failed(ctx, err)
 		_ = sleep(ctx, pause.NextBackOff())

@@ -21,8 +21,14 @@ const (
 	requestTimeout = 5 * time.Second
 )
 
-// errRenew ends a relay that has to claim anew before its claim grows too old.
-var errRenew = errors.New("the claim is to be renewed")
+var (
+	// errRenew ends a relay that has to claim anew before its claim grows too old.
+	errRenew = errors.New("the claim is to be renewed")
+	// errRemembered means that the server has not stored an event because it had
+	// one with this id. Recovery has shown that the stream lacks it: someone has
+	// removed the last events, and their numbers were given anew.
+	errRemembered = errors.New("the server remembers this id of an event that was removed")
+)
 
 // relay publishes what is committed after seq until ctx is done or an outcome
 // is unknown, and then says so with an error: the next session claims anew and
@@ -59,13 +65,13 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 			if err := p.outbox.Stored(seq); err != nil {
 				return err
 			}
-			limit = batchRows
+			limit = min(2*limit, batchRows)
 			pause.Reset()
 			p.succeeded(ctx)
 		case outcomeOf(err) != refused:
 			return err
-		case limit > 1:
-			limit = 1 // row by row what fits is stored, and the culprit is named
+		case len(events) > 1:
+			limit = len(events) / 2 // what fits is stored, and the culprit is found and named
 		default:
 			p.failed(ctx, err)
 			if sleep(ctx, pause.NextBackOff()) != nil {
@@ -99,7 +105,10 @@ func (p *Publisher) publish(ctx context.Context, events []diff.Event) (int, erro
 	setFence(msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
 	var err error
 	if len(msgs) == 1 {
-		_, err = p.js.PublishMsg(ctx, msgs[0])
+		var ack *jetstream.PubAck
+		if ack, err = p.js.PublishMsg(ctx, msgs[0]); err == nil && ack.Duplicate {
+			err = errRemembered
+		}
 	} else {
 		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	}
@@ -126,9 +135,12 @@ func outcomeOf(err error) outcome {
 	if err == nil {
 		return stored
 	}
-	for _, e := range []error{nats.ErrMaxPayload, nats.ErrBadSubject, nats.ErrHeadersNotSupported} {
+	for _, e := range []error{
+		errRemembered,
+		nats.ErrMaxPayload, nats.ErrBadSubject, nats.ErrHeadersNotSupported, // by the client, before it was sent
+	} {
 		if errors.Is(err, e) {
-			return refused // by the client, before it was sent
+			return refused
 		}
 	}
 	var api *jetstream.APIError
@@ -153,6 +165,8 @@ func (p *Publisher) explain(err error) error {
 	name := p.stream.Name
 	var api *jetstream.APIError
 	switch {
+	case errors.Is(err, errRemembered):
+		return fmt.Errorf("%w; it forgets it when the stream's duplicate window is over: wait, or make it shorter with `nats stream edit %s --dupe-window=…`", err, name)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w; raise max_payload in the server's configuration", err)
 	case errors.As(err, &api) && api.ErrorCode == 10077:

@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,6 +32,23 @@ func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)")
 
 // LogValue hides the secret from logs.
 func (secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
+
+// A byteLimit is a size in bytes; 0 is written "unlimited".
+type byteLimit int64
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (l *byteLimit) UnmarshalText(text []byte) error {
+	if string(text) == "unlimited" {
+		*l = 0
+		return nil
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n <= 0 {
+		return errors.New("neither a number of bytes nor unlimited")
+	}
+	*l = byteLimit(n)
+	return nil
+}
 
 // A config is every environment variable that roomwatch reads. The tags are
 // what `roomwatch help config` prints.
@@ -121,6 +139,8 @@ func expected(t reflect.Type) string {
 		return "write a duration with its unit, such as 10s, 5m or 24h"
 	case reflect.TypeFor[slog.Level]():
 		return "write debug, info, warn or error"
+	case reflect.TypeFor[byteLimit]():
+		return "write a number of bytes above 0, or unlimited"
 	}
 	if t.Kind() == reflect.Float64 {
 		return "write a number, such as 9.5"
@@ -181,7 +201,6 @@ func (c *config) validateStream(p *problems) {
 	p.add(c.NATSPort >= 0 && c.NATSPort <= 65535, "ROOMWATCH_NATS_PORT is %d: set 0 to 65535", c.NATSPort)
 	p.add(c.StreamReplicas >= 1 && c.StreamReplicas <= 5, "ROOMWATCH_STREAM_REPLICAS is %d: set 1 to 5", c.StreamReplicas)
 	p.add(c.StreamMaxAge >= 0, "ROOMWATCH_STREAM_MAX_AGE is %s: set 0s or more", c.StreamMaxAge)
-	p.add(c.StreamMaxBytes == -1 || c.StreamMaxBytes > 0, "ROOMWATCH_STREAM_MAX_BYTES is %d: set a number of bytes, or -1", c.StreamMaxBytes)
 	p.add(!strings.ContainsAny(c.Stream, " .*>/\\\t"), "ROOMWATCH_STREAM is %q: a stream's name has no spaces, dots, slashes or wildcards", c.Stream)
 	p.add(!strings.ContainsAny(c.SubjectPrefix, " *>\t") && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
 		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces and wildcards", c.SubjectPrefix)

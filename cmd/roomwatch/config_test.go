@@ -49,6 +49,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"percent", []string{"ROOMWATCH_MASS_END_PERCENT=101"}, []string{"ROOMWATCH_MASS_END_PERCENT is 101"}},
 		{"wildcard prefix", []string{"ROOMWATCH_SUBJECT_PREFIX=live.*"}, []string{"ROOMWATCH_SUBJECT_PREFIX"}},
 		{"stream name", []string{"ROOMWATCH_STREAM=a.b"}, []string{"ROOMWATCH_STREAM"}},
+		{"no size", []string{"ROOMWATCH_STREAM_MAX_BYTES=-1"}, []string{`ROOMWATCH_STREAM_MAX_BYTES is "-1"`, "unlimited"}},
 		{"no port", []string{"ROOMWATCH_HTTP_ADDR=localhost"}, []string{"ROOMWATCH_HTTP_ADDR", "host:port"}},
 		{"log level", []string{"ROOMWATCH_LOG_LEVEL=loud"}, []string{"ROOMWATCH_LOG_LEVEL", "debug"}},
 		{"all at once", []string{"ROOMWATCH_INTERVAL=1", "ROOMWATCH_BASELINE=loud", "ROOMWATCH_SECRET_KEY=", "ROOMWATCH_LOG_FORMAT=xml"},

@@ -42,7 +42,7 @@ func runCommand() *cobra.Command {
 func (c *config) streamConfig() publisher.StreamConfig {
 	return publisher.StreamConfig{
 		Name: c.Stream, Prefix: c.SubjectPrefix,
-		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: c.StreamMaxBytes,
+		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes),
 	}
 }
 

@@ -145,7 +145,7 @@ func (c ConnectConfig) handlers() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() {
-				log.WarnContext(ctx, "nats lost", "error", err, "mend", "see that NATS runs; events wait on disk")
+				log.WarnContext(ctx, "nats lost", "error", err, "mend", "see that NATS runs and can be reached; the connection is tried again for ever")
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {

@@ -163,6 +163,14 @@ func TestTail(t *testing.T) {
 		}
 	}
 
+	if err := r.nc.Publish("live.viewcount.changed.88888888.other", []byte("no event")); err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, r.env(data), "tail", "--since", "1h")
+	eventually(t, "a message of somebody else is passed over", func() bool {
+		return strings.Contains(p.output.String(), "skipped=live.viewcount.changed.88888888.other")
+	})
+
 	if status, out := runWith(t, r.env(data), "tail", "--type", "room.opened"); status != 1 || !strings.Contains(out, "room.created") {
 		t.Errorf("unknown type: exit status %d: %s", status, out)
 	}

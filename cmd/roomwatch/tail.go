@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -67,16 +68,18 @@ func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.
 	if cfg.NATSURL == "" {
 		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
 	}
-	nc, err := publisher.Dial(ctx, cfg.connectConfig(cfg.logger(stderr)))
+	log := cfg.logger(stderr)
+	nc, err := publisher.Dial(ctx, cfg.connectConfig(log))
 	if err != nil {
 		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
 	}
 	defer nc.Close()
-	return follow(ctx, nc, cfg, s, show)
+	return follow(ctx, nc, cfg, s, log, show)
 }
 
-// follow shows the selected events of a stream, in order, until ctx is done.
-func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, show func([]byte, diff.Event) error) error {
+// follow shows the selected events of a stream, in order, until ctx is done. A
+// message that is none of roomwatch's is passed over with a warning.
+func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *slog.Logger, show func([]byte, diff.Event) error) error {
 	filters, err := s.filters(cfg)
 	if err != nil {
 		return err
@@ -115,7 +118,8 @@ func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, show f
 		}
 		e, err := publisher.Decode(msg.Data())
 		if err != nil {
-			return fmt.Errorf("follow stream %s: message on %s: %w", cfg.Stream, msg.Subject(), err)
+			log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
+			continue
 		}
 		if err := show(msg.Data(), e); err != nil {
 			return fmt.Errorf("print event: %w", err)

@@ -144,6 +144,13 @@ func (r *rig) await(ctx context.Context, n, change int, events uint64) (time.Dur
 		if err != nil {
 			return 0, err
 		}
+		if len(rep.Sweeps) > n {
+			// This sweep has its change; the one after it, if this one should take
+			// longer than the interval, is to have none.
+			if err := r.plan(ctx, 0); err != nil {
+				return 0, err
+			}
+		}
 		if len(rep.Sweeps) <= n || rep.Sweeps[n].Requests < rep.Sweeps[0].Requests || stored < events {
 			continue
 		}

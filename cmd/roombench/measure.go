@@ -77,6 +77,7 @@ func benchSweeps(ctx context.Context, rooms int) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, p.stop()) }()
 	watch, stopWatch := context.WithCancel(ctx)
 	defer stopWatch()
 	go p.watchMemory(watch)
@@ -96,7 +97,7 @@ func benchSweeps(ctx context.Context, rooms int) (err error) {
 		fmt.Printf("%-34s %6.2f s   %.2f × bare reading\n", c.name, took.Seconds(), took.Seconds()/bare.Seconds())
 	}
 	fmt.Printf("%-34s %6.1f MiB without state.db's mapping\n", "peak resident memory", p.peakMiB())
-	return p.stop()
+	return nil
 }
 
 // bareReading returns the shortest of n readings, each in a process of its own.

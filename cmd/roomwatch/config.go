@@ -88,7 +88,7 @@ type config struct {
 	SubjectPrefix        string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
 	StreamReplicas       int           `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes"`
 	StreamMaxAge         time.Duration `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
-	StreamMaxBytes       int64         `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"-1" desc:"size of a stream that roomwatch makes; -1 for unlimited"`
+	StreamMaxBytes       byteLimit     `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, or unlimited; the oldest events go when it is full"`
 	HTTPAddr             string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of probes and metrics; off for none"`
 	LogLevel             slog.Level    `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat            string        `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // runWith runs a command with nothing but env as its configuration.
@@ -21,15 +23,17 @@ func runWith(t *testing.T, env []string, args ...string) (status int, output str
 		k, v, _ := strings.Cut(kv, "=")
 		t.Setenv(k, v)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // a mistake here must not become a daemon
+	defer cancel()
 	var out bytes.Buffer
-	status = run(t.Context(), args, &out, &out)
+	status = run(ctx, args, &out, &out)
 	return status, out.String()
 }
 
 // Each mistake is named with the variable, the value and the mend, all of them
 // at once, and the exit status is 2.
 func TestConfigurationProblems(t *testing.T) {
-	good := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_DATA_DIR=" + t.TempDir()}
+	good := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_ENDPOINT=http://127.0.0.1:1", "ROOMWATCH_DATA_DIR=" + t.TempDir()}
 	tests := []struct {
 		name string
 		env  []string
@@ -42,7 +46,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"no unit", []string{"ROOMWATCH_INTERVAL=10"}, []string{`ROOMWATCH_INTERVAL is "10"`, "10s"}},
 		{"no number", []string{"ROOMWATCH_SDKAPPID=abc"}, []string{`ROOMWATCH_SDKAPPID is "abc"`, "whole number"}},
 		{"no interval", []string{"ROOMWATCH_INTERVAL=0s"}, []string{"ROOMWATCH_INTERVAL is 0s"}},
-		{"too fast for the vendor", []string{"ROOMWATCH_REQUESTS_PER_SECOND=10.1"}, []string{"ROOMWATCH_REQUESTS_PER_SECOND is 10.1", "10 in any second"}},
+		{"too fast for the vendor", []string{"ROOMWATCH_ENDPOINT=china", "ROOMWATCH_REQUESTS_PER_SECOND=10.1"}, []string{"ROOMWATCH_REQUESTS_PER_SECOND is 10.1", "10 in any second"}},
 		{"unknown place", []string{"ROOMWATCH_ENDPOINT=mars"}, []string{"ROOMWATCH_ENDPOINT", "mars", "singapore"}},
 		{"unknown event", []string{"ROOMWATCH_EVENTS=room.created,room.opened"}, []string{`"room.opened"`, "room.updated"}},
 		{"unknown baseline", []string{"ROOMWATCH_BASELINE=loud"}, []string{"ROOMWATCH_BASELINE", "silent"}},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"time"
@@ -47,7 +48,9 @@ func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 		return nil, oerr
 	}
 	c.logger().WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; roomwatch keeps trying and events wait on disk")
-	nc, err = nats.Connect(c.URL, append(opts, nats.RetryOnFailedConnect(true))...)
+	nc, err = nats.Connect(c.URL, append(opts, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
+		c.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", nc.ConnectedUrlRedacted())
+	}))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
 	}
@@ -66,14 +69,21 @@ func Dial(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 	nc, err := nats.Connect(c.URL, opts...)
 	if err != nil {
 		if isAuth(err) {
-			err = fmt.Errorf("%w: %w; set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN to what the server knows", ErrAuth, err)
+			err = authError(err)
 		}
 		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
 	}
 	return nc, nil
 }
 
+func authError(err error) error {
+	return fmt.Errorf("%w: %w; set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN to what the server knows", ErrAuth, err)
+}
+
 func isAuth(err error) bool {
+	if err == nil {
+		return false
+	}
 	for _, e := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
 		if errors.Is(err, e) {
 			return true
@@ -142,6 +152,7 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 func (c ConnectConfig) handlers() []nats.Option {
 	log := c.logger()
 	ctx := context.Background()
+	var why string // the newest try failed; handlers are called one after the other
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() {
@@ -149,7 +160,14 @@ func (c ConnectConfig) handlers() []nats.Option {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
+			why = ""
 			log.InfoContext(ctx, "nats connected", "server", nc.ConnectedUrlRedacted())
+		}),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if cause := innermost(err).Error(); cause != why {
+				why = cause
+				log.WarnContext(ctx, "nats away", "error", err)
+			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.WarnContext(ctx, "nats", "error", err)
@@ -192,7 +210,17 @@ func (c ConnectConfig) servers() []string {
 	return list
 }
 
-// reconnectDelay doubles from try to try.
+// reconnectDelay doubles from try to try, less up to a half, so that the clients
+// of a server that was away do not all come back at once.
 func reconnectDelay(tries int) time.Duration {
-	return min(reconnectMost, reconnectWait<<min(tries, 4))
+	d := min(reconnectMost, reconnectWait<<min(tries, 4))
+	return d - rand.N(d/2)
+}
+
+// innermost is the error without what changes from try to try, such as ports.
+func innermost(err error) error {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err
 }

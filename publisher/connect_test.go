@@ -16,26 +16,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+
+	"roomwatch/publisher/natstest"
 )
 
 // serve starts a server on a port of its own.
-func serve(t testing.TB, edit func(*server.Options)) *server.Server {
-	t.Helper()
-	o := &server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}
-	if edit != nil {
-		edit(o)
-	}
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("nats-server is not ready")
-	}
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	return s
-}
+func serve(t testing.TB, edit func(*server.Options)) *server.Server { return natstest.Start(t, edit) }
 
 func TestCredentials(t *testing.T) {
 	pair, err := nkeys.CreateUser()

@@ -13,5 +13,7 @@
 //	    process made (the fence); the server refuses it when there is a newer one
 //	P2  no more than one batch is in flight, and after an outcome that is unknown
 //	    nothing is sent before a new claim is stored and the stream was read
-//	P3  so the stream holds a prefix of the sequence numbers, without gaps
+//	P3  nothing is sent over a connection that was made after the stream was read:
+//	    a server that was away can come back with less than it had acknowledged
+//	P4  so the stream holds a prefix of the sequence numbers, without gaps
 package publisher

@@ -26,7 +26,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	histogram := func(name, help string, buckets []float64) prometheus.HistogramOpts {
 		return prometheus.HistogramOpts{Namespace: "roomwatch", Subsystem: "publisher", Name: name, Help: help, Buckets: buckets}
 	}
-	return &metrics{
+	m := &metrics{
 		events:  f.NewCounterVec(counter("events_total", "Events that the stream has acknowledged."), []string{"type"}),
 		batches: f.NewCounterVec(counter("batches_total", "Publishes by outcome. refused: the stream says no, see the log. unknown: connection or server in trouble. fenced: a second writer."), []string{"outcome"}),
 		duration: f.NewHistogram(histogram("publish_duration_seconds", "Time until a publish was acknowledged or given up. High values: NATS or its disk is slow.",
@@ -34,8 +34,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		lag: f.NewHistogram(histogram("detection_lag_seconds", "From the arrival of the page that shows a change to the stream's acknowledgement of its event. High values: news is late; look at commit and publish durations.",
 			[]float64{0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60})),
 		rebuilds: f.NewCounter(counter("rebuilds_total", "Times that the stream knew more than the state. More than one after a restore: someone changes the stream.")),
-		claims:   f.NewCounter(counter("claims_total", "Claims to be the writer: one at the start and one after each outcome that was unknown.")),
+		claims:   f.NewCounter(counter("claims_total", "Claims to be the writer: one at the start and one for each connection after it, and one after each outcome that was unknown.")),
 	}
+	for _, t := range diff.Types() {
+		m.events.WithLabelValues(string(t)) // 0, not absent: a rate sees the first one too
+	}
+	for _, o := range []outcome{stored, refused, fenced, unknown} {
+		m.batches.WithLabelValues(string(o))
+	}
+	return m
 }
 
 func (m *metrics) batch(o outcome, took time.Duration) {

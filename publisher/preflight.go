@@ -125,6 +125,9 @@ func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) 
 	add(have.Storage != jetstream.FileStorage, "it is kept in memory and lost with its server", anew)
 	add(have.Retention != jetstream.LimitsPolicy, fmt.Sprintf("its retention is %s, which drops events that were read or that nobody waits for", have.Retention), anew)
 	add(have.Mirror != nil, "it is a mirror and takes no messages of its own", edit("--no-mirror"))
+	for _, source := range have.Sources {
+		add(c.brings(source, app), fmt.Sprintf("it copies messages of stream %s to roomwatch's subjects, past the check of who writes", source.Name), anew)
+	}
 	add(have.SubjectTransform != nil, "it changes the subjects of what it stores", edit("--no-transform"))
 	add(have.DiscardNewPerSubject, "it refuses a second event of a room (discard_new_per_subject)", edit("--no-discard-per-subject"))
 	add(have.SubjectDeleteMarkerTTL > 0, "it puts delete markers among the events (subject_delete_marker_ttl)", edit("--subject-del-markers-ttl=0s"))
@@ -148,6 +151,40 @@ func covers(subjects []string, filter string) bool {
 		}
 	}
 	return false
+}
+
+// brings reports whether a source can put messages on the application's subjects.
+func (c StreamConfig) brings(source *jetstream.StreamSource, app int) bool {
+	arrives := []string{source.FilterSubject}
+	if len(source.SubjectTransforms) > 0 {
+		arrives = nil
+		for _, t := range source.SubjectTransforms {
+			arrives = append(arrives, t.Destination)
+		}
+	}
+	for _, a := range arrives {
+		for _, ours := range []string{Filter(c.Prefix, "", app, ""), claimSubject(c.Prefix, app)} {
+			if a == "" || strings.Contains(a, "{{") || overlap(strings.Split(a, "."), strings.Split(ours, ".")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// overlap reports whether a subject exists that both filters match.
+func overlap(a, b []string) bool {
+	for i := range max(len(a), len(b)) {
+		switch {
+		case i >= len(a), i >= len(b):
+			return false
+		case a[i] == ">", b[i] == ">":
+			return true
+		case a[i] != b[i] && a[i] != "*" && b[i] != "*":
+			return false
+		}
+	}
+	return true
 }
 
 // isSubset reports whether every subject that a matches is matched by b.

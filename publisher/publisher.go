@@ -68,7 +68,10 @@ type Publisher struct {
 
 	recovered chan struct{}
 	once      sync.Once
-	fence     uint64 // stream sequence of this process's newest claim, 0 before the first; used by Run alone
+
+	// Used by Run alone.
+	fence      uint64 // stream sequence of this process's newest claim, 0 before the first
+	reconnects uint64 // of the connection, when the session began
 
 	mu     sync.Mutex
 	status Status
@@ -110,13 +113,16 @@ func (p *Publisher) Run(ctx context.Context) error {
 	pause := newBackOff()
 	for ctx.Err() == nil {
 		if !p.nc.IsConnected() {
+			if last := p.nc.LastError(); isAuth(last) {
+				p.failed(ctx, authError(last)) // found later than [Connect] could
+			}
 			_ = sleep(ctx, awayLook)
 			continue
 		}
 		_, was, _ := p.outbox.Position()
 		err := p.session(ctx)
 		switch {
-		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew):
+		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew), errors.Is(err, errReconnected):
 			continue
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err
@@ -132,10 +138,12 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 // session is one way from the stream's check to an outcome that is unknown.
 func (p *Publisher) session(ctx context.Context) error {
+	p.reconnects = p.nc.Stats().Reconnects // before anything is asked
 	have, err := p.stream.preflight(ctx, p.nc, p.js, p.app)
 	if err != nil {
 		return err
 	}
+	p.setBatches(have.AllowAtomicPublish)
 	if err := p.claim(ctx); err != nil {
 		return err
 	}
@@ -154,6 +162,12 @@ func (p *Publisher) session(ctx context.Context) error {
 	return p.relay(ctx, seq, have.AllowAtomicPublish, renew)
 }
 
+// reconnected reports whether the connection is not the one of this session any
+// more. The server at its other end may have lost what it had acknowledged, and
+// with the events that are gone the claim need not be gone: it can be older than
+// they, and then the fence lets the next event pass and leaves a hole.
+func (p *Publisher) reconnected() bool { return p.nc.Stats().Reconnects != p.reconnects }
+
 // Recovered is closed when the stream was first compared with the outbox.
 func (p *Publisher) Recovered() <-chan struct{} { return p.recovered }
 
@@ -170,17 +184,38 @@ func (p *Publisher) hasRecovered() bool {
 type Status struct {
 	Connected      bool
 	Fence          uint64    // stream sequence of the newest claim; 0 before the first
+	Batches        bool      // the stream takes batches; false before the first look at it
 	LastError      error     // why events are not stored now; nil if they are
 	LastErrorSince time.Time // since when
+
+	// Of the outbox; Waiting is Assigned - Stored.
+	Epoch            string
+	Stored, Assigned uint64
+	Waiting          uint64
+	WaitingSince     time.Time // when the oldest event that waits was seen; zero if none does
 }
 
 // Status may be called at any time.
 func (p *Publisher) Status() Status {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	s := p.status
+	p.mu.Unlock()
 	s.Connected = p.nc.IsConnected()
+	s.Epoch, s.Stored, s.Assigned = p.outbox.Position()
+	if s.Assigned <= s.Stored {
+		return s
+	}
+	s.Waiting = s.Assigned - s.Stored
+	if events, err := p.outbox.Events(s.Stored, 1); err == nil && len(events) > 0 {
+		s.WaitingSince = events[0].Time
+	}
 	return s
+}
+
+func (p *Publisher) setBatches(available bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Batches = available
 }
 
 func (p *Publisher) setFenceSequence(seq uint64) {

@@ -77,7 +77,7 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	if m == nil {
 		return stored, nil
 	}
-	e, err := Decode(m.Data)
+	e, err := p.decode(m.Subject, m.Data)
 	if err != nil {
 		return 0, fmt.Errorf("message %d on %s is no event of roomwatch: %w; remove it with `nats stream rmm %s %d`", m.Seq, m.Subject, err, p.stream.Name, m.Seq)
 	}
@@ -101,6 +101,16 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 		return 0, err
 	}
 	return seq, nil
+}
+
+// decode returns the event in a message of the stream. One that is not on the
+// subject of its own room was not put there by roomwatch.
+func (p *Publisher) decode(subject string, body []byte) (diff.Event, error) {
+	e, err := Decode(body)
+	if err == nil && subject != Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID) {
+		err = fmt.Errorf("event %s does not belong on %s", e.ID, subject)
+	}
+	return e, err
 }
 
 // isOurs reports whether the message is the event that the outbox has under seq.
@@ -157,7 +167,7 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 			return err
 		}
 		left = meta.NumPending
-		e, err := Decode(msg.Data())
+		e, err := p.decode(msg.Subject(), msg.Data())
 		if err != nil {
 			p.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
 			continue

@@ -24,20 +24,30 @@ const (
 var (
 	// errRenew ends a relay that has to claim anew before its claim grows too old.
 	errRenew = errors.New("the claim is to be renewed")
+	// errReconnected ends a relay whose connection was lost and made again.
+	errReconnected = errors.New("the connection was made anew")
 	// errRemembered means that the server has not stored an event because it had
 	// one with this id. Recovery has shown that the stream lacks it: someone has
 	// removed the last events, and their numbers were given anew.
 	errRemembered = errors.New("the server remembers this id of an event that was removed")
 )
 
-// relay publishes what is committed after seq until ctx is done or an outcome
-// is unknown, and then says so with an error: the next session claims anew and
-// asks the stream how far it came. What the server refuses is tried again and
-// again here, and nothing is skipped.
+// relay publishes what is committed after seq until ctx is done, the connection
+// is made anew or an outcome is unknown, and then says so with an error: the next
+// session claims anew and asks the stream how far it came. What the server
+// refuses is tried again and again here, and nothing is skipped.
 func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <-chan time.Time) error {
+	// A server that was away is asked at once, not with the next event: what it
+	// has lost has to be found again. The count of [Publisher.reconnected] is what
+	// decides; this only wakes.
+	connected := p.nc.StatusChanged(nats.CONNECTED)
+	defer p.nc.RemoveStatusListener(connected)
 	limit := batchRows
 	pause := newBackOff()
 	for {
+		if p.reconnected() {
+			return errReconnected
+		}
 		events, err := p.outbox.Events(seq, limit)
 		if err != nil {
 			return err
@@ -45,6 +55,8 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 		if len(events) == 0 {
 			select {
 			case <-p.outbox.Committed():
+				continue
+			case <-connected:
 				continue
 			case <-renew:
 				return errRenew
@@ -103,6 +115,9 @@ func (p *Publisher) publish(ctx context.Context, events []diff.Event) (int, erro
 		msgs = append(msgs, message(Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID), e.ID, body))
 	}
 	setFence(msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
+	if p.reconnected() {
+		return 0, errReconnected // P3; making the messages took its time
+	}
 	var err error
 	if len(msgs) == 1 {
 		var ack *jetstream.PubAck
@@ -130,17 +145,16 @@ const (
 	unknown outcome = "unknown" // it may be stored, or may be stored later
 )
 
-// outcomeOf lists what proves that nothing was stored. All else is unknown.
+// outcomeOf lists what proves that nothing was stored. All else is unknown, also
+// that the server knows the id already: the stream has to be asked whether it
+// still has that event.
 func outcomeOf(err error) outcome {
 	if err == nil {
 		return stored
 	}
-	for _, e := range []error{
-		errRemembered,
-		nats.ErrMaxPayload, nats.ErrBadSubject, nats.ErrHeadersNotSupported, // by the client, before it was sent
-	} {
+	for _, e := range []error{nats.ErrMaxPayload, nats.ErrBadSubject, nats.ErrHeadersNotSupported} {
 		if errors.Is(err, e) {
-			return refused
+			return refused // by the client, before it was sent
 		}
 	}
 	var api *jetstream.APIError
@@ -150,6 +164,8 @@ func outcomeOf(err error) outcome {
 	switch api.ErrorCode {
 	case jetstream.JSErrCodeStreamWrongLastSequence, 10164:
 		return fenced
+	case 10158: // another message with this id is on its way: an earlier one of ours
+		return unknown
 	case 10077: // the store failed: full is a refusal, but a disk's error says nothing
 		if strings.Contains(api.Description, "maximum") {
 			return refused

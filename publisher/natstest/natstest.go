@@ -25,13 +25,13 @@ var keepATS sync.Once
 // Two globals of NATS would tie a bubble to the world outside it. The server's
 // access-time goroutine waits on a package channel, so we start it here, before
 // any bubble, and never stop it. The client keeps timers in a sync.Pool, and a
-// timer of one bubble is fatal in the next, so we empty the pool: that takes
-// two collections.
+// timer is fatal on the other side of a bubble's wall, so we empty the pool
+// before and after.
 func Run(t *testing.T, f func(t *testing.T, s *Server)) {
 	t.Helper()
 	keepATS.Do(ats.Register)
-	runtime.GC()
-	runtime.GC()
+	emptyPools()
+	defer emptyPools()
 	synctest.Test(t, func(t *testing.T) {
 		s := &Server{t: t, dir: t.TempDir()}
 		s.Up()
@@ -41,6 +41,13 @@ func Run(t *testing.T, f func(t *testing.T, s *Server)) {
 		}()
 		f(t, s)
 	})
+}
+
+// emptyPools empties every sync.Pool: the first collection sets its content
+// aside, the second one drops it.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
 }
 
 // A Server is a JetStream server with file storage and no sockets.

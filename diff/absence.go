@@ -13,8 +13,9 @@ const (
 	// mostSweeps bounds that wait, however much the list shifts.
 	mostSweeps = 10
 	// memory is what one complete sweep leaves of the weight of those before it:
-	// the miss rate is that of the last twenty sweeps or so.
-	memory = 0.95
+	// the miss rate is that of the last hundred sweeps or so. A shorter memory
+	// takes a short list for a calm one between two of its rare misses.
+	memory = 0.99
 	// priorMisses in priorLooks stand for a calm list before anything was
 	// measured: at that rate two sweeps are enough.
 	priorMisses, priorLooks = 0.01, 1000

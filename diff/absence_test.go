@@ -55,7 +55,7 @@ func TestMissRate(t *testing.T) {
 	if got := p.need(h.MissRate()); got != 2 {
 		t.Errorf("need before the first sweep = %d, want 2", got)
 	}
-	for range 100 {
+	for range 500 {
 		h.Misses += 50 // of a thousand
 		h = p.Judge(h, Sweep{}, Tally{Known: 1000}).History
 	}
@@ -63,10 +63,10 @@ func TestMissRate(t *testing.T) {
 		t.Errorf("50 misses a sweep in 1,000 rooms are a rate of %v, want about 0.05", r)
 	}
 	var sweeps int
-	for ; p.need(h.MissRate()) > 2 && sweeps < 1000; sweeps++ {
+	for ; p.need(h.MissRate()) > 2 && sweeps < 10000; sweeps++ {
 		h = p.Judge(h, Sweep{}, Tally{Known: 1000}).History
 	}
-	if sweeps < 20 || sweeps > 400 {
+	if sweeps < 100 || sweeps > 1000 {
 		t.Errorf("the rate was forgotten after %d sweeps", sweeps)
 	}
 	for range 100 {

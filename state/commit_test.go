@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.etcd.io/bbolt"
+
 	"roomwatch/diff"
 )
 
@@ -55,6 +57,27 @@ func TestCommitOfNothingWritesNothing(t *testing.T) {
 	if hash(t, s.path) == before {
 		t.Error("a change was not written")
 	}
+}
+
+// A page that cannot be written leaves nothing behind, of itself or of those
+// committed with it.
+func TestCommitOfBadPage(t *testing.T) {
+	s := open(t, newPath(t))
+	commit(t, s, page(t, 1, "a@1=5"))
+	before := hash(t, s.path)
+	for _, id := range []string{"", strings.Repeat("x", bbolt.MaxKeySize+1)} {
+		bad := diff.Page{At: second(3), Rooms: []diff.Room{{RoomID: "c"}, {RoomID: id}}}
+		if err := s.Commit(page(t, 2, "a@1=6 b@1=0"), bad); err == nil {
+			t.Errorf("a room with an ID of %d bytes was committed", len(id))
+		}
+		if hash(t, s.path) != before {
+			t.Error("something of the pages was written")
+		}
+		wantPosition(t, s, "0 of 1")
+		wantWaiting(t, s, 1, "")
+	}
+	commit(t, s, page(t, 4, "a@1=7"))
+	wantWaiting(t, s, 1, "2 a@1:5→7")
 }
 
 // What is recognised by comparing bytes is what See would have left alone.

@@ -16,7 +16,8 @@
 //	outbox   sequence number → event record
 //
 // A page is one transaction ([Store.Commit]), and so is each part of the end of
-// a sweep ([Store.EndSweep]). Invariants, checked by [Store.Check]:
+// a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I4, and the
+// tests compare all of them with a model:
 //
 //	I1  rooms, counters and outbox change in one transaction: the outbox is
 //	    exactly what the rooms have become since the last event stored

@@ -147,15 +147,20 @@ func show(e diff.Event) string {
 // waiting prints the events after one.
 func waiting(t *testing.T, s *Store, after uint64) string {
 	t.Helper()
-	events, err := s.Events(after, 1<<30)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []string
-	for _, e := range events {
-		out = append(out, show(e))
+	for {
+		events, err := s.Events(after, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) == 0 {
+			return strings.Join(out, ", ")
+		}
+		for _, e := range events {
+			out = append(out, show(e))
+		}
+		after = events[len(events)-1].Seq
 	}
-	return strings.Join(out, ", ")
 }
 
 func wantWaiting(t *testing.T, s *Store, after uint64, want string) {

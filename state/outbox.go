@@ -28,7 +28,8 @@ func (s *Store) Position() (epoch string, stored, assigned uint64) {
 	return s.epoch, s.stored, s.now.Seq
 }
 
-// Events returns at most limit events with sequence numbers above after, oldest first.
+// Events returns at most limit events with sequence numbers above after, oldest
+// first. There may be more even if it returns fewer; none are left after none.
 func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
 	if events := s.remembered(after, limit); len(events) > 0 {
 		return events, nil

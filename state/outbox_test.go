@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -143,4 +144,70 @@ func TestStoredTrims(t *testing.T) {
 		t.Errorf("%d rows, want at most half of %d", n, trimLag)
 	}
 	wantPosition(t, s, fmt.Sprintf("%d of %d", trimLag+1, trimLag+2))
+}
+
+// Pages, the publisher and whoever asks for status and metrics do not wait for
+// each other for ever, and the publisher gets every event once, in order.
+func TestTogether(t *testing.T) {
+	const pages = 300
+	s := open(t, newPath(t))
+	s.db.NoSync = true
+	stop := make(chan struct{})
+	var readers, publisher sync.WaitGroup
+	for _, read := range []func(){
+		func() { s.Status() },
+		func() { s.size() },
+		func() {
+			if err := s.Check(); err != nil {
+				t.Error(err)
+			}
+		},
+	} {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					read()
+				}
+			}
+		})
+	}
+	publisher.Go(func() {
+		for next := uint64(1); next <= 2*pages; {
+			<-s.Committed()
+			for {
+				events, err := s.Events(next-1, 7)
+				if err != nil {
+					t.Error(err)
+				}
+				if len(events) == 0 {
+					break
+				}
+				for _, e := range events {
+					if e.Seq != next {
+						t.Errorf("event %d where %d is wanted", e.Seq, next)
+					}
+					next = e.Seq + 1
+				}
+				if err := s.Stored(next - 1); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	for i := range pages {
+		rooms := fmt.Sprintf("a@1=%d b@1=%d", i, i)
+		commit(t, s, page(t, float64(i), rooms))
+		if i%10 == 9 {
+			if _, err := s.EndSweep(ended(float64(i), page(t, 0, rooms))); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	publisher.Wait()
+	close(stop)
+	readers.Wait()
+	wantPosition(t, s, fmt.Sprintf("%d of %d", 2*pages, 2*pages))
 }

@@ -96,11 +96,14 @@ func TestRebuildMany(t *testing.T) {
 	for i, r := range manyRooms(t, 0, 2*chunk+1).Rooms {
 		events = append(events, diff.Event{Seq: uint64(i + 1), Type: diff.RoomCreated, Room: r, Version: 1, Time: second(1)})
 	}
-	if err := s.Rebuild(epoch, 4001, stream(events, nil)); err != nil {
+	ended := events[0]
+	ended.Seq, ended.Type, ended.Version = uint64(len(events)+1), diff.RoomEnded, 2
+	events = append(events, ended)
+	if err := s.Rebuild(epoch, ended.Seq, stream(events, nil)); err != nil {
 		t.Fatal(err)
 	}
-	if n := s.Status().Rooms; n != 2*chunk+1 {
-		t.Errorf("%d rooms, want %d", n, 2*chunk+1)
+	if n := s.Status().Rooms; n != 2*chunk {
+		t.Errorf("%d rooms, want %d", n, 2*chunk)
 	}
 }
 
@@ -232,15 +235,16 @@ func TestRebuildFails(t *testing.T) {
 	tests := []struct {
 		name    string
 		prepare func(*Store)
+		from    error // of the stream
 		err     error
 	}{
-		{"stream", func(*Store) {}, gone},
-		{"wipe lost", commits(nth(1), false), disk},
-		{"wipe stored", commits(nth(1), true), disk},
-		{"fold lost", commits(nth(2), false), disk},
-		{"fold stored", commits(nth(2), true), disk},
-		{"finish lost", commits(nth(3), false), disk},
-		{"finish stored", commits(nth(3), true), disk},
+		{"stream", func(*Store) {}, gone, gone},
+		{"wipe lost", commits(nth(1), false), nil, disk},
+		{"wipe stored", commits(nth(1), true), nil, disk},
+		{"fold lost", commits(nth(2), false), nil, disk},
+		{"fold stored", commits(nth(2), true), nil, disk},
+		{"finish lost", commits(nth(3), false), nil, disk},
+		{"finish stored", commits(nth(3), true), nil, disk},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -249,7 +253,7 @@ func TestRebuildFails(t *testing.T) {
 			before, _, _ := s.Position()
 			tt.prepare(s)
 			from := stream(events, nil)
-			if tt.err == gone {
+			if tt.name == "stream" {
 				from = stream(events, gone)
 			}
 			if err := s.Rebuild(epoch, 9, from); !errors.Is(err, tt.err) || !strings.Contains(err.Error(), eventID(epoch, 9)) {

@@ -98,7 +98,7 @@ func Open(c Config) (_ *Store, err error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if err := os.MkdirAll(filepath.Dir(c.Path), 0o750); err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	if err := verify(c.Path, c.SDKAppID); err != nil {
 		return nil, err

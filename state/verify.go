@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 
 	"go.etcd.io/bbolt"
 	bberrors "go.etcd.io/bbolt/errors"
@@ -22,7 +23,10 @@ func verify(path string, app int) (err error) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return explain(err)
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a regular file; move it away, or set ROOMWATCH_DATA_DIR to another directory")
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockWait})
 	if err != nil {
@@ -68,16 +72,17 @@ func verifyContent(tx *bbolt.Tx, app int) error {
 	return nil
 }
 
-// explain turns bbolt's reasons for not opening a file into ours.
+// explain turns the reasons of bbolt and of the system for not opening a file
+// into ours.
 func explain(err error) error {
-	var pe *os.PathError
+	var errno syscall.Errno
 	switch {
 	case errors.Is(err, bberrors.ErrTimeout):
 		return fmt.Errorf("%w; stop it, or set ROOMWATCH_DATA_DIR to another directory", ErrLocked)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w; make it readable and writable for the user that roomwatch runs as", err)
-	case errors.As(err, &pe):
-		return err
+	case errors.As(err, &errno):
+		return fmt.Errorf("%w; ROOMWATCH_DATA_DIR has to name a directory that roomwatch can make and write to", err)
 	default:
 		return broken(err)
 	}

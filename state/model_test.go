@@ -1,0 +1,412 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"pgregory.net/rapid"
+
+	"roomwatch/diff"
+)
+
+var errDisk = errors.New("disk")
+
+// A model is what a Store has to be, with maps and slices in the place of the file.
+type model struct {
+	policy diff.Policy
+	modelState
+	stored   uint64
+	sweep    uint64
+	disturbs bool // a rebuild has been in the sweep that is going on
+}
+
+// modelState is the part of it that a transaction changes.
+type modelState struct {
+	epoch   string
+	rooms   map[string]diff.Known
+	history diff.History
+	first   bool // no sweep was complete yet
+	clock   time.Time
+	events  []diff.Event // all that were given a number in this epoch by this state
+	base    uint64       // the number before the first of them
+	trimmed uint64       // the outbox begins after this number
+	wrote   uint64       // the sweep that wrote last
+}
+
+func (m *model) clone() modelState {
+	c := m.modelState
+	c.rooms, c.events = maps.Clone(c.rooms), slices.Clone(c.events)
+	return c
+}
+
+func (m *model) assigned() uint64 { return m.base + uint64(len(m.events)) }
+
+func (m *model) at(t time.Time) time.Time {
+	if t.After(m.clock) {
+		m.clock = t
+	}
+	return m.clock
+}
+
+func (m *model) append(events []diff.Event) {
+	for _, e := range events {
+		e.Seq = m.assigned() + 1
+		e.ID = fmt.Sprintf("%s-%016d", m.epoch, e.Seq)
+		m.events = append(m.events, e)
+	}
+}
+
+func (m *model) wroteSomething() { m.wrote, m.trimmed = m.sweep, m.stored }
+
+func (m *model) commit(pages []diff.Page) {
+	before, changed := m.clone(), false
+	for _, p := range pages {
+		l := diff.Look{At: m.at(p.At), Sweep: m.sweep, Baseline: m.first, LastComplete: m.history.Begin}
+		for _, r := range p.Rooms {
+			var known *diff.Known
+			if k, ok := m.rooms[r.RoomID]; ok {
+				known = &k
+			}
+			s := m.policy.See(known, r, l, m.history.Complete)
+			if s.Changed {
+				changed = true
+				m.rooms[r.RoomID] = s.Known
+			}
+			m.history.Misses += float64(s.Missed)
+			m.append(s.Events)
+		}
+	}
+	if !changed {
+		m.modelState = before // the clock too
+		return
+	}
+	m.wroteSomething()
+}
+
+func (m *model) endSweep(sw diff.Sweep) (again bool) {
+	defer func() { m.sweep, m.disturbs = m.sweep+1, false }()
+	if !sw.Complete || m.disturbs {
+		return false
+	}
+	t := diff.Tally{Known: len(m.rooms)}
+	var unseen []string
+	for _, id := range slices.Sorted(maps.Keys(m.rooms)) {
+		if !sw.Seen.Has(m.rooms[id].Room.Key()) {
+			unseen = append(unseen, id)
+		}
+	}
+	t.Unseen = len(unseen)
+	before := m.history
+	v := m.policy.Judge(before, sw, t)
+	at := m.at(sw.End)
+	missing := 0
+	for _, id := range unseen {
+		k := m.rooms[id]
+		if k.Missing.First == 0 {
+			k.Missing = v.Mark(k, before)
+		}
+		if v.Ends(k.Missing) {
+			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep))
+			delete(m.rooms, id)
+			continue
+		}
+		missing++
+		m.rooms[id] = k
+	}
+	m.history = v.History
+	if m.history.Begin.After(m.clock) {
+		m.history.Begin = m.clock
+	}
+	m.first = false
+	m.wroteSomething()
+	return v.Again(missing)
+}
+
+func (m *model) rebuild(epoch string, seq uint64, events []diff.Event) {
+	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, seq, seq, seq, epoch
+	m.rooms = map[string]diff.Known{}
+	for _, e := range events {
+		m.at(e.Time)
+		if k, live := diff.Recall(e); live {
+			m.rooms[e.Room.RoomID] = k
+		} else {
+			delete(m.rooms, e.Room.RoomID)
+		}
+	}
+	m.history = diff.History{Misses: m.history.Misses, Looks: m.history.Looks}
+	m.first, m.wrote, m.disturbs = false, m.sweep, true
+}
+
+// A modelTest does the same to a Store and to a model of it.
+type modelTest struct {
+	*rapid.T
+	s    *Store
+	m    model
+	now  time.Time
+	seen *diff.Seen // what was committed in the sweep that is going on
+
+	broken bool // a commit of this sweep had an error, so it will not be called complete
+}
+
+// Whatever is done in whatever order, and killed and lost and rebuilt meanwhile,
+// the file is what the rules say.
+func TestModel(t *testing.T) {
+	dir := t.TempDir()
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
+		p := diff.DefaultPolicy()
+		p.Publish = rapid.SampledFrom([][]diff.Type{diff.Types(), p.Publish, {diff.RoomEnded}}).Draw(rt, "Publish")
+		p.SilentBaseline = rapid.Bool().Draw(rt, "SilentBaseline")
+		p.MinChange = rapid.Int64Range(1, 3).Draw(rt, "MinChange")
+		p.MinInterval = time.Duration(rapid.IntRange(0, 20).Draw(rt, "MinInterval")) * time.Second
+		p.MassEndSweeps = rapid.IntRange(0, 3).Draw(rt, "MassEndSweeps")
+		mt := &modelTest{T: rt, now: second(0), seen: diff.NewSeen(), m: model{policy: p}}
+		mt.open(path)
+		epoch, _, _ := mt.s.Position()
+		mt.m.modelState = modelState{epoch: epoch, rooms: map[string]diff.Known{}, first: true}
+		mt.m.sweep = 1
+		defer func() {
+			if mt.s.db.Path() != "" {
+				_ = mt.s.Close()
+			}
+			_ = os.Remove(path)
+		}()
+		rt.Repeat(map[string]func(*rapid.T){
+			"":         mt.check,
+			"Commit":   mt.commit,
+			"Commit2":  mt.commit, // twice as often
+			"EndSweep": mt.endSweep,
+			"Stored":   mt.stored,
+			"Reopen":   mt.reopen,
+			"Kill":     mt.kill,
+			"Rebuild":  mt.rebuild,
+		})
+	})
+}
+
+func (t *modelTest) open(path string) {
+	s, err := Open(Config{Path: path, SDKAppID: testApp, Policy: t.m.policy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.db.NoSync = true
+	t.s = s
+}
+
+// tick moves the wall clock, now and then back.
+func (t *modelTest) tick() time.Time {
+	t.now = t.now.Add(time.Duration(rapid.IntRange(-3, 9).Draw(t.T, "seconds")) * time.Second)
+	return t.now
+}
+
+func (t *modelTest) commit(rt *rapid.T) {
+	t.T = rt
+	var pages []diff.Page
+	for range rapid.IntRange(1, 3).Draw(rt, "pages") {
+		p := diff.Page{At: t.tick()}
+		for range rapid.IntRange(0, 12).Draw(rt, "rooms") {
+			r := diff.Room{
+				RoomID:     fmt.Sprintf("r%d", rapid.IntRange(0, 24).Draw(rt, "room")),
+				CreateTime: rapid.SampledFrom([]int64{5, 5, 5, 6, 7}).Draw(rt, "created"),
+				ViewCount:  rapid.Int64Range(0, 6).Draw(rt, "views"),
+				RoomName:   rapid.SampledFrom([]string{"", "", "x"}).Draw(rt, "name"),
+				Category:   rapid.SampledFrom([][]int64{nil, nil, {1}}).Draw(rt, "category"),
+			}
+			p.Rooms = append(p.Rooms, r)
+			t.seen.Add(r.Key())
+		}
+		pages = append(pages, p)
+	}
+	before := t.m.clone()
+	t.m.commit(pages)
+	lost, stored := t.fail("commit")
+	if err := t.s.Commit(pages...); err != nil && !errors.Is(err, errDisk) || err != nil && !lost && !stored {
+		rt.Fatalf("Commit: %v", err)
+	}
+	t.s.commit = (*bbolt.Tx).Commit
+	if lost {
+		t.m.modelState = before
+	}
+	t.broken = t.broken || lost || stored
+}
+
+// fail lets the next commit fail, now and then, before or after it was stored.
+func (t *modelTest) fail(what string) (lost, stored bool) {
+	switch rapid.IntRange(0, 9).Draw(t.T, "fault of "+what) {
+	case 0:
+		t.s.commit = func(*bbolt.Tx) error { return errDisk }
+		return true, false
+	case 1:
+		t.s.commit = func(tx *bbolt.Tx) error { return errors.Join(errDisk, tx.Commit()) }
+		return false, true
+	}
+	return false, false
+}
+
+func (t *modelTest) endSweep(rt *rapid.T) {
+	t.T = rt
+	if rapid.IntRange(0, 5).Draw(rt, "all") == 0 { // it shows everything that is known
+		p := diff.Page{At: t.tick()}
+		for _, id := range slices.Sorted(maps.Keys(t.m.rooms)) {
+			p.Rooms = append(p.Rooms, t.m.rooms[id].Room)
+			t.seen.Add(t.m.rooms[id].Room.Key())
+		}
+		t.m.commit([]diff.Page{p})
+		if err := t.s.Commit(p); err != nil {
+			rt.Fatal(err)
+		}
+	}
+	sw := diff.Sweep{Begin: t.now, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0, Seen: t.seen}
+	before := t.m.clone()
+	want := t.m.endSweep(sw)
+	lost, stored := t.fail("end")
+	got, err := t.s.EndSweep(sw)
+	t.s.commit = (*bbolt.Tx).Commit
+	switch {
+	case err != nil && !errors.Is(err, errDisk) || err != nil && !lost && !stored:
+		rt.Fatalf("EndSweep: %v", err)
+	case err == nil && got != want:
+		rt.Fatalf("EndSweep = %t, want %t", got, want)
+	}
+	if lost {
+		t.m.modelState = before
+	}
+	t.seen, t.broken = diff.NewSeen(), false
+}
+
+func (t *modelTest) stored(rt *rapid.T) {
+	_, _, assigned := t.s.Position()
+	seq := rapid.Uint64Range(t.m.stored, assigned).Draw(rt, "seq")
+	t.m.stored = seq
+	if err := t.s.Stored(seq); err != nil {
+		rt.Fatal(err)
+	}
+}
+
+func (t *modelTest) reopen(*rapid.T) {
+	path := t.s.path
+	if t.m.stored > t.m.trimmed {
+		t.m.wroteSomething()
+	}
+	if err := t.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.started(path)
+}
+
+func (t *modelTest) kill(*rapid.T) {
+	path := t.s.path
+	if err := t.s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	t.started(path)
+}
+
+// started is what a start makes of the model: what was only in memory is gone.
+func (t *modelTest) started(path string) {
+	t.m.stored, t.m.sweep, t.m.disturbs = t.m.trimmed, t.m.wrote+1, false
+	t.seen, t.broken = diff.NewSeen(), false
+	t.open(path)
+}
+
+// rebuild is from a stream that has all events up to one, the last of each room.
+func (t *modelTest) rebuild(rt *rapid.T) {
+	last := map[string]diff.Event{}
+	upTo := rapid.IntRange(0, len(t.m.events)).Draw(rt, "events in the stream")
+	for _, e := range t.m.events[:upTo] {
+		last[e.Room.RoomID] = e
+	}
+	events := slices.SortedFunc(maps.Values(last), func(a, b diff.Event) int { return int(a.Seq) - int(b.Seq) })
+	epoch := fmt.Sprintf("EPOCH%07d", rapid.IntRange(0, 9).Draw(rt, "epoch"))
+	seq := rapid.Uint64Range(1, 1000).Draw(rt, "seq")
+	if err := t.s.Rebuild(epoch, seq, stream(events, nil)); err != nil {
+		rt.Fatal(err)
+	}
+	t.m.rebuild(epoch, seq, events)
+}
+
+// check compares the Store with the model.
+func (t *modelTest) check(rt *rapid.T) {
+	m := &t.m
+	if err := t.s.Check(); err != nil {
+		rt.Fatalf("Check: %v", err)
+	}
+	if epoch, stored, assigned := t.s.Position(); epoch != m.epoch || stored != m.stored || assigned != m.assigned() {
+		rt.Fatalf("position %s %d of %d, want %s %d of %d", epoch, stored, assigned, m.epoch, m.stored, m.assigned())
+	}
+	missing := 0
+	for _, k := range m.rooms {
+		if k.Missing.First > 0 {
+			missing++
+		}
+	}
+	st := t.s.Status()
+	if int(st.Rooms) != len(m.rooms) || int(st.Missing) != missing || st.Waiting != m.assigned()-m.stored ||
+		st.Doubted != m.history.Doubted || st.MissRate != m.history.MissRate() || !st.LastComplete.Equal(m.history.End) {
+		rt.Fatalf("status %+v, want %d rooms, %d missing, history %+v", st, len(m.rooms), missing, m.history)
+	}
+	want := m.events[m.trimmed-m.base:]
+	for _, after := range []uint64{m.trimmed, m.stored} {
+		want := want[after-m.trimmed:]
+		for len(want) > 0 {
+			got, err := t.s.Events(after, 7)
+			if err != nil || len(got) == 0 {
+				rt.Fatalf("Events(%d) = %d events, %v, want %d", after, len(got), err, len(want))
+			}
+			for i := range got {
+				if !same(clean(got[i]), clean(want[i])) {
+					rt.Fatalf("event\n%+v, want\n%+v", got[i], want[i])
+				}
+			}
+			want, after = want[len(got):], after+uint64(len(got))
+		}
+		if got, err := t.s.Events(after, 7); err != nil || len(got) > 0 {
+			rt.Fatalf("Events(%d) = %v, %v, want none", after, got, err)
+		}
+	}
+	t.checkRooms(rt)
+}
+
+// clean makes an empty category before and none the same.
+func clean(e diff.Event) diff.Event {
+	if c := e.Previous.Category; c != nil && len(*c) == 0 {
+		e.Previous.Category = &[]int64{}
+	}
+	return e
+}
+
+func (t *modelTest) checkRooms(rt *rapid.T) {
+	err := t.s.db.View(func(tx *bbolt.Tx) error {
+		c, err := getCounters(tx)
+		if err != nil {
+			return err
+		}
+		w := newWriter(tx, &c, t.s.encode)
+		for id, want := range t.m.rooms {
+			got, err := w.room(id)
+			if err != nil {
+				return err
+			}
+			if got == nil || !same(*got, want) {
+				return fmt.Errorf("room %+v, want %+v", got, want)
+			}
+		}
+		if !reflect.DeepEqual(c.history(), t.m.history) {
+			return fmt.Errorf("history %+v, want %+v", c.history(), t.m.history)
+		}
+		return nil
+	})
+	if err != nil {
+		rt.Fatal(err)
+	}
+}

@@ -132,12 +132,12 @@ func TestTail(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 30, Quota: -1})
 	data := t.TempDir()
 	startProcess(t, r.env(data), "run")
-	eventually(t, "the rooms", func() bool { return len(readStream(t, r.nc)) == 30 })
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) == 30 })
 	room := r.world.Truth().Lives[3].RoomID
 	if err := r.world.Enter(room, 5); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the change", func() bool { return len(readStream(t, r.nc)) == 31 })
+	eventually(t, "the change", func() bool { return stored(t, r.nc) == 31 })
 
 	for _, tt := range []struct {
 		args  []string

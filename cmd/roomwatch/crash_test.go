@@ -148,9 +148,9 @@ func TestStateLostAndOldCopy(t *testing.T) {
 		if err := prepare(); err != nil {
 			t.Fatal(err)
 		}
-		before := len(readStream(t, r.nc))
+		before := stored(t, r.nc)
 		p := startProcess(t, r.env(data), "run")
-		eventually(t, fmt.Sprintf("round %d: events", round), func() bool { return len(readStream(t, r.nc)) > before+100 })
+		eventually(t, fmt.Sprintf("round %d: events", round), func() bool { return stored(t, r.nc) > before+100 })
 		p.kill()
 	}
 	p := startProcess(t, r.env(data), "run")
@@ -171,13 +171,13 @@ func TestStateLostAndOldCopy(t *testing.T) {
 func TestSecondWriterFencesOffTheFirst(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))
 	first := startProcess(t, r.env(t.TempDir()), "run")
-	eventually(t, "events of the first", func() bool { return len(readStream(t, r.nc)) > 100 })
+	eventually(t, "events of the first", func() bool { return stored(t, r.nc) > 100 })
 	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	before := len(readStream(t, r.nc))
+	before := stored(t, r.nc)
 	second := startProcess(t, r.env(t.TempDir()), "run")
-	eventually(t, "events of the second", func() bool { return len(readStream(t, r.nc)) > before+100 })
+	eventually(t, "events of the second", func() bool { return stored(t, r.nc) > before+100 })
 	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestSecondProcessOnOneDataDirectory(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))
 	data := t.TempDir()
 	startProcess(t, r.env(data), "run")
-	eventually(t, "events", func() bool { return len(readStream(t, r.nc)) > 0 })
+	eventually(t, "events", func() bool { return stored(t, r.nc) > 0 })
 	second := startProcess(t, r.env(data), "run")
 	if status := second.wait(5 * time.Second); status != 1 {
 		t.Errorf("exit status %d, want 1", status)

@@ -47,7 +47,7 @@ func TestStreamFoldsToTheTruth(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, simulator.Config{Seed: 3, Rooms: 240, Opens: 8, Enters: 600, Recreates: 2, Quota: -1, Next: next})
 			out, stop := startInProcess(t, r.env(t.TempDir(), "ROOMWATCH_REQUESTS_PER_SECOND=100"))
-			eventually(t, "news", func() bool { return len(readStream(t, r.nc)) > 1500 })
+			eventually(t, "news", func() bool { return stored(t, r.nc) > 1500 })
 			events := settle(t, r.nc, r.world)
 			t.Logf("%d events: %s", len(events), count(events))
 			if status := stop(); status != 0 {
@@ -74,7 +74,7 @@ func TestFaultyService(t *testing.T) {
 	}
 	r := newRig(t, c)
 	p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_REQUEST_TIMEOUT=200ms"), "run")
-	eventually(t, "news", func() bool { return len(readStream(t, r.nc)) > 300 })
+	eventually(t, "news", func() bool { return stored(t, r.nc) > 300 })
 	over.Store(true)
 	events := settle(t, r.nc, r.world)
 	t.Logf("%d events: %s", len(events), count(events))
@@ -100,7 +100,7 @@ func TestShortListsEndNothing(t *testing.T) {
 				return nil
 			}})
 			p := startProcess(t, r.env(t.TempDir()), "run")
-			eventually(t, "the rooms", func() bool { return len(readStream(t, r.nc)) >= 60 })
+			eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
 			wrong.Store(4) // four sweeps of one page; the fifth would be believed
 			eventually(t, "the wrong answers", func() bool { return wrong.Load() == 0 })
 			before := r.world.Requests()
@@ -121,13 +121,13 @@ func TestShortListsEndNothing(t *testing.T) {
 func TestMassEndIsBelievedInTheEnd(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 5, Rooms: 40, Quota: -1})
 	p := startProcess(t, r.env(t.TempDir()), "run")
-	eventually(t, "the rooms", func() bool { return len(readStream(t, r.nc)) == 40 })
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) == 40 })
 	for _, l := range r.world.Truth().Lives {
 		if err := r.world.Close(l.RoomID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the ends", func() bool { return len(readStream(t, r.nc)) == 80 })
+	eventually(t, "the ends", func() bool { return stored(t, r.nc) == 80 })
 	settle(t, r.nc, r.world)
 	if !strings.Contains(p.output.String(), "mass end doubted") {
 		t.Errorf("no warning:\n%s", p.output)
@@ -147,9 +147,9 @@ func TestNATSAway(t *testing.T) {
 		n := 0
 		eventually(t, "events", func() bool {
 			if n == 0 {
-				n = len(readStream(t, r.nc))
+				n = stored(t, r.nc)
 			}
-			return len(readStream(t, r.nc)) > n+50
+			return stored(t, r.nc) > n+50
 		})
 		r.stopNATS()
 		before := r.world.Requests()
@@ -167,7 +167,7 @@ func TestNATSAway(t *testing.T) {
 func TestStreamDeletedUnderway(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))
 	p := startProcess(t, r.env(t.TempDir()), "run")
-	eventually(t, "events", func() bool { return len(readStream(t, r.nc)) > 200 })
+	eventually(t, "events", func() bool { return stored(t, r.nc) > 200 })
 	js, err := jetstream.New(r.nc)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestStreamDeletedUnderway(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "events in the new stream", func() bool { return len(readStream(t, r.nc)) > 200 })
+	eventually(t, "events in the new stream", func() bool { return stored(t, r.nc) > 200 })
 	seen := map[string]bool{}
 	for _, e := range readStream(t, r.nc) {
 		if seen[e.ID] {
@@ -195,7 +195,7 @@ func TestOddRoomIDs(t *testing.T) {
 		return odd[(n-1)%len(odd)]
 	}})
 	p := startProcess(t, r.env(t.TempDir()), "run")
-	eventually(t, "the rooms", func() bool { return len(readStream(t, r.nc)) >= len(odd) })
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= len(odd) })
 	for _, e := range settle(t, r.nc, r.world) {
 		if e.Subject != e.Data.Room.RoomID {
 			t.Errorf("subject %q, RoomId %q", e.Subject, e.Data.Room.RoomID)

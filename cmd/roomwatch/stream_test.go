@@ -77,6 +77,33 @@ func readStream(t *testing.T, nc *nats.Conn) []wireEvent {
 	return events
 }
 
+// stored returns how many events the stream has, without reading them.
+func stored(t *testing.T, nc *nats.Conn) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(ctx, "LIVE")
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter("live.*.*.*.*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, count := range info.State.Subjects {
+		n += int(count)
+	}
+	return n
+}
+
 type lifeKey struct {
 	id      string
 	created int64

@@ -46,18 +46,24 @@ func TestRefusedLater(t *testing.T) {
 	other := with("another")
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for r.Status().LastError == nil {
-		<-tick.C
+	late := time.After(30 * time.Second)
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for !done() {
+			select {
+			case <-tick.C:
+			case <-late:
+				t.Fatalf("never: %s; %+v", what, r.Status())
+			}
+		}
 	}
+	until("an error", func() bool { return r.Status().LastError != nil })
 	if err := r.Status().LastError; !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "NATS_PASSWORD") {
 		t.Errorf("last error %v", err)
 	}
 	stop(other)
 	with("s3cret")
-	waitStored(b)
-	for r.Status().LastError != nil {
-		<-tick.C
-	}
+	until("all stored", func() bool { return r.Status().LastError == nil && r.Status().Waiting == 0 })
 	if !strings.Contains(log.String(), "nats connected") {
 		t.Errorf("its coming is not logged:\n%s", log)
 	}

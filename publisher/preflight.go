@@ -28,6 +28,11 @@ type StreamConfig struct {
 	Replicas int           // 0 means 1
 	MaxAge   time.Duration // 0 means for ever
 	MaxBytes int64         // 0 or less means unlimited
+
+	// A stream that is made in the place of one that was deleted begins after
+	// this sequence, so that no claim in it has the number of an old fence: a late
+	// message that carries that one would pass.
+	after uint64
 }
 
 // Inspect looks at the stream without making, altering or claiming anything,
@@ -83,7 +88,12 @@ func lookError(name string, err error) error {
 // wanted is the stream that roomwatch makes. When it is full, the oldest events
 // go: a stream with a limit is a record of a time, and the newest matters most.
 func (c StreamConfig) wanted() jetstream.StreamConfig {
+	var first uint64
+	if c.after > 0 {
+		first = c.after + 1
+	}
 	return jetstream.StreamConfig{
+		FirstSeq:           first,
 		Name:               c.Name,
 		Description:        "Live rooms of Tencent Live, by roomwatch",
 		Subjects:           []string{c.Prefix + ".>"},

@@ -139,6 +139,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 // session is one way from the stream's check to an outcome that is unknown.
 func (p *Publisher) session(ctx context.Context) error {
 	p.reconnects = p.nc.Stats().Reconnects // before anything is asked
+	p.stream.after = p.fence
 	have, err := p.stream.preflight(ctx, p.nc, p.js, p.app)
 	if err != nil {
 		return err

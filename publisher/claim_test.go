@@ -1,0 +1,80 @@
+package publisher
+
+import (
+	"encoding/json"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/natstest"
+)
+
+// Each claim is stored only on top of the one that its writer has seen: two
+// that start together cannot both believe themselves the writer, and a claim
+// that comes late is refused.
+func TestClaimNamesTheOneBefore(t *testing.T) {
+	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {
+		first := start(t, nc, b)
+		pass(time.Second)
+		s.Down() // so that the first claims again
+		s.Up()
+		pass(time.Minute)
+		start(t, s.Connect(), newBox("E2"))
+		pass(time.Second)
+
+		in := stream(t, nc, nil)
+		info, err := in.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claims int
+		var before uint64
+		for seq := uint64(1); seq <= info.State.LastSeq; seq++ {
+			m, err := in.GetMsg(t.Context(), seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Subject != claimSubject("live", app) {
+				continue
+			}
+			claims++
+			if got := m.Header.Get(jetstream.ExpectedLastSubjSeqHeader); got != strconv.FormatUint(before, 10) {
+				t.Errorf("claim %d expects %q before it, want %d", seq, got, before)
+			}
+			var c envelope[claim]
+			if err := json.Unmarshal(m.Data, &c); err != nil {
+				t.Fatal(err)
+			}
+			if c.Type != claimType || c.ID != m.Header.Get(nats.MsgIdHdr) || c.Subject != c.Data.Instance || c.Data.Host == "" || c.Data.Version != "test" {
+				t.Errorf("claim %+v", c)
+			}
+			before = seq
+		}
+		if claims != 3 {
+			t.Errorf("%d claims, want 3\n%s", claims, first.log)
+		}
+	})
+}
+
+// The sequences of a stream that was deleted and made again must not give a
+// claim the number of an old fence.
+func TestLateMessageAfterTheStreamWasDeleted(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
+		r := start(t, nc, b)
+		pass(time.Second)
+		late := message(Subject("live", "room.created", app, "late"), "late", []byte("{}"))
+		setFence(late, r.Status().Fence, claimSubject("live", app))
+		if err := r.js.DeleteStream(t.Context(), live.Name); err != nil {
+			t.Fatal(err)
+		}
+		b.add(1)
+		pass(time.Minute)
+		if _, err := r.js.PublishMsg(t.Context(), late); outcomeOf(err) != fenced {
+			t.Errorf("the late message: %v", err)
+		}
+		wantEvents(t, nc, 1, 1)
+	})
+}

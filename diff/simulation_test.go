@@ -109,10 +109,10 @@ func TestHostileList(t *testing.T) {
 		reading
 		most float64 // the part of the ends of two misses in a row that the rule may still tell
 	}{
-		{"240 rooms, all alike, by rank", reading{rooms: 240, sweeps: 500, changes: 250}, 0},
-		{"240 rooms, all alike, by key", reading{rooms: 240, byKey: true, sweeps: 500, changes: 250}, 0},
-		{"240 rooms, some popular, by rank", reading{rooms: 240, zipf: true, sweeps: 500, changes: 250}, 0},
-		{"240 rooms, some popular, by key", reading{rooms: 240, zipf: true, byKey: true, sweeps: 500, changes: 250}, 0},
+		{"240 rooms, all alike, by rank", reading{rooms: 240, sweeps: 400, changes: 250}, 0},
+		{"240 rooms, all alike, by key", reading{rooms: 240, byKey: true, sweeps: 400, changes: 250}, 0},
+		{"240 rooms, some popular, by rank", reading{rooms: 240, zipf: true, sweeps: 400, changes: 250}, 0},
+		{"240 rooms, some popular, by key", reading{rooms: 240, zipf: true, byKey: true, sweeps: 400, changes: 250}, 0},
 		{"2,000 rooms, all alike, by rank", reading{rooms: 2000, sweeps: 15, changes: 250}, 0},
 		{"40 rooms, all alike, by key", reading{rooms: 40, byKey: true, sweeps: 2000, changes: 250}, 0.05},
 	}

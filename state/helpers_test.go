@@ -37,6 +37,7 @@ func open(t *testing.T, path string, policy ...diff.Policy) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.db.NoSync = true // only the power could fail, and it does not in a test
 	t.Cleanup(func() {
 		if s.db.Path() == "" {
 			return // the test has closed or killed it

@@ -28,8 +28,17 @@ func TestOpenMakes(t *testing.T) {
 	if got, _, _ := s.Position(); got != before {
 		t.Errorf("epoch %q after another start, want %q", got, before)
 	}
-	if other, _, _ := open(t, newPath(t)).Position(); other == before {
-		t.Errorf("two states have one epoch, %q", other)
+}
+
+// An epoch is never that of the state which it replaces, however soon.
+func TestNewEpoch(t *testing.T) {
+	old := ""
+	for range 100_000 { // many a millisecond
+		e := newEpoch(old)
+		if e == old || len(e) != epochSize {
+			t.Fatalf("epoch %q after %q, want another of %d characters", e, old, epochSize)
+		}
+		old = e
 	}
 }
 

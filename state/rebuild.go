@@ -39,14 +39,10 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 func (s *Store) forget() error {
 	var m mirror
 	err := s.transact(func(tx *bbolt.Tx) error {
-		app := string(tx.Bucket(metaBucket).Get(appKey))
-		if err := tx.DeleteBucket(metaBucket); err != nil {
+		err := create(tx, string(tx.Bucket(metaBucket).Get(appKey)))
+		if err != nil {
 			return err
 		}
-		if err := create(tx, app); err != nil {
-			return err
-		}
-		var err error
 		m, err = readMirror(tx)
 		return err
 	})

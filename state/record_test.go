@@ -82,6 +82,19 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// The numbers of the counters are their names on disk.
+func TestCountersOnDisk(t *testing.T) {
+	want := counters{
+		Seq: 1, Rooms: 2, Missing: 3, Sweep: 4, Time: 5, BaselineDone: true, Complete: 7,
+		Begin: 8, End: 9, Doubted: 10, Misses: 11, Looks: 12,
+	}
+	var got counters
+	err := decode.Unmarshal([]byte("\xac\x01\x01\x02\x02\x03\x03\x04\x04\x05\x05\x06\xf5\x07\x07\x08\x08\x09\x09\x0a\x0a\x0b\x0b\x0c\x0c"), &got)
+	if err != nil || got != want {
+		t.Errorf("counters %+v, %v, want %+v", got, err, want)
+	}
+}
+
 // FuzzRecords checks that decoding never panics, and that whatever decodes
 // encodes to something that decodes to the same.
 func FuzzRecords(f *testing.F) {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -144,14 +145,10 @@ func (s *Store) load(app int) error {
 	err := s.transact(func(tx *bbolt.Tx) error {
 		if m := tx.Bucket(metaBucket); m != nil && m.Get(rebuildKey) != nil {
 			s.log.Warn("rebuild was cut short", "mend", "none is needed: the state begins empty and is rebuilt from the stream")
-			if err := tx.DeleteBucket(metaBucket); err != nil {
-				return err
-			}
+		} else if m != nil {
+			return nil
 		}
-		if tx.Bucket(metaBucket) == nil {
-			return create(tx, strconv.Itoa(app))
-		}
-		return nil
+		return create(tx, strconv.Itoa(app))
 	})
 	if err != nil {
 		return err
@@ -165,9 +162,13 @@ func (s *Store) load(app int) error {
 	return nil
 }
 
-// create lays out an empty state with an epoch of its own.
+// create lays out an empty state with an epoch of its own, in the place of any other.
 func create(tx *bbolt.Tx, app string) error {
-	for _, name := range [][]byte{roomsBucket, missingBucket, outboxBucket} {
+	var old string
+	if m := tx.Bucket(metaBucket); m != nil {
+		old = string(m.Get(epochKey))
+	}
+	for _, name := range [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket} {
 		if tx.Bucket(name) != nil {
 			if err := tx.DeleteBucket(name); err != nil {
 				return err
@@ -177,19 +178,27 @@ func create(tx *bbolt.Tx, app string) error {
 			return err
 		}
 	}
-	meta, err := tx.CreateBucket(metaBucket)
-	if err != nil {
-		return err
-	}
+	meta := tx.Bucket(metaBucket)
 	for _, kv := range []struct {
 		key   []byte
 		value string
-	}{{formatKey, format}, {appKey, app}, {epochKey, ulid.Make().String()[:epochSize]}} {
+	}{{formatKey, format}, {appKey, app}, {epochKey, newEpoch(old)}} {
 		if err := meta.Put(kv.key, []byte(kv.value)); err != nil {
 			return err
 		}
 	}
 	return putCounters(tx, counters{})
+}
+
+// newEpoch names an epoch, other than old.
+func newEpoch(old string) string {
+	for {
+		// Not ulid.Make: within a millisecond it only counts on, in characters
+		// that are cut off here.
+		if e := ulid.MustNew(ulid.Now(), rand.Reader).String()[:epochSize]; e != old {
+			return e
+		}
+	}
 }
 
 // A mirror is what a transaction leaves in the file, once it has committed.

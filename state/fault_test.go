@@ -101,6 +101,20 @@ func TestCommitFails(t *testing.T) {
 	}
 }
 
+// Memory does not pass over events of which only the file knows.
+func TestEventsAfterStoredError(t *testing.T) {
+	s := open(t, newPath(t))
+	commit(t, s, page(t, 1, "a@1=0"))
+	disk := errors.New("disk")
+	s.commit = func(tx *bbolt.Tx) error { return errors.Join(disk, tx.Commit()) }
+	if err := s.Commit(page(t, 2, "b@1=0")); !errors.Is(err, disk) {
+		t.Fatalf("Commit = %v, want the disk's error", err)
+	}
+	s.commit = (*bbolt.Tx).Commit
+	commit(t, s, page(t, 3, "c@1=0"))
+	wantWaiting(t, s, 0, "1 *a@1=0, 2 *b@1=0, 3 *c@1=0")
+}
+
 // bbolt's own refusal to grow is an error of one commit; with room it goes on.
 func TestDiskFull(t *testing.T) {
 	s := open(t, newPath(t))

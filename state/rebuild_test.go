@@ -126,6 +126,23 @@ func TestRebuildKeepsTime(t *testing.T) {
 	}
 }
 
+// Nor do they if this state has seen later than the stream tells; and no number
+// of a sweep is given twice.
+func TestRebuildKeepsClockAndSweep(t *testing.T) {
+	s := open(t, newPath(t))
+	sweep(t, s, 0, "a@1=0")
+	sweep(t, s, 100, "a@1=0")
+	if err := s.Rebuild(epoch, 4, stream(history(t), nil)); err != nil {
+		t.Fatal(err)
+	}
+	s = kill(t, s)
+	commit(t, s, page(t, 50, "a@1=9"))
+	got, err := s.Events(4, 1)
+	if err != nil || len(got) != 1 || !got[0].Time.Equal(second(102)) || got[0].Sweep != 4 {
+		t.Errorf("events %+v, %v, want one at second 102, of sweep 4", got, err)
+	}
+}
+
 // What was measured of the service is not forgotten with the rooms.
 func TestRebuildKeepsMissRate(t *testing.T) {
 	s := open(t, newPath(t))

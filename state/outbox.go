@@ -34,6 +34,9 @@ func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
 	if events := s.remembered(after, limit); len(events) > 0 {
 		return events, nil
 	}
+	// The file is ahead of the mirror for a moment after a commit. What is read
+	// in it must wait for the signal that follows: Stored could not note it yet.
+	_, _, assigned := s.Position()
 	var events []diff.Event
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		epoch := string(tx.Bucket(metaBucket).Get(epochKey))
@@ -42,6 +45,9 @@ func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
 			seq, err := seqOf(k)
 			if err != nil {
 				return err
+			}
+			if seq > assigned {
+				break
 			}
 			e, err := decodeEvent(epoch, seq, v)
 			if err != nil {

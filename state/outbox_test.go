@@ -146,6 +146,28 @@ func TestStoredTrims(t *testing.T) {
 	wantPosition(t, s, fmt.Sprintf("%d of %d", trimLag+1, trimLag+2))
 }
 
+// Between a commit and the note of it in memory the publisher may look: it must
+// not get events that it could not report as stored.
+func TestEventsBeforeTheMirror(t *testing.T) {
+	s := open(t, newPath(t))
+	commit(t, s, page(t, 0, "a@1=1"))
+	s.commit = func(tx *bbolt.Tx) error {
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		events, err := s.Events(1, 10)
+		if err != nil || len(events) > 0 {
+			t.Errorf("%d events (%v), want none before the position knows them", len(events), err)
+		}
+		return nil
+	}
+	commit(t, s, page(t, 1, "b@1=1"))
+	events, err := s.Events(1, 10)
+	if err != nil || len(events) != 1 {
+		t.Errorf("%d events (%v), want 1", len(events), err)
+	}
+}
+
 // Pages, the publisher and whoever asks for status and metrics do not wait for
 // each other for ever, and the publisher gets every event once, in order.
 func TestTogether(t *testing.T) {

@@ -1,11 +1,14 @@
 package poller
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"roomwatch/diff"
 )
@@ -26,23 +29,23 @@ type page struct {
 }
 
 // The wire form of a request and of an answer. Pointers tell missing from zero.
-// Raw parts are decoded one after the other, so that a wrong type is blamed on
-// the part it is in.
 type (
 	wireRequest struct {
 		Next  string
 		Count int
 	}
-	wireAnswer struct {
+	wireHead struct {
 		ActionStatus string
 		ErrorCode    *int
 		ErrorInfo    text
 		RequestID    text `json:"RequestId"`
-		Response     json.RawMessage
 	}
-	wireResponse struct {
-		Next     *string
-		RoomList json.RawMessage
+	wireAnswer struct {
+		wireHead
+		Response *struct {
+			Next     *string
+			RoomList []wireRoom
+		}
 	}
 	wireRoom struct {
 		RoomID         *string `json:"RoomId"`
@@ -56,13 +59,18 @@ type (
 	}
 )
 
+var (
+	errNoResponse = errors.New("decode answer: Response is missing")
+	errNoNext     = errors.New("decode Response: Next is missing")
+)
+
 // text is a JSON string, or an integer taken literally: the vendor's samples
 // have Owner_Account both ways, and a float would not hold it.
 type text string
 
 func (t *text) UnmarshalJSON(b []byte) error {
 	if b[0] == '"' {
-		return json.Unmarshal(b, (*string)(t))
+		return jsonv2.Unmarshal(b, (*string)(t), jsontext.AllowInvalidUTF8(true))
 	}
 	if string(b) == "null" {
 		*t = ""
@@ -88,72 +96,85 @@ func encodeRequest(next string) ([]byte, error) {
 // not look like the end of an empty list.
 func decodePage(body []byte) (page, error) {
 	var a wireAnswer
+	if err := jsonv2.Unmarshal(body, &a, jsonv2.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true)); err != nil {
+		return decodeParts(body)
+	}
+	if err := a.refusal(); err != nil {
+		return page{}, err
+	}
+	if a.Response == nil {
+		return page{}, errNoResponse
+	}
+	if a.Response.Next == nil {
+		return page{}, errNoNext
+	}
+	p := page{next: *a.Response.Next, requestID: string(a.RequestID)}
+	p.rooms = make([]diff.Room, 0, len(a.Response.RoomList))
+	for i, row := range a.Response.RoomList {
+		p.add(i, row, nil)
+	}
+	return p, nil
+}
+
+// decodeParts decodes an answer that is not quite as it should be, such as one
+// with a wrong type somewhere: part by part, so that the part is blamed that has
+// it, and a row costs only itself. It is more tolerant than [decodePage], and slower.
+func decodeParts(body []byte) (page, error) {
+	var a struct {
+		wireHead
+		Response json.RawMessage
+	}
 	if err := json.Unmarshal(body, &a); err != nil {
 		return page{}, fmt.Errorf("decode answer of %d bytes: %w", len(body), err)
 	}
-	if a.ErrorCode == nil {
-		return page{}, fmt.Errorf("decode answer of %d bytes: ErrorCode is missing", len(body))
-	}
-	if err := refusal(a); err != nil {
+	if err := a.refusal(); err != nil {
 		return page{}, err
 	}
-	var r wireResponse
-	if isNull(a.Response) {
-		return page{}, errors.New("decode answer: Response is missing")
+	if len(a.Response) == 0 || string(a.Response) == "null" {
+		return page{}, errNoResponse
+	}
+	var r struct {
+		Next     *string
+		RoomList json.RawMessage
 	}
 	if err := json.Unmarshal(a.Response, &r); err != nil {
 		return page{}, fmt.Errorf("decode Response: %w", err)
 	}
 	if r.Next == nil {
-		return page{}, errors.New("decode Response: Next is missing")
+		return page{}, errNoNext
 	}
 	p := page{next: *r.Next, requestID: string(a.RequestID)}
-	if isNull(r.RoomList) {
+	if len(r.RoomList) == 0 {
 		return p, nil
 	}
-	if err := p.decodeRooms(r.RoomList); err != nil {
-		return page{}, err
+	var rows []json.RawMessage
+	if err := json.Unmarshal(r.RoomList, &rows); err != nil {
+		return page{}, fmt.Errorf("decode RoomList: %w", err)
+	}
+	for i, b := range rows {
+		var row wireRoom
+		err := json.Unmarshal(b, &row)
+		p.add(i, row, err)
 	}
 	return p, nil
 }
 
 // refusal returns the error that an answer tells, or nil if it tells success.
-func refusal(a wireAnswer) error {
-	e := &APIError{Code: *a.ErrorCode, Info: string(a.ErrorInfo), RequestID: string(a.RequestID)}
+func (h wireHead) refusal() error {
+	if h.ErrorCode == nil {
+		return errors.New("decode answer: ErrorCode is missing")
+	}
+	e := &APIError{Code: *h.ErrorCode, Info: string(h.ErrorInfo), RequestID: string(h.RequestID)}
 	switch {
 	case e.Code != 0:
 		r := ruleOf(e.Code)
 		e.Class, e.Advice = r.class, r.advice
-	case a.ActionStatus != "" && !strings.EqualFold(a.ActionStatus, "OK"):
-		e.Class, e.Advice = Retry, "the service says "+a.ActionStatus+" without a code, retried"
+	case h.ActionStatus != "" && !strings.EqualFold(h.ActionStatus, "OK"):
+		e.Class, e.Advice = Retry, "the service says "+h.ActionStatus+" without a code, retried"
 	default:
 		return nil
 	}
 	return e
-}
-
-// decodeRooms decodes the rows together, or, if one of them has a wrong type,
-// one by one, so that it costs only itself.
-func (p *page) decodeRooms(list json.RawMessage) error {
-	var rows []wireRoom
-	if err := json.Unmarshal(list, &rows); err == nil {
-		p.rooms = make([]diff.Room, 0, len(rows))
-		for i := range rows {
-			p.add(i, rows[i], nil)
-		}
-		return nil
-	}
-	var raw []json.RawMessage
-	if err := json.Unmarshal(list, &raw); err != nil {
-		return fmt.Errorf("decode RoomList: %w", err)
-	}
-	p.rooms = make([]diff.Room, 0, len(raw))
-	for i, b := range raw {
-		var row wireRoom
-		err := json.Unmarshal(b, &row)
-		p.add(i, row, err)
-	}
-	return nil
 }
 
 // add takes row i into the page if it is usable, and counts it otherwise.
@@ -192,5 +213,3 @@ func (w wireRoom) room() (diff.Room, error) {
 	}
 	return r, nil
 }
-
-func isNull(m json.RawMessage) bool { return len(m) == 0 || bytes.Equal(m, []byte("null")) }

@@ -182,6 +182,9 @@ func FuzzDecodePage(f *testing.F) {
 			}
 			return
 		}
+		if parts, err := decodeParts(body); err != nil || parts.show() != p.show() {
+			t.Fatalf("page %s, part by part %s (%v)", p.show(), parts.show(), err)
+		}
 		for _, r := range p.rooms {
 			if r.RoomID == "" || len(r.RoomID) > maxRoomID || r.CreateTime <= 0 || r.ViewCount < 0 {
 				t.Fatalf("room without identity: %+v", r)

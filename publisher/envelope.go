@@ -1,12 +1,14 @@
 package publisher
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"roomwatch/diff"
 )
@@ -25,9 +27,9 @@ type envelope[T any] struct {
 	ID              string `json:"id"`
 	Source          string `json:"source"`
 	Type            string `json:"type"`
-	Subject         string `json:"subject,omitempty"`
+	Subject         string `json:"subject,omitzero"`
 	Time            string `json:"time"`
-	Sequence        string `json:"sequence,omitempty"`
+	Sequence        string `json:"sequence,omitzero"`
 	DataContentType string `json:"datacontenttype"`
 	Data            T      `json:"data"`
 }
@@ -35,10 +37,10 @@ type envelope[T any] struct {
 // eventData is the data of an event of a room.
 type eventData struct {
 	Room     wireRoom      `json:"room"`
-	Previous *wirePrevious `json:"previous,omitempty"`
+	Previous *wirePrevious `json:"previous,omitzero"`
 	Version  uint64        `json:"version"`
-	Since    string        `json:"since,omitempty"`
-	Baseline bool          `json:"baseline,omitempty"`
+	Since    string        `json:"since,omitzero"`
+	Baseline bool          `json:"baseline,omitzero"`
 	Sweep    uint64        `json:"sweep"`
 }
 
@@ -55,12 +57,12 @@ type wireRoom struct {
 }
 
 type wirePrevious struct {
-	RoomName       *string  `json:"RoomName,omitempty"`
-	OwnerAccount   *string  `json:"Owner_Account,omitempty"`
-	CoverURL       *string  `json:"CoverURL,omitempty"`
-	Category       *[]int64 `json:"Category,omitempty"`
-	ActivityStatus *int64   `json:"ActivityStatus,omitempty"`
-	ViewCount      *int64   `json:"ViewCount,omitempty"`
+	RoomName       *string  `json:"RoomName,omitzero"`
+	OwnerAccount   *string  `json:"Owner_Account,omitzero"`
+	CoverURL       *string  `json:"CoverURL,omitzero"`
+	Category       *[]int64 `json:"Category,omitzero"`
+	ActivityStatus *int64   `json:"ActivityStatus,omitzero"`
+	ViewCount      *int64   `json:"ViewCount,omitzero"`
 }
 
 // Encode returns the message body of an event of an application.
@@ -144,13 +146,8 @@ func splitID(id string) (epoch string, seq uint64, err error) {
 
 func source(app int) string { return "/live/" + strconv.Itoa(app) }
 
-// marshal encodes without escaping what only HTML minds.
+// marshal encodes without escaping what only HTML minds. What is not UTF-8 is
+// written as U+FFFD.
 func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return jsonv2.Marshal(v, jsontext.AllowInvalidUTF8(true))
 }

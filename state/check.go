@@ -14,7 +14,7 @@ func (s *Store) Check() error {
 }
 
 func check(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket} {
+	for _, name := range buckets() {
 		if tx.Bucket(name) == nil {
 			return fmt.Errorf("no bucket %q", name)
 		}
@@ -31,7 +31,7 @@ func checkRooms(tx *bbolt.Tx, c counters) error {
 	var n uint64
 	_ = tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
 		n++
-		if _, err := decodeRoom(string(k), v); err != nil {
+		if _, err := decodeRoom(roomID(k), v); err != nil {
 			errs = append(errs, err)
 		}
 		return nil
@@ -39,6 +39,7 @@ func checkRooms(tx *bbolt.Tx, c counters) error {
 	if n != c.Rooms {
 		errs = append(errs, fmt.Errorf("I4: %d rooms, counted %d", n, c.Rooms))
 	}
+	errs = append(errs, newRoomIndex().load(tx))
 	return errors.Join(errs...)
 }
 
@@ -48,14 +49,15 @@ func checkMarks(tx *bbolt.Tx, c counters) error {
 	rooms := tx.Bucket(roomsBucket)
 	_ = tx.Bucket(missingBucket).ForEach(func(k, v []byte) error {
 		n++
-		m, err := decodeMark(string(k), v)
+		id := roomID(k)
+		m, err := decodeMark(id, v)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
 		case m.First == 0 || m.First > c.Complete+1: // one more: the end of a sweep can break off before it counts
-			errs = append(errs, fmt.Errorf("I3: the mark of room %q names sweep %d of %d", k, m.First, c.Complete))
+			errs = append(errs, fmt.Errorf("I3: the mark of room %q names sweep %d of %d", id, m.First, c.Complete))
 		case rooms.Get(k) == nil:
-			errs = append(errs, fmt.Errorf("I3: a mark, but no room %q", k))
+			errs = append(errs, fmt.Errorf("I3: a mark, but no room %q", id))
 		}
 		return nil
 	})

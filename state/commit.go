@@ -34,7 +34,7 @@ func (s *Store) Commit(pages ...diff.Page) error {
 	defer s.write.Unlock()
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
-		w = newWriter(tx, c, s.encode)
+		w = newWriter(tx, c, s.index, s.encode)
 		for _, p := range pages {
 			if err := s.commitPage(&w, p); err != nil {
 				return false, err
@@ -57,18 +57,19 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		LastComplete: fromNano(w.c.Begin),
 	}
 	for _, r := range p.Rooms {
-		same, err := w.unchanged(r)
+		key, record := w.rooms.find(r.RoomID)
+		same, err := w.unchanged(r, key, record)
 		if err != nil {
 			return err
 		}
 		if same {
 			continue
 		}
-		known, err := w.room(r.RoomID)
+		known, err := w.room(r.RoomID, key, record)
 		if err != nil {
 			return err
 		}
-		if err := w.take(known, s.policy.See(known, r, l, w.c.Complete)); err != nil {
+		if err := w.take(key, known, s.policy.See(known, r, l, w.c.Complete)); err != nil {
 			return err
 		}
 	}
@@ -98,17 +99,18 @@ func (s *Store) signal() {
 // A writer is one transaction on the way: it keeps the rooms, the marks, the
 // outbox and the counters in step (invariants I1 to I4).
 type writer struct {
-	rooms, missing, outbox *bbolt.Bucket
-	c                      *counters
-	encode                 *encoder
-	epoch                  string
-	changed                bool
-	events                 []diff.Event
+	rooms           roomTable
+	missing, outbox *bbolt.Bucket
+	c               *counters
+	encode          *encoder
+	epoch           string
+	changed         bool
+	events          []diff.Event
 }
 
-func newWriter(tx *bbolt.Tx, c *counters, e *encoder) writer {
+func newWriter(tx *bbolt.Tx, c *counters, index *roomIndex, e *encoder) writer {
 	w := writer{
-		rooms: tx.Bucket(roomsBucket), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
+		rooms: newRoomTable(tx, index), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
 		c: c, encode: e, epoch: string(tx.Bucket(metaBucket).Get(epochKey)),
 	}
 	// Rows are only ever appended, so full pages are never split again.
@@ -127,30 +129,28 @@ func (w *writer) clock(t time.Time) time.Time {
 // and not marked. It is the law of [diff.Policy.See] that the sight of such a
 // room changes nothing, and it is the lot of most rooms on most pages, so it is
 // found out by comparing bytes.
-func (w *writer) unchanged(r diff.Room) (bool, error) {
-	v := w.rooms.Get([]byte(r.RoomID))
-	if len(v) < headSize {
+func (w *writer) unchanged(r diff.Room, key, record []byte) (bool, error) {
+	if len(record) < headSize {
 		return false, nil
 	}
 	head, err := w.encode.head(r)
-	if err != nil || !bytes.HasPrefix(v, head) {
+	if err != nil || !bytes.HasPrefix(record, head) {
 		return false, err
 	}
-	return w.c.Missing == 0 || w.missing.Get([]byte(r.RoomID)) == nil, nil
+	return w.c.Missing == 0 || w.missing.Get(key) == nil, nil
 }
 
-// room returns what is known of the RoomID, with its mark; nil if nothing is.
-func (w *writer) room(id string) (*diff.Known, error) {
-	v := w.rooms.Get([]byte(id))
-	if v == nil {
+// room returns what is known of the RoomID, with its mark; nil if it has no record.
+func (w *writer) room(id string, key, record []byte) (*diff.Known, error) {
+	if record == nil {
 		return nil, nil
 	}
-	k, err := decodeRoom(id, v)
+	k, err := decodeRoom(id, record)
 	if err != nil {
 		return nil, err
 	}
 	if w.c.Missing > 0 {
-		if v := w.missing.Get([]byte(id)); v != nil {
+		if v := w.missing.Get(key); v != nil {
 			if k.Missing, err = decodeMark(id, v); err != nil {
 				return nil, err
 			}
@@ -159,42 +159,47 @@ func (w *writer) room(id string) (*diff.Known, error) {
 	return &k, nil
 }
 
-// take writes what the sight of a room means.
-func (w *writer) take(known *diff.Known, s diff.Sight) error {
+// take writes what the sight of a room means; key is nil if it was not known.
+func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	if !s.Changed {
 		return nil
 	}
 	w.changed = true
 	w.c.Misses += float64(s.Missed)
-	id := []byte(s.Known.Room.RoomID)
-	if known == nil {
-		w.c.Rooms++
-	} else if known.Missing.First > 0 && s.Known.Missing.First == 0 {
-		if err := w.missing.Delete(id); err != nil {
-			return fmt.Errorf("unmark room %q: %w", id, err)
-		}
-		w.c.Missing--
-	}
+	id := s.Known.Room.RoomID
 	v, err := w.encode.room(s.Known)
 	if err != nil {
 		return err
 	}
-	if err := w.rooms.Put(id, v); err != nil {
-		return fmt.Errorf("put room %q: %w", id, err)
+	if known == nil {
+		w.c.Rooms++
+		if err := w.rooms.insert(id, v); err != nil {
+			return err
+		}
+		return w.append(s.Events)
+	}
+	if known.Missing.First > 0 && s.Known.Missing.First == 0 {
+		if err := w.missing.Delete(key); err != nil {
+			return fmt.Errorf("unmark room %q: %w", id, err)
+		}
+		w.c.Missing--
+	}
+	if err := w.rooms.replace(key, v); err != nil {
+		return err
 	}
 	return w.append(s.Events)
 }
 
 // end forgets a room and appends the events that say so.
-func (w *writer) end(id []byte, marked bool, events []diff.Event) error {
+func (w *writer) end(key []byte, marked bool, events []diff.Event) error {
 	w.changed = true
-	if err := w.rooms.Delete(id); err != nil {
-		return fmt.Errorf("delete room %q: %w", id, err)
+	if err := w.rooms.remove(key); err != nil {
+		return err
 	}
 	w.c.Rooms--
 	if marked {
-		if err := w.missing.Delete(id); err != nil {
-			return fmt.Errorf("delete mark of room %q: %w", id, err)
+		if err := w.missing.Delete(key); err != nil {
+			return fmt.Errorf("delete mark of room %q: %w", roomID(key), err)
 		}
 		w.c.Missing--
 	}
@@ -202,14 +207,14 @@ func (w *writer) end(id []byte, marked bool, events []diff.Event) error {
 }
 
 // mark writes that complete sweeps miss a room.
-func (w *writer) mark(id []byte, m diff.Missing) error {
+func (w *writer) mark(key []byte, m diff.Missing) error {
 	w.changed = true
 	v, err := encodeMark(m)
 	if err != nil {
-		return fmt.Errorf("encode mark of room %q: %w", id, err)
+		return fmt.Errorf("encode mark of room %q: %w", roomID(key), err)
 	}
-	if err := w.missing.Put(id, v); err != nil {
-		return fmt.Errorf("mark room %q: %w", id, err)
+	if err := w.missing.Put(key, v); err != nil {
+		return fmt.Errorf("mark room %q: %w", roomID(key), err)
 	}
 	w.c.Missing++
 	return nil

@@ -10,13 +10,13 @@
 //	         "epoch"    → the epoch of the sequence numbers
 //	         "counters" → counters record
 //	         "rebuild"  → present while a rebuild has not ended
-//	rooms    RoomID → CreateTime, 1 if the view count is published and else 0,
-//	         an attributes record, a known record
-//	missing  RoomID → mark record
+//	rooms    number of the room, RoomID → CreateTime, 1 if the view count is
+//	         published and else 0, an attributes record, a known record
+//	missing  the room's key → mark record
 //	outbox   sequence number → event record
 //
 // A page is one transaction ([Store.Commit]), and so is each part of the end of
-// a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I4, and the
+// a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I5, and the
 // tests compare all of them with a model:
 //
 //	I1  rooms, counters and outbox change in one transaction: the outbox is
@@ -26,6 +26,7 @@
 //	    with the last one given
 //	I3  a mark in missing belongs to a room in rooms
 //	I4  the counters know how many rooms and marks there are
+//	I5  a RoomID is in rooms once, and keeps its number until it is gone
 //
 // The file is a cache of the stream plus what is not stored yet: whoever loses
 // it gets it back from the stream ([Store.Rebuild]).

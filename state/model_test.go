@@ -391,9 +391,17 @@ func (t *modelTest) checkRooms(rt *rapid.T) {
 		if err != nil {
 			return err
 		}
-		w := newWriter(tx, &c, t.s.encode)
+		index := newRoomIndex()
+		if err := index.load(tx); err != nil {
+			return err
+		}
+		if t.s.indexed && len(t.s.index.slots) != len(index.slots) {
+			return fmt.Errorf("index of %d rooms, want %d", len(t.s.index.slots), len(index.slots))
+		}
+		w := newWriter(tx, &c, index, t.s.encode)
 		for id, want := range t.m.rooms {
-			got, err := w.room(id)
+			key, record := w.rooms.find(id)
+			got, err := w.room(id, key, record)
 			if err != nil {
 				return err
 			}

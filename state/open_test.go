@@ -128,18 +128,23 @@ func TestOpenErrors(t *testing.T) {
 		{"counters of another state", put(metaBucket, countersKey, "\xa0"), testApp, ErrBroken, []string{"I4", "I2", away}},
 		{"no outbox", update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(outboxBucket) }), testApp, ErrBroken, []string{"outbox", away}},
 		{"a row of the outbox is missing", update(func(tx *bbolt.Tx) error { return tx.Bucket(outboxBucket).Delete(seqKey(2)) }), testApp, ErrBroken, []string{"I2", away}},
-		{"a room is missing", update(func(tx *bbolt.Tx) error { return tx.Bucket(roomsBucket).Delete([]byte("b")) }), testApp, ErrBroken, []string{"I3", "I4", away}},
-		{"a room is cut", put(roomsBucket, []byte("a"), "\x00\x00"), testApp, ErrBroken, []string{`"a"`, away}},
-		{"a room is no record", put(roomsBucket, []byte("a"), "\x00\x00\x00\x00\x00\x00\x00\x01\x01\xff\xff"), testApp, ErrBroken, []string{`"a"`, away}},
+		{"a room is missing", update(func(tx *bbolt.Tx) error { return tx.Bucket(roomsBucket).Delete(roomKey(nil, 2, "b")) }), testApp, ErrBroken, []string{"I3", "I4", away}},
+		{"a room is cut", put(roomsBucket, roomKey(nil, 1, "a"), "\x00\x00"), testApp, ErrBroken, []string{`"a"`, away}},
+		{"a room is no record", put(roomsBucket, roomKey(nil, 1, "a"), "\x00\x00\x00\x00\x00\x00\x00\x01\x01\xff\xff"), testApp, ErrBroken, []string{`"a"`, away}},
 		{"a room contradicts itself", update(func(tx *bbolt.Tx) error {
-			v := bytes.Clone(tx.Bucket(roomsBucket).Get([]byte("a")))
+			v := bytes.Clone(tx.Bucket(roomsBucket).Get(roomKey(nil, 1, "a")))
 			v[createdSize] = held
-			return tx.Bucket(roomsBucket).Put([]byte("a"), v)
+			return tx.Bucket(roomsBucket).Put(roomKey(nil, 1, "a"), v)
 		}), testApp, ErrBroken, []string{`"a"`, "contradicts itself", away}},
+		{"a room is there twice", update(func(tx *bbolt.Tx) error {
+			b := tx.Bucket(roomsBucket)
+			return b.Put(roomKey(nil, 3, "a"), bytes.Clone(b.Get(roomKey(nil, 1, "a"))))
+		}), testApp, ErrBroken, []string{"I5", `"a"`, away}},
+		{"a room without a RoomID", put(roomsBucket, seqKey(7), "\x00"), testApp, ErrBroken, []string{"I5", away}},
 		{"an event is no record", put(outboxBucket, seqKey(1), "?"), testApp, ErrBroken, []string{"event 1", away}},
-		{"a mark is no record", put(missingBucket, []byte("b"), "?"), testApp, ErrBroken, []string{`"b"`, away}},
-		{"a mark of a sweep that never was", put(missingBucket, []byte("b"), "\xa1\x01\x18\x63"), testApp, ErrBroken, []string{"I3", "99", away}},
-		{"a mark without a room", put(missingBucket, []byte("z"), "\xa1\x01\x01"), testApp, ErrBroken, []string{"I3", "I4", away}},
+		{"a mark is no record", put(missingBucket, roomKey(nil, 2, "b"), "?"), testApp, ErrBroken, []string{`"b"`, away}},
+		{"a mark of a sweep that never was", put(missingBucket, roomKey(nil, 2, "b"), "\xa1\x01\x18\x63"), testApp, ErrBroken, []string{"I3", "99", away}},
+		{"a mark without a room", put(missingBucket, roomKey(nil, 9, "z"), "\xa1\x01\x01"), testApp, ErrBroken, []string{"I3", "I4", away}},
 	}
 	good := newPath(t)
 	s := open(t, good)

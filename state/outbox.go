@@ -15,8 +15,8 @@ const (
 	trimRows = 4000
 	// trimLag is how many stored rows may wait for the next transaction.
 	trimLag = 10000
-	// recentRows is how many events are kept in memory beside the outbox: what
-	// is published at once need not be read from the file again.
+	// recentRows is how many events at least are kept in memory beside the
+	// outbox: what is published at once need not be read from the file again.
 	recentRows = 4000
 )
 
@@ -71,7 +71,7 @@ func (s *Store) remember(events []diff.Event) {
 		s.recent = nil // a commit between them had an error and may have reached the disk
 	}
 	s.recent = append(s.recent, events...)
-	if over := len(s.recent) - recentRows; over > 0 {
+	if over := len(s.recent) - recentRows; over > recentRows/2 {
 		s.recent = slices.Delete(s.recent, 0, over)
 	}
 }

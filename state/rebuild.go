@@ -24,6 +24,8 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 	s.write.Lock()
 	defer s.write.Unlock()
 	s.disturbed = true
+	s.indexed = false
+	clear(s.index.slots)
 	newest, err := s.foldAll(events)
 	if err == nil {
 		err = s.finish(epoch, seq, newest)
@@ -78,7 +80,7 @@ func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) (newest time.Time, 
 
 // wipe empties the rooms, the marks and the outbox, and marks the file.
 func wipe(tx *bbolt.Tx) error {
-	for _, name := range [][]byte{roomsBucket, missingBucket, outboxBucket} {
+	for _, name := range buckets()[1:] {
 		if err := tx.DeleteBucket(name); err != nil {
 			return err
 		}
@@ -92,26 +94,33 @@ func wipe(tx *bbolt.Tx) error {
 // fold applies events to the rooms, without announcing anything.
 func (s *Store) fold(events []diff.Event) error {
 	return s.transact(func(tx *bbolt.Tx) error {
-		rooms := tx.Bucket(roomsBucket)
+		rooms := newRoomTable(tx, s.index)
 		for _, e := range events {
-			id := []byte(e.Room.RoomID)
-			k, live := diff.Recall(e)
-			if !live {
-				if err := rooms.Delete(id); err != nil {
-					return err
-				}
-				continue
-			}
-			v, err := s.encode.room(k)
-			if err != nil {
-				return err
-			}
-			if err := rooms.Put(id, v); err != nil {
+			if err := s.foldOne(&rooms, e); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func (s *Store) foldOne(rooms *roomTable, e diff.Event) error {
+	key, _ := rooms.find(e.Room.RoomID)
+	k, live := diff.Recall(e)
+	switch {
+	case !live && key == nil:
+		return nil
+	case !live:
+		return rooms.remove(key)
+	}
+	v, err := s.encode.room(k)
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		return rooms.insert(e.Room.RoomID, v)
+	}
+	return rooms.replace(key, v)
 }
 
 // finish counts what was folded and takes the mark away. What was measured of

@@ -72,9 +72,11 @@ type Store struct {
 
 	committed chan struct{}
 
-	write  sync.Mutex // held while the file is changed; guards encode, sweep and disturbed
-	encode *encoder
-	sweep  uint64 // the sweep whose pages are being committed
+	write   sync.Mutex // held while the file is changed; guards what follows
+	encode  *encoder
+	index   *roomIndex
+	indexed bool   // index is that of the file
+	sweep   uint64 // the sweep whose pages are being committed
 	// disturbed reports that the rooms were rebuilt in the middle of the sweep,
 	// so that what it has seen is no longer what they were compared with.
 	disturbed bool
@@ -116,7 +118,7 @@ func Open(c Config) (_ *Store, err error) {
 	}
 	s := &Store{
 		db: db, path: c.Path, commit: (*bbolt.Tx).Commit,
-		policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1),
+		policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1), index: newRoomIndex(),
 	}
 	s.encode, err = newEncoder()
 	if err == nil {
@@ -162,13 +164,18 @@ func (s *Store) load(app int) error {
 	return nil
 }
 
+// buckets returns the names of all buckets.
+func buckets() [][]byte {
+	return [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket}
+}
+
 // create lays out an empty state with an epoch of its own, in the place of any other.
 func create(tx *bbolt.Tx, app string) error {
 	var old string
 	if m := tx.Bucket(metaBucket); m != nil {
 		old = string(m.Get(epochKey))
 	}
-	for _, name := range [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket} {
+	for _, name := range buckets() {
 		if tx.Bucket(name) != nil {
 			if err := tx.DeleteBucket(name); err != nil {
 				return err
@@ -282,9 +289,19 @@ func (s *Store) update(f func(tx *bbolt.Tx, c *counters) (changed bool, err erro
 	if err != nil {
 		return err
 	}
+	if !s.indexed {
+		if err := s.index.load(tx); err != nil {
+			return err
+		}
+	}
+	s.indexed = false // until all of it is in the file
 	changed, err := f(tx, &c)
-	if err != nil || !changed {
+	if err != nil {
 		return err
+	}
+	if !changed {
+		s.indexed = true
+		return nil
 	}
 	c.Sweep = s.sweep
 	if err := putCounters(tx, c); err != nil {
@@ -301,6 +318,7 @@ func (s *Store) update(f func(tx *bbolt.Tx, c *counters) (changed bool, err erro
 		return errors.Join(err, s.refresh())
 	}
 	s.adopt(m)
+	s.indexed = true
 	return nil
 }
 

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -51,21 +52,22 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	return v.Again(int(s.counters().Missing)), nil
 }
 
-// unseen returns the RoomIDs of the known rooms that the sweep did not show.
+// unseen returns the RoomIDs of the known rooms that the sweep did not show, in their order.
 func (s *Store) unseen(seen *diff.Seen) ([]string, error) {
 	var ids []string
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
 			at, err := created(v)
 			if err != nil {
-				return fmt.Errorf("room %q: %w", k, err)
+				return fmt.Errorf("room %q: %w", roomID(k), err)
 			}
-			if id := string(k); !seen.Has(diff.Key{RoomID: id, CreateTime: at}) {
+			if id := roomID(k); !seen.Has(diff.Key{RoomID: id, CreateTime: at}) {
 				ids = append(ids, id)
 			}
 			return nil
 		})
 	})
+	slices.Sort(ids)
 	return ids, err
 }
 
@@ -74,7 +76,7 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	began := time.Now()
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
-		w = newWriter(tx, c, s.encode)
+		w = newWriter(tx, c, s.index, s.encode)
 		at := w.clock(sw.End)
 		for _, id := range ids {
 			if err := s.judgeRoom(&w, id, at, v, before); err != nil {
@@ -96,7 +98,8 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 }
 
 func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, before diff.History) error {
-	k, err := w.room(id)
+	key, record := w.rooms.find(id)
+	k, err := w.room(id, key, record)
 	if err != nil {
 		return err
 	}
@@ -107,9 +110,9 @@ func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, be
 	}
 	switch {
 	case v.Ends(m):
-		return w.end([]byte(id), marked, s.policy.End(*k, at, m.LastSeen, s.sweep))
+		return w.end(key, marked, s.policy.End(*k, at, m.LastSeen, s.sweep))
 	case !marked:
-		return w.mark([]byte(id), m)
+		return w.mark(key, m)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"roomwatch/diff"
 	"roomwatch/state"
@@ -11,7 +12,12 @@ import (
 
 // waitingPages is how far the poller may read ahead of the disk, and how many
 // pages one transaction takes: a larger one is no faster and needs more memory.
-const waitingPages = 32
+const waitingPages = 64
+
+// linger is how long the first page waits for others before it is committed. At
+// the vendor's quota none come in that time. A list without a quota has its next
+// pages by then, and the poller need not share its turn with a commit for each.
+const linger = 2 * time.Millisecond
 
 // A detector takes the pages that the poller reads and commits them: while one
 // commit is on its way the next pages are fetched, and those that wait are
@@ -85,6 +91,9 @@ func (d *detector) Run() {
 		pages = append(pages[:0], w.page)
 		if end != nil {
 			pages = pages[:0]
+		}
+		if end == nil {
+			time.Sleep(linger)
 		}
 		for end == nil && len(pages) < waitingPages {
 			more, ok := d.next()

@@ -132,7 +132,7 @@ Subscribe from another terminal:
 	if err != nil || d.listener == nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "Metrics: http://%s/metrics\n\n", d.listener.Addr())
+	_, err = fmt.Fprintf(w, "Status page: http://%s/\n\n", d.listener.Addr())
 	return err
 }
 

@@ -57,11 +57,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	following.Go(func() { s.feed.follow(ctx, q, items) })
 	defer following.Wait()
 	defer cancel()
-	pass(ctx, w, items)
+	s.pass(ctx, w, items)
 }
 
 // pass writes what comes until the client leaves or has not read for too long.
-func pass(ctx context.Context, w http.ResponseWriter, items <-chan item) {
+func (s *Server) pass(ctx context.Context, w http.ResponseWriter, items <-chan item) {
 	c := http.NewResponseController(w)
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
@@ -69,7 +69,7 @@ func pass(ctx context.Context, w http.ResponseWriter, items <-chan item) {
 	fmt.Fprintf(&b, "retry: %d\n\n", retryAfter.Milliseconds())
 	for {
 		// The deadline is that of this piece, not of the whole answer.
-		err := c.SetWriteDeadline(time.Now().Add(writeTimeout))
+		err := c.SetWriteDeadline(time.Now().Add(s.patience))
 		if err == nil {
 			_, err = w.Write(b.Bytes())
 		}

@@ -169,7 +169,9 @@ func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstr
 	for _, t := range types {
 		config.FilterSubjects = append(config.FilterSubjects, publisher.Filter(c.Prefix, t, c.SDKAppID, r.q.room))
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	// Not cut off by a reader that leaves: a consumer of which we never heard
+	// could not be deleted.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	cons, err := js.OrderedConsumer(ctx, c.Stream, config)
 	if err != nil {

@@ -60,6 +60,8 @@ type Server struct {
 	scan    chan struct{} // holds one element while the rooms are walked through
 	feed    *feed
 	history *history
+	// patience is how long a client may take nothing of an answer.
+	patience time.Duration
 }
 
 // New returns a Server. It does no I/O.
@@ -67,7 +69,7 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{c: c, log: c.Log, scan: make(chan struct{}, 1), feed: newFeed(c), history: &history{}}
+	return &Server{c: c, log: c.Log, scan: make(chan struct{}, 1), feed: newFeed(c), history: &history{}, patience: writeTimeout}
 }
 
 // Serve answers requests on l until ctx is done, and then returns nil. It closes
@@ -85,7 +87,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}),
 		// So that what waits for events ends with ctx.
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
+		ReadHeaderTimeout: headerTimeout, WriteTimeout: s.patience, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	running.Go(func() { s.history.run(ctx, s.c.Status) })

@@ -18,6 +18,7 @@ import (
 )
 
 const (
+	roomPath     = "/api/v1/rooms/" // a RoomId follows
 	defaultLimit = 50
 	mostLimit    = 200
 	mostText     = 200              // bytes of a text to search for
@@ -97,7 +98,12 @@ func (s *Server) rooms(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) room(w http.ResponseWriter, r *http.Request) {
-	id := r.PathValue("id")
+	// Not a wildcard of the pattern: that would not take a RoomId that is a slash.
+	id, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), roomPath))
+	if err != nil || id == "" {
+		refuse(w, http.StatusNotFound, "no room is named: write its RoomId, percent-encoded, behind %s", roomPath)
+		return
+	}
 	l, ok, err := s.c.Rooms.Room(id)
 	switch {
 	case err != nil:

@@ -117,7 +117,7 @@ func (s *Server) handler() http.Handler {
 	guarded("/metrics", promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}))
 	guarded("/api/v1/status", http.HandlerFunc(s.status))
 	guarded("/api/v1/rooms", http.HandlerFunc(s.rooms))
-	guarded("/api/v1/rooms/{id}", http.HandlerFunc(s.room))
+	guarded(roomPath, http.HandlerFunc(s.room))
 	guarded("/api/v1/events", http.HandlerFunc(s.events))
 	guarded("/api/v1/history", http.HandlerFunc(s.showHistory))
 	guarded("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))

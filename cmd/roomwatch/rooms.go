@@ -86,6 +86,9 @@ func rooms(ctx context.Context, c *client, q roomsQuery, w, stderr io.Writer) er
 		if err := c.get(ctx, "/api/v1/rooms", query, &list); err != nil {
 			return err
 		}
+		if list.Rooms == nil {
+			return fmt.Errorf("what answers at %s gives no rooms; set ROOMWATCH_HTTP_ADDR to where roomwatch answers", c.base)
+		}
 		if err := t.print(list.Rooms, q.json); err != nil {
 			return err
 		}

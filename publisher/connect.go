@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type ConnectConfig struct {
 	URL       string // one or more, separated by commas
 	InProcess nats.InProcessConnProvider
 
+	Name                      string // of the connection, as the server lists it; empty means roomwatch
 	CredsFile, NKeyFile       string
 	User, Password, Token     string // a user without a password is a token
 	CAFile, CertFile, KeyFile string
@@ -99,7 +101,7 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 		}
 	}
 	opts := []nats.Option{
-		nats.Name("roomwatch"),
+		nats.Name(cmp.Or(c.Name, "roomwatch")),
 		nats.Timeout(firstTry),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -94,6 +95,7 @@ func New(c Config) (*Publisher, error) {
 		nc: c.Conn, js: js, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
 		me:        claim{Instance: ulid.Make().String(), Host: host, Version: c.Version},
 		recovered: make(chan struct{}),
+		status:    Status{Events: map[diff.Type]uint64{}},
 	}
 	p.metrics = newMetrics(c.Metrics)
 	return p, nil
@@ -189,6 +191,8 @@ type Status struct {
 	LastError      error     // why events are not stored now; nil if they are
 	LastErrorSince time.Time // since when
 
+	Events map[diff.Type]uint64 // that the stream has acknowledged to this process
+
 	// Of the outbox; Waiting is Assigned - Stored.
 	Epoch            string
 	Stored, Assigned uint64
@@ -200,6 +204,7 @@ type Status struct {
 func (p *Publisher) Status() Status {
 	p.mu.Lock()
 	s := p.status
+	s.Events = maps.Clone(s.Events)
 	p.mu.Unlock()
 	s.Connected = p.nc.IsConnected()
 	s.Epoch, s.Stored, s.Assigned = p.outbox.Position()
@@ -211,6 +216,16 @@ func (p *Publisher) Status() Status {
 		s.WaitingSince = events[0].Time
 	}
 	return s
+}
+
+// acknowledged counts events that the stream has.
+func (p *Publisher) acknowledged(events []diff.Event) {
+	p.metrics.stored(events)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range events {
+		p.status.Events[e.Type]++
+	}
 }
 
 func (p *Publisher) setBatches(available bool) {

@@ -131,7 +131,7 @@ func (p *Publisher) publish(ctx context.Context, events []diff.Event) (int, erro
 	if err != nil {
 		return 0, fmt.Errorf("publish %s and %d more: %w", events[0].ID, len(msgs)-1, p.explain(err))
 	}
-	p.metrics.stored(events[:len(msgs)])
+	p.acknowledged(events[:len(msgs)])
 	return len(msgs), nil
 }
 

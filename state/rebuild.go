@@ -25,7 +25,7 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 	defer s.write.Unlock()
 	s.disturbed = true
 	s.indexed = false
-	clear(s.index.slots)
+	s.index.clear()
 	newest, err := s.foldAll(events)
 	if err == nil {
 		err = s.finish(epoch, seq, newest)

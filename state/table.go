@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"sync"
 
 	"go.etcd.io/bbolt"
 )
@@ -32,6 +33,8 @@ func newRoomTable(tx *bbolt.Tx, index *roomIndex) roomTable {
 // find returns the key and the record of a room, or nil if it is not known. The
 // key is valid until the next call, the record until the next write.
 func (t *roomTable) find(id string) (key, record []byte) {
+	t.index.mu.RLock()
+	defer t.index.mu.RUnlock()
 	for h := t.index.hash(id); ; h++ {
 		slot, ok := t.index.slots[h]
 		if !ok {
@@ -87,8 +90,14 @@ func roomID(key []byte) string { return string(key[min(slotSize, len(key)):]) }
 //
 // It knows hashes only; the key in the file has the whole RoomID and decides.
 // RoomIDs of one hash lie one after the other.
+//
+// Only who holds the write lock of the store changes it. Whoever only reads may
+// find it a transaction ahead of the file, and does not find a room then that
+// comes or goes just now.
 type roomIndex struct {
-	hash  func(id string) uint64
+	hash func(id string) uint64
+
+	mu    sync.RWMutex      // guards slots
 	slots map[uint64]uint64 // 0: removed, and others of its hash may follow
 }
 
@@ -103,7 +112,7 @@ func newRoomIndex() *roomIndex {
 // load makes the index of what is in the bucket. It is an error if a RoomID has
 // two slots.
 func (x *roomIndex) load(tx *bbolt.Tx) error {
-	clear(x.slots)
+	x.clear()
 	t := newRoomTable(tx, x)
 	return t.rooms.ForEach(func(k, _ []byte) error {
 		id := roomID(k)
@@ -118,7 +127,15 @@ func (x *roomIndex) load(tx *bbolt.Tx) error {
 	})
 }
 
+func (x *roomIndex) clear() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.slots)
+}
+
 func (x *roomIndex) add(id string, slot uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	h := x.hash(id)
 	for x.slots[h] != 0 {
 		h++
@@ -127,6 +144,8 @@ func (x *roomIndex) add(id string, slot uint64) {
 }
 
 func (x *roomIndex) remove(id string, slot uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	h := x.hash(id)
 	for x.slots[h] != slot {
 		h++

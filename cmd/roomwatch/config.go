@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"reflect"
 	"slices"
@@ -89,7 +88,10 @@ type config struct {
 	StreamReplicas       int           `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes"`
 	StreamMaxAge         time.Duration `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
 	StreamMaxBytes       byteLimit     `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, or unlimited; the oldest events go when it is full"`
-	HTTPAddr             string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of probes and metrics; off for none"`
+	HTTPAddr             string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off for none"`
+	HTTPToken            secret        `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"who sends it may read over HTTP; required, this or its file, for an address that is not loopback"`
+	HTTPTokenFile        string        `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token"`
+	HTTPOpen             bool          `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
 	LogLevel             slog.Level    `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat            string        `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
 }
@@ -142,8 +144,11 @@ func expected(t reflect.Type) string {
 	case reflect.TypeFor[byteLimit]():
 		return "write a number of bytes above 0, or unlimited"
 	}
-	if t.Kind() == reflect.Float64 {
+	switch t.Kind() {
+	case reflect.Float64:
 		return "write a number, such as 9.5"
+	case reflect.Bool:
+		return "write true or false"
 	}
 	return "write a whole number"
 }
@@ -207,10 +212,7 @@ func (c *config) validateStream(p *problems) {
 }
 
 func (c *config) validateSurroundings(p *problems) {
-	if c.HTTPAddr != "off" {
-		_, _, err := net.SplitHostPort(c.HTTPAddr)
-		p.add(err == nil, "ROOMWATCH_HTTP_ADDR is %q: write host:port, or off", c.HTTPAddr)
-	}
+	c.validateHTTP(p)
 	p.add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMWATCH_LOG_FORMAT is %q: set text or json", c.LogFormat)
 }
 
@@ -219,13 +221,17 @@ func (c *config) key() (secret, error) {
 	if c.SecretKeyFile == "" {
 		return c.SecretKey, nil
 	}
-	b, err := os.ReadFile(c.SecretKeyFile)
+	return readSecret(c.SecretKeyFile)
+}
+
+func readSecret(file string) (secret, error) {
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
 	k := strings.TrimSpace(string(b))
 	if k == "" {
-		return "", fmt.Errorf("%s is empty", c.SecretKeyFile)
+		return "", fmt.Errorf("%s is empty", file)
 	}
 	return secret(k), nil
 }

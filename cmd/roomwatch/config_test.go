@@ -55,6 +55,14 @@ func TestConfigurationProblems(t *testing.T) {
 		{"stream name", []string{"ROOMWATCH_STREAM=a.b"}, []string{"ROOMWATCH_STREAM"}},
 		{"no size", []string{"ROOMWATCH_STREAM_MAX_BYTES=-1"}, []string{`ROOMWATCH_STREAM_MAX_BYTES is "-1"`, "unlimited"}},
 		{"no port", []string{"ROOMWATCH_HTTP_ADDR=localhost"}, []string{"ROOMWATCH_HTTP_ADDR", "host:port"}},
+		{"reachable by others", []string{"ROOMWATCH_HTTP_ADDR=0.0.0.0:8080"}, []string{"ROOMWATCH_HTTP_ADDR is \"0.0.0.0:8080\"", "ROOMWATCH_HTTP_TOKEN", "ROOMWATCH_HTTP_OPEN=true", "127.0.0.1"}},
+		{"reachable by others, all interfaces", []string{"ROOMWATCH_HTTP_ADDR=:8080"}, []string{"ROOMWATCH_HTTP_ADDR is \":8080\""}},
+		{"reachable by others, by name", []string{"ROOMWATCH_HTTP_ADDR=watch.example:8080"}, []string{"ROOMWATCH_HTTP_ADDR is"}},
+		{"two tokens", []string{"ROOMWATCH_HTTP_TOKEN=a", "ROOMWATCH_HTTP_TOKEN_FILE=/nowhere"}, []string{"both set", "/nowhere"}},
+		{"no such token file", []string{"ROOMWATCH_HTTP_TOKEN_FILE=/nowhere"}, []string{"ROOMWATCH_HTTP_TOKEN_FILE", "no such file"}},
+		{"a token for no header", []string{"ROOMWATCH_HTTP_TOKEN=a b"}, []string{"ROOMWATCH_HTTP_TOKEN", "spaces"}},
+		{"open and a token", []string{"ROOMWATCH_HTTP_TOKEN=a", "ROOMWATCH_HTTP_OPEN=true"}, []string{"ROOMWATCH_HTTP_OPEN is true although"}},
+		{"perhaps open", []string{"ROOMWATCH_HTTP_OPEN=perhaps"}, []string{`ROOMWATCH_HTTP_OPEN is "perhaps"`, "true or false"}},
 		{"log level", []string{"ROOMWATCH_LOG_LEVEL=loud"}, []string{"ROOMWATCH_LOG_LEVEL", "debug"}},
 		{"all at once", []string{"ROOMWATCH_INTERVAL=1", "ROOMWATCH_BASELINE=loud", "ROOMWATCH_SECRET_KEY=", "ROOMWATCH_LOG_FORMAT=xml"},
 			[]string{"ROOMWATCH_INTERVAL", "ROOMWATCH_BASELINE", "ROOMWATCH_SECRET_KEY", "ROOMWATCH_LOG_FORMAT"}},
@@ -71,6 +79,21 @@ func TestConfigurationProblems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who may read over HTTP is said, or the address is this machine's alone.
+func TestWhoMayReadIsSaid(t *testing.T) {
+	for _, env := range [][2]string{
+		{"127.0.0.1:8080", ""}, {"[::1]:8080", ""}, {"localhost:8080", ""}, {"off", ""}, {"0.0.0.0:8080", "ROOMWATCH_HTTP_TOKEN=a.b-c"}, {":8080", "ROOMWATCH_HTTP_OPEN=true"},
+	} {
+		c := config{HTTPAddr: env[0], HTTPOpen: strings.HasSuffix(env[1], "OPEN=true")}
+		_, token, _ := strings.Cut(env[1], "TOKEN=")
+		c.HTTPToken = secret(token)
+		var p problems
+		if c.validateHTTP(&p); len(p) > 0 {
+			t.Errorf("%q: %v", env, p)
+		}
 	}
 }
 
@@ -117,7 +140,7 @@ func TestHelpConfigIsComplete(t *testing.T) {
 
 // A secret hides from every verb.
 func TestSecretsAreNotPrinted(t *testing.T) {
-	c := config{SecretKey: "hush", UserSig: "hush", NATSPassword: "hush", NATSToken: "hush"}
+	c := config{SecretKey: "hush", UserSig: "hush", NATSPassword: "hush", NATSToken: "hush", HTTPToken: "hush"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		if s := fmt.Sprintf(verb, c); strings.Contains(s, "hush") || strings.Contains(s, "68757368") {
 			t.Errorf("%s prints %s", verb, s)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -30,6 +30,7 @@ const recoveryWait = 5 * time.Second
 // which they are made; they are taken down in the opposite one.
 type daemon struct {
 	cfg      *config
+	started  time.Time
 	log      *slog.Logger
 	metrics  *prometheus.Registry
 	listener net.Listener // nil: no HTTP
@@ -44,7 +45,7 @@ type daemon struct {
 
 // newDaemon opens and connects everything. After an error nothing is left open.
 func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, err error) {
-	d := &daemon{cfg: cfg, log: log, metrics: prometheus.NewRegistry()}
+	d := &daemon{cfg: cfg, started: time.Now(), log: log, metrics: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -113,7 +114,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.listener != nil {
 		l := d.listener
 		d.listener = nil // closed by its server
-		g.Go(func() error { return serveHTTP(ctx, l, d.ready, d.metrics, d.log) })
+		g.Go(func() error { return d.web().Serve(ctx, l) })
 	}
 	g.Go(func() error { return d.pub.Run(published) })
 	g.Go(func() error {
@@ -156,46 +157,15 @@ func (d *daemon) close() error {
 	return errors.Join(errs...)
 }
 
-// ready says whether the daemon does what it is for, and if not, why.
-func (d *daemon) ready() readiness {
-	r := readiness{Reasons: []string{}, Warnings: []string{}}
-	now := time.Now()
-	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
-	switch last := poll.LastComplete; {
-	case poll.Refused.Err != nil:
-		r.Reasons = append(r.Reasons, fmt.Sprintf("the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err))
-	case last == nil:
-		r.Reasons = append(r.Reasons, "no sweep has been complete since the start"+lastFailure(poll))
-	case now.Sub(last.End) > 3*d.cfg.Interval+last.End.Sub(last.Begin):
-		r.Reasons = append(r.Reasons, fmt.Sprintf("the newest complete sweep ended at %s", stamp(last.End))+lastFailure(poll))
-	}
-	if !pub.Connected {
-		r.Reasons = append(r.Reasons, fmt.Sprintf("NATS is not connected; %d events wait on disk", st.Waiting))
-	}
-	if pub.LastError != nil {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError))
-	}
-	if st.Doubted > 0 && st.Doubted < d.cfg.MassEndSweeps {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row agree, %d do so far",
-			st.Missing, st.Rooms, d.cfg.MassEndSweeps, st.Doubted))
-	}
-	r.Ready = len(r.Reasons) == 0
-	return r
-}
-
-func lastFailure(s poller.Status) string {
-	if s.LastFailure.Err == nil {
-		return ""
-	}
-	return fmt.Sprintf("; the newest failure, at %s: %v", stamp(s.LastFailure.At), s.LastFailure.Err)
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// describe says where the daemon's events can be read.
+// natsURL says where the daemon's events can be read; empty while NATS is away.
 func (d *daemon) natsURL() string {
 	if d.embedded != nil {
 		return d.embedded.ClientURL()
 	}
-	return strings.Split(d.nc.ConnectedUrlRedacted(), ",")[0]
+	u, err := url.Parse(d.nc.ConnectedUrl())
+	if err != nil {
+		return "" // unreachable: it was connected to
+	}
+	u.User = nil // a user without a password is a token
+	return u.String()
 }

@@ -31,6 +31,7 @@ const (
 	demoEnters   = 3
 	demoRecreate = 0.02
 	demoInterval = 2 * time.Second
+	demoTimeout  = 5 * time.Second // for the header of a request
 	// demoAge is how long a world goes on between two starts. An older one would
 	// take noticeable time to catch up; a new one takes its place.
 	demoAge = 24 * time.Hour
@@ -131,7 +132,7 @@ Subscribe from another terminal:
 	if err != nil || d.listener == nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "Metrics: http://%s/metrics\n\n", d.listener.Addr())
+	_, err = fmt.Fprintf(w, "Status page: http://%s/\n\n", d.listener.Addr())
 	return err
 }
 
@@ -144,7 +145,7 @@ func tailPort(port int) string {
 }
 
 func serveSimulator(ctx context.Context, l net.Listener, world http.Handler) error {
-	srv := &http.Server{Handler: world, ReadHeaderTimeout: headerTimeout}
+	srv := &http.Server{Handler: world, ReadHeaderTimeout: demoTimeout}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -31,6 +31,7 @@ type detector struct {
 	queue chan work
 
 	failed atomic.Pointer[error] // why the sweep that is going on was given up
+	sweep  atomic.Uint64         // its number
 }
 
 // work is a page, or the end of the sweep.
@@ -50,7 +51,9 @@ type verdict struct {
 }
 
 func newDetector(s *state.Store, log *slog.Logger) *detector {
-	return &detector{store: s, log: log, queue: make(chan work, waitingPages)}
+	d := &detector{store: s, log: log, queue: make(chan work, waitingPages)}
+	d.sweep.Store(s.Status().Sweep + 1)
+	return d
 }
 
 // Page implements [poller.Sink].
@@ -138,6 +141,7 @@ func (d *detector) end(e *sweepEnd) {
 	}
 	before := d.store.Status().Doubted
 	again, err := d.store.EndSweep(e.sweep)
+	d.sweep.Add(1)
 	if v.err == nil {
 		v.again, v.err = again, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller/simulator"
 )
 
@@ -257,7 +258,7 @@ func notReady(t *testing.T, addr, reason string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("not ready because of %q", reason), func() bool {
 		status, body := fetch(addr, "/readyz")
-		var r readiness
+		var r web.Readiness
 		return status == http.StatusServiceUnavailable && json.Unmarshal([]byte(body), &r) == nil &&
 			strings.Contains(strings.Join(r.Reasons, " "), reason)
 	})

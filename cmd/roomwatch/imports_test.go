@@ -24,8 +24,10 @@ var mayImport = map[string][]string{
 	"roomwatch/state":              {"roomwatch/diff"},
 	"roomwatch/publisher":          {"roomwatch/diff"},
 	"roomwatch/publisher/natstest": {},
+	"roomwatch/cmd/roomwatch/web":  {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
+		"roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller"},
 }

@@ -66,7 +66,7 @@ func rootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), configHelp())
+	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), roomsCommand(), statusCommand(), configHelp())
 	return root
 }
 

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"roomwatch/cmd/roomwatch/web"
+)
+
+const (
+	clientTimeout = 30 * time.Second // a walk through a million rooms takes a few seconds
+	clientMost    = 64 << 20         // bytes of an answer
+)
+
+// A client asks the daemon that runs with the same configuration.
+type client struct {
+	base  string
+	token secret
+	http  http.Client
+}
+
+// client returns one for ROOMWATCH_HTTP_ADDR.
+func (c *config) client() (*client, error) {
+	var p problems
+	c.validateClient(&p)
+	token, err := c.httpToken()
+	p.add(err == nil, "ROOMWATCH_HTTP_TOKEN_FILE: %w; name the file that holds the token of the daemon", err)
+	if err := errors.Join(p...); err != nil {
+		return nil, fmt.Errorf("%w:\n%w", errConfig, err)
+	}
+	return &client{base: "http://" + reachable(c.HTTPAddr), token: token, http: http.Client{
+		Timeout: clientTimeout,
+		// No proxy and no redirect: the token is for the daemon alone.
+		Transport:     &http.Transport{},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+func (c *config) validateClient(p *problems) {
+	if c.HTTPAddr == "off" {
+		p.add(false, "ROOMWATCH_HTTP_ADDR is off: set it to the address at which the daemon answers, and start the daemon with it")
+		return
+	}
+	_, _, err := net.SplitHostPort(c.HTTPAddr)
+	p.add(err == nil, "ROOMWATCH_HTTP_ADDR is %q: write the host:port at which the daemon answers", c.HTTPAddr)
+}
+
+// reachable turns an address to listen on into one to connect to.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr // unreachable: it was checked
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip != nil && ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// get decodes the answer to a question into v.
+func (c *client) get(ctx context.Context, path string, query url.Values, v any) error {
+	defer c.http.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), nil)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+string(c.token))
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("no roomwatch answers at %s: %w; start `roomwatch run`, or set ROOMWATCH_HTTP_ADDR to where it answers", c.base, cause(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, clientMost))
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", c.base, err)
+	}
+	var problem web.Problem
+	switch {
+	case resp.StatusCode == http.StatusOK && json.Unmarshal(body, v) == nil:
+		return nil
+	case resp.StatusCode != http.StatusOK && json.Unmarshal(body, &problem) == nil && problem.Error != "":
+		return fmt.Errorf("roomwatch at %s answers: %s", c.base, plain(problem.Error))
+	}
+	return fmt.Errorf("what answers at %s with status %d is no roomwatch: set ROOMWATCH_HTTP_ADDR to where it answers", c.base, resp.StatusCode)
+}
+
+// cause is an error without the URL that [http.Client] puts in front.
+func cause(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}

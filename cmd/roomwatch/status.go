@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/diff"
+	"roomwatch/poller"
+	"roomwatch/publisher"
+	"roomwatch/state"
+)
+
+// outboxPatience is how long an event may wait for the stream before somebody
+// should look.
+const outboxPatience = time.Minute
+
+// web is what the daemon shows over HTTP.
+func (d *daemon) web() *web.Server {
+	token, _ := d.cfg.httpToken() // it was read once before
+	return web.New(web.Config{
+		Addr: d.cfg.HTTPAddr, Token: string(token), Open: d.cfg.HTTPOpen,
+		Status: d.status, Rooms: d.store, Metrics: d.metrics,
+		Connect: d.connectReader, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
+		Log: d.log,
+	})
+}
+
+// connectReader makes the connection over which readers get events. What is
+// wrong with NATS is logged by the publisher's.
+func (d *daemon) connectReader(ctx context.Context) (*nats.Conn, error) {
+	c := d.cfg.connectConfig(slog.New(slog.DiscardHandler))
+	c.Name = "roomwatch readers"
+	if d.embedded != nil {
+		c.InProcess = d.embedded
+	}
+	return publisher.Connect(ctx, c)
+}
+
+// status is how the daemon is doing. It is in memory, but for the oldest event
+// that waits, which may have to be read from the outbox.
+func (d *daemon) status() web.Status {
+	now := time.Now()
+	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
+	s := web.Status{
+		Version: version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
+		Health: web.OK, Conditions: d.conditions(now, poll, pub, st),
+		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
+		Sweep:        d.sweep(poll.Sweep),
+		LastComplete: completeSweep(poll.LastComplete),
+		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing},
+		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
+			Active: d.guards(st), Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
+		}},
+		Outbox: web.Outbox{
+			Depth: pub.Waiting, Oldest: web.Time{Time: pub.WaitingSince},
+			Epoch: pub.Epoch, Assigned: pub.Assigned, Stored: pub.Stored,
+		},
+		NATS: web.NATS{
+			Connected: pub.Connected, Server: d.natsURL(), Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix,
+			Batches: pub.Batches, Claim: pub.Fence,
+		},
+		Events: map[string]int64{},
+	}
+	for _, c := range s.Conditions {
+		if c.Level == web.Failing || s.Health == web.OK {
+			s.Health = c.Level
+		}
+	}
+	if f := poll.LastFailure; f.Err != nil {
+		s.LastFailure = &web.Failure{At: web.Time{Time: f.At}, Text: f.Err.Error()}
+	}
+	if pub.LastError != nil {
+		s.NATS.LastError = &web.Lasting{Since: web.Time{Time: pub.LastErrorSince}, Text: pub.LastError.Error()}
+	}
+	for _, t := range diff.Types() {
+		s.Events[string(t)] = int64(pub.Events[t])
+	}
+	return s
+}
+
+// endpoint is the base URL of the service, not its short name.
+func (d *daemon) endpoint() string {
+	e, err := poller.ParseEndpoint(d.cfg.Endpoint)
+	if err != nil {
+		return d.cfg.Endpoint // unreachable: the poller was made with it
+	}
+	return e.String()
+}
+
+func (d *daemon) sweep(r *poller.Report) *web.Sweep {
+	if r == nil {
+		return nil
+	}
+	return &web.Sweep{
+		Number: d.detect.sweep.Load(), Began: web.Time{Time: r.Begin},
+		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries,
+	}
+}
+
+func completeSweep(r *poller.Report) *web.CompleteSweep {
+	if r == nil {
+		return nil
+	}
+	return &web.CompleteSweep{
+		Began: web.Time{Time: r.Begin}, Ended: web.Time{Time: r.End}, Duration: r.End.Sub(r.Begin).Seconds(),
+		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries, Duplicates: r.Duplicates,
+	}
+}
+
+// guards reports whether the mass-end guard keeps rooms from ending.
+func (d *daemon) guards(st state.Status) bool {
+	return st.Doubted > 0 && st.Doubted < d.cfg.MassEndSweeps
+}
+
+// conditions says what keeps the daemon from doing what it is for, and what
+// somebody should look at although it does.
+func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
+	list := []web.Condition{}
+	add := func(level, about, text, mend string) {
+		list = append(list, web.Condition{Level: level, About: about, Text: text, Mend: mend})
+	}
+	switch last := poll.LastComplete; {
+	case poll.Refused.Err != nil:
+		add(web.Failing, "source", fmt.Sprintf("the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err),
+			"change what it names and start roomwatch again; `roomwatch check` tries it with one request")
+	case last == nil:
+		add(web.Failing, "sweep", "no sweep has been complete since the start"+lastFailure(poll), "wait for the first one, or look at its failure")
+	case now.Sub(last.End) > 3*d.cfg.Interval+last.End.Sub(last.Begin):
+		add(web.Failing, "sweep", fmt.Sprintf("the newest complete sweep ended at %s", stamp(last.End))+lastFailure(poll),
+			"see that the service can be reached; sweeps are tried again for ever")
+	case !poll.FailingSince.IsZero():
+		add(web.Degraded, "source", fmt.Sprintf("sweeps fail since %s", stamp(poll.FailingSince))+lastFailure(poll), "")
+	}
+	if !pub.Connected {
+		add(web.Failing, "nats", fmt.Sprintf("NATS is not connected; %d events wait on disk", st.Waiting),
+			"see that NATS runs and can be reached; the connection is tried again for ever")
+	}
+	if pub.LastError != nil {
+		add(web.Degraded, "stream", fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError), "")
+	} else if pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience {
+		add(web.Degraded, "outbox", fmt.Sprintf("%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince)),
+			"wait if they become fewer; else look at NATS and its disk")
+	}
+	if d.guards(st) {
+		add(web.Degraded, "guard", fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row agree, %d do so far",
+			st.Missing, st.Rooms, d.cfg.MassEndSweeps, st.Doubted),
+			"look at what the service answers; if the rooms are really gone, nothing is to be done")
+	}
+	return list
+}
+
+func lastFailure(s poller.Status) string {
+	if s.LastFailure.Err == nil {
+		return ""
+	}
+	return fmt.Sprintf("; the newest failure, at %s: %v", stamp(s.LastFailure.At), s.LastFailure.Err)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

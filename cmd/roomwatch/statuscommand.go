@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/diff"
+)
+
+func statusCommand() *cobra.Command {
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "How the running daemon is doing",
+		Long: "status asks the daemon at ROOMWATCH_HTTP_ADDR, with the token if one is set. Exit status 1 if no daemon answers\n" +
+			"or if it is not ready, so it can serve as a probe.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configured()
+			if err != nil {
+				return err
+			}
+			c, err := cfg.client()
+			if err != nil {
+				return err
+			}
+			return showStatus(cmd.Context(), c, raw, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().BoolVar(&raw, "json", false, "print it as the API gives it")
+	return cmd
+}
+
+func showStatus(ctx context.Context, c *client, raw bool, w io.Writer) error {
+	var body json.RawMessage
+	if err := c.get(ctx, "/api/v1/status", nil, &body); err != nil {
+		return err
+	}
+	var s web.Status
+	err := json.Unmarshal(body, &s)
+	if err == nil && s.Health == "" {
+		err = errors.New("it has no health")
+	}
+	if err != nil {
+		return fmt.Errorf("what answers at %s gives no status: %w; set ROOMWATCH_HTTP_ADDR to where roomwatch answers", c.base, err)
+	}
+	if raw {
+		_, err = fmt.Fprintf(w, "%s\n", body)
+	} else {
+		_, err = io.WriteString(w, statusText(s))
+	}
+	if err != nil {
+		return fmt.Errorf("print status: %w", err)
+	}
+	if s.Health == web.Failing {
+		return errReported
+	}
+	return nil
+}
+
+// statusText is a status for people, a line for each thing.
+func statusText(s web.Status) string {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s %s\n", what, plain(fmt.Sprintf(format, args...)))
+	}
+	ago := func(t web.Time) string { return age(s.Now.Sub(t.Time)) + " ago" }
+	line("health", "%s", s.Health)
+	for _, c := range s.Conditions {
+		line("  "+c.Level, "%s: %s", c.About, c.Text)
+		if c.Mend != "" {
+			line("", "%s", c.Mend)
+		}
+	}
+	line("version", "%s, started %s", s.Version, ago(s.Started))
+	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
+	line("rooms", "%s live, %s of them not shown by the newest sweeps", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)))
+	if p := s.Sweep; p != nil {
+		line("sweep", "no. %d goes on since %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
+			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
+	}
+	if p := s.LastComplete; p != nil {
+		line("last complete", "%s, in %s: %s, %s, %s, %s", ago(p.Ended), time.Duration(p.Duration*float64(time.Second)).Round(time.Millisecond),
+			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
+	}
+	if f := s.LastFailure; f != nil {
+		line("last failure", "%s: %s", ago(f.At), f.Text)
+	}
+	line("outbox", "%s, numbers given to %d, stored to %d, epoch %s", waiting(s), s.Outbox.Assigned, s.Outbox.Stored, s.Outbox.Epoch)
+	nats := "not connected"
+	if s.NATS.Connected {
+		nats = "connected to " + s.NATS.Server
+	}
+	line("nats", "%s, stream %s, subjects %s.>", nats, s.NATS.Stream, s.NATS.Prefix)
+	var events []string
+	for _, t := range diff.Types() {
+		events = append(events, fmt.Sprintf("%s %s", number(s.Events[string(t)]), t))
+	}
+	line("events", "%s since the start", strings.Join(events, ", "))
+	return b.String()
+}
+
+func retries(n int) string {
+	if n == 1 {
+		return "1 retry"
+	}
+	return number(int64(n)) + " retries"
+}
+
+func waiting(s web.Status) string {
+	if s.Outbox.Depth == 0 {
+		return "nothing waits"
+	}
+	return fmt.Sprintf("%s since %s", counted(s.Outbox.Depth, "event"), age(s.Now.Sub(s.Outbox.Oldest.Time)))
+}

@@ -1,0 +1,94 @@
+package web
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// secured puts on every answer what keeps browsers from reading more into it
+// than it says, and from keeping it.
+func secured(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "+
+			"img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// readOnly refuses every method that could mean a change.
+func readOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			refuse(w, http.StatusMethodNotAllowed, "the method is %.20q: everything here is only to be read; use GET", r.Method)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// guard lets only those read who may.
+func (s *Server) guard(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !s.mayRead(r) && s.c.Token != "":
+			w.Header().Add("WWW-Authenticate", `Bearer realm="roomwatch"`)
+			w.Header().Add("WWW-Authenticate", `Basic realm="roomwatch", charset="UTF-8"`)
+			refuse(w, http.StatusUnauthorized, "the token is missing or wrong: send the value of ROOMWATCH_HTTP_TOKEN as `Authorization: Bearer <token>`, "+
+				"or as the password of HTTP Basic with any user name")
+		case !s.mayRead(r):
+			refuse(w, http.StatusForbidden, "Host is %.200q: a name that is not that of ROOMWATCH_HTTP_ADDR is refused without a token; "+
+				"use localhost or an IP address, or set ROOMWATCH_HTTP_TOKEN, or ROOMWATCH_HTTP_OPEN=true", r.Host)
+		case r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate":
+			refuse(w, http.StatusForbidden, "Sec-Fetch-Site is cross-site: pages of other sites may not read here")
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// mayRead reports whether the request has the token. Where none is set, all may
+// read who reach the address, but not under a name of which we know nothing: a
+// page of a stranger can let its own name point to this machine, and read what
+// its visitor's browser then fetches.
+func (s *Server) mayRead(r *http.Request) bool {
+	if s.c.Token != "" {
+		return hasToken(r, s.c.Token)
+	}
+	return s.c.Open || knownHost(r.Host, s.c.Addr)
+}
+
+func hasToken(r *http.Request, token string) bool {
+	_, given, ok := r.BasicAuth()
+	if !ok {
+		scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return false
+		}
+		given = strings.TrimSpace(rest)
+	}
+	// The sums have one length, so that the time tells nothing of the token's.
+	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+func knownHost(host, addr string) bool {
+	name := strings.TrimSuffix(hostOf(host), ".")
+	return strings.EqualFold(name, "localhost") || net.ParseIP(name) != nil || name != "" && strings.EqualFold(name, hostOf(addr))
+}
+
+// hostOf returns a host without its port and brackets.
+func hostOf(hostport string) string {
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		return h
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
+}

@@ -1,0 +1,137 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	askTimeout = 5 * time.Second // for each question to NATS
+	// A session that ends is followed by another one: at once after one that
+	// lasted, later and later after those that did not.
+	pauseFirst = 100 * time.Millisecond
+	pauseMost  = 2 * time.Second
+)
+
+// Errors that end a session of a follower; the next one goes on where it ended.
+var (
+	errAway   = errors.New("NATS is away")
+	errMoved  = errors.New("the stream or the way to it is not the one it was")
+	errClosed = errors.New("the server is closed")
+)
+
+// A feed lets readers follow the stream. They share one connection, which is
+// made when the first one comes.
+type feed struct {
+	c       Config
+	readers chan struct{} // one element for each reader
+
+	turn   chan struct{} // holds one element while the rest is used
+	nc     *nats.Conn
+	closed bool
+}
+
+func newFeed(c Config) *feed {
+	return &feed{c: c, readers: make(chan struct{}, mostReaders), turn: make(chan struct{}, 1)}
+}
+
+// connection returns the connection, which may be away.
+func (f *feed) connection(ctx context.Context) (*nats.Conn, error) {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if f.closed {
+		return nil, errClosed
+	}
+	if f.nc == nil {
+		nc, err := f.c.Connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.nc = nc
+	}
+	return f.nc, nil
+}
+
+// close ends the connection, and with it every session.
+func (f *feed) close() {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	f.closed = true
+	if f.nc != nil {
+		f.nc.Close()
+	}
+}
+
+// follow gives a reader its events until ctx is done. Where NATS is away or the
+// stream is not there, it waits for them.
+func (f *feed) follow(ctx context.Context, q eventQuery, items chan<- item) {
+	r := newFollower(f, q, items)
+	pause := pauseFirst
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := r.session(ctx)
+		if time.Since(began) > pauseMost {
+			pause = pauseFirst
+		}
+		if ctx.Err() == nil && f.c.Log != nil {
+			f.c.Log.DebugContext(ctx, "follow", "error", err, "again", pause)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, pauseMost)
+	}
+}
+
+// A place is a message of a stream. A stream that was deleted and made again
+// has the same name and other messages: the moment at which it was made tells
+// them apart.
+type place struct {
+	made time.Time // zero: no place
+	seq  uint64    // the last message that the reader has, or does not want
+}
+
+func (p place) String() string {
+	return strconv.FormatInt(p.made.UnixNano(), 36) + "-" + strconv.FormatUint(p.seq, 10)
+}
+
+func parsePlace(s string) (place, error) {
+	made, seq, ok := strings.Cut(s, "-")
+	if !ok {
+		return place{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
+	}
+	n, err := strconv.ParseInt(made, 36, 64)
+	if err != nil {
+		return place{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
+	}
+	p := place{made: time.Unix(0, n)}
+	if p.seq, err = strconv.ParseUint(seq, 10, 64); err != nil {
+		return place{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
+	}
+	return p, nil
+}
+
+// lost says why a stream cannot be read on behind p; empty if it can.
+func (p place) lost(i *jetstream.StreamInfo) string {
+	switch s := i.State; {
+	case !p.made.Equal(i.Created):
+		return "the stream was made anew"
+	case p.seq > s.LastSeq:
+		return "the stream holds less than it did: an older copy was put in its place"
+	case p.seq+1 < s.FirstSeq:
+		return "the events after the last one you have are no longer in the stream"
+	}
+	return ""
+}

@@ -1,0 +1,233 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff"
+	"roomwatch/publisher"
+)
+
+const (
+	readAhead = 50 // messages that wait here for a slow reader
+	// checkEvery is how often a stream that brings nothing is looked at: one that
+	// was made anew would bring nothing for long.
+	checkEvery = 15 * time.Second
+	// idleConsumer is when the server drops a consumer that we could not delete.
+	idleConsumer = time.Minute
+)
+
+// A follower is one reader's way through the stream.
+type follower struct {
+	feed  *feed
+	q     eventQuery
+	items chan<- item
+
+	at    place
+	from  time.Time // where to begin while no message was sent; zero: behind at
+	reset string    // why the id that the reader came with cannot be resumed
+}
+
+func newFollower(f *feed, q eventQuery, items chan<- item) *follower {
+	r := &follower{feed: f, q: q, items: items}
+	if q.resume != "" {
+		at, err := parsePlace(q.resume)
+		if err != nil {
+			r.reset = err.Error()
+		}
+		r.at = at
+		return r
+	}
+	if q.since > 0 {
+		r.from = time.Now().Add(-q.since)
+	}
+	return r
+}
+
+// session reads the stream until something ends it: an error, or a sign that
+// the stream is not the one it was. It never returns nil.
+func (r *follower) session(ctx context.Context) error {
+	nc, err := r.feed.connection(ctx)
+	if err != nil {
+		return err
+	}
+	if !nc.IsConnected() {
+		return errAway
+	}
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(askTimeout))
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	if err := r.settle(ctx, js); err != nil {
+		return err
+	}
+	cons, err := r.consumer(ctx, js)
+	if err != nil {
+		return err
+	}
+	defer r.drop(ctx, nc, js, cons)
+	// Only now is it sure that the consumer reads the stream that was looked at.
+	if err := r.same(ctx, js); err != nil {
+		return err
+	}
+	name := cons.CachedInfo().Name
+	msgs, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
+	}
+	defer msgs.Stop()
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer stop()
+	for {
+		msg, err := msgs.Next(jetstream.NextMaxWait(checkEvery))
+		switch {
+		case errors.Is(err, nats.ErrTimeout):
+			err = r.same(ctx, js)
+		case err == nil:
+			err = r.take(ctx, msg, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// settle finds out where to read on, and tells the reader if that is not where
+// it wanted to: whoever reads behind a reset should ask for the rooms anew, and
+// misses nothing then.
+func (r *follower) settle(ctx context.Context, js jetstream.JetStream) error {
+	i, err := r.look(ctx, js)
+	if err != nil {
+		return err
+	}
+	if !r.from.IsZero() {
+		r.at = place{made: i.Created}
+		return nil
+	}
+	now := place{made: i.Created, seq: i.State.LastSeq}
+	if r.reset == "" && r.at.made.IsZero() {
+		r.at = now
+		return nil
+	}
+	if r.reset == "" {
+		r.reset = r.at.lost(i)
+	}
+	if r.reset == "" {
+		return nil
+	}
+	if err := r.send(ctx, item{now.String(), "reset", []byte(r.reset)}); err != nil {
+		return err
+	}
+	r.at, r.reset = now, ""
+	return nil
+}
+
+func (r *follower) look(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	s, err := js.Stream(ctx, r.feed.c.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("look at stream %s: %w", r.feed.c.Stream, err)
+	}
+	return s.CachedInfo(), nil
+}
+
+// same returns an error if the stream is not the one that the follower reads.
+func (r *follower) same(ctx context.Context, js jetstream.JetStream) error {
+	i, err := r.look(ctx, js)
+	if err != nil {
+		return err
+	}
+	if !r.at.made.Equal(i.Created) || r.at.seq > i.State.LastSeq {
+		return errMoved
+	}
+	return nil
+}
+
+func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
+	c := r.feed.c
+	config := jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.at.seq + 1,
+		InactiveThreshold: idleConsumer,
+		MaxResetAttempts:  1, // whatever it cannot mend at once is for the next session
+	}
+	if !r.from.IsZero() {
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &r.from
+	}
+	types := r.q.types
+	if len(types) == 0 {
+		types = []diff.Type{""} // all
+	}
+	for _, t := range types {
+		config.FilterSubjects = append(config.FilterSubjects, publisher.Filter(c.Prefix, t, c.SDKAppID, r.q.room))
+	}
+	// Not cut off by a reader that leaves: a consumer of which we never heard
+	// could not be deleted.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	cons, err := js.OrderedConsumer(ctx, c.Stream, config)
+	if err != nil {
+		return nil, fmt.Errorf("read stream %s: %w", c.Stream, err)
+	}
+	return cons, nil
+}
+
+// drop deletes the consumer; otherwise the server would keep it for a while.
+func (r *follower) drop(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cons jetstream.Consumer) {
+	i := cons.CachedInfo()
+	if i == nil || !nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = js.DeleteConsumer(ctx, r.feed.c.Stream, i.Name) // it goes by itself later
+}
+
+// take passes a message on. A consumer that the client library had to make anew
+// has another name: then the stream is looked at before anything is believed.
+func (r *follower) take(ctx context.Context, msg jetstream.Msg, consumer string) error {
+	m, err := msg.Metadata()
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
+	}
+	if m.Consumer != consumer {
+		return errMoved
+	}
+	at := place{made: r.at.made, seq: m.Sequence.Stream}
+	if e, err := publisher.Decode(msg.Data()); err == nil && slices.Contains(diff.Types(), e.Type) {
+		if err := r.send(ctx, item{at.String(), string(e.Type), oneLine(msg.Data())}); err != nil {
+			return err
+		}
+	}
+	r.at, r.from = at, time.Time{}
+	return nil
+}
+
+func (r *follower) send(ctx context.Context, i item) error {
+	select {
+	case r.items <- i:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// oneLine takes the line ends out of JSON: in a server-sent event they part fields.
+func oneLine(body []byte) []byte {
+	if !bytes.ContainsAny(body, "\r\n") {
+		return body
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, body); err != nil {
+		return []byte("{}") // unreachable: it was decoded
+	}
+	return b.Bytes()
+}

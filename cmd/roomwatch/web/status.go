@@ -1,0 +1,156 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// The healths of a daemon and the levels of what is wrong with it.
+const (
+	OK       = "ok"
+	Degraded = "degraded" // it does what it is for, but somebody should look
+	Failing  = "failing"  // it does not: not ready
+)
+
+// A Status is the answer of /api/v1/status.
+type Status struct {
+	Version      string           `json:"version"`
+	Started      Time             `json:"started"`
+	Now          Time             `json:"now"`
+	Health       string           `json:"health"`
+	Conditions   []Condition      `json:"conditions"`
+	Application  Application      `json:"application"`
+	Sweep        *Sweep           `json:"sweep"`         // the one in progress
+	LastComplete *CompleteSweep   `json:"last_complete"` //
+	LastFailure  *Failure         `json:"last_failure"`  // of the newest sweep that was not complete
+	Rooms        RoomCount        `json:"rooms"`
+	Absence      Absence          `json:"absence"`
+	Outbox       Outbox           `json:"outbox"`
+	NATS         NATS             `json:"nats"`
+	Events       map[string]int64 `json:"events"` // stored since the start of the process, by type
+}
+
+// A Condition is something that is not as it should be.
+type Condition struct {
+	Level string `json:"level"` // Degraded or Failing
+	About string `json:"about"` // source, sweep, nats, stream, outbox or guard
+	Text  string `json:"text"`  // what is wrong, in words
+	Mend  string `json:"mend"`  // what to do; may be empty
+}
+
+// An Application is what is watched.
+type Application struct {
+	SDKAppID int    `json:"sdkappid"`
+	Endpoint string `json:"endpoint"`
+}
+
+// A Sweep is the reading of the list that is going on.
+type Sweep struct {
+	Number   uint64 `json:"number"`
+	Began    Time   `json:"began"`
+	Pages    int    `json:"pages"`
+	Rooms    int    `json:"rooms"`
+	Requests int    `json:"requests"`
+	Retries  int    `json:"retries"`
+}
+
+// A CompleteSweep is the newest one that reached the end of the list.
+type CompleteSweep struct {
+	Began      Time    `json:"began"`
+	Ended      Time    `json:"ended"`
+	Duration   float64 `json:"duration_seconds"`
+	Pages      int     `json:"pages"`
+	Rooms      int     `json:"rooms"`
+	Requests   int     `json:"requests"`
+	Retries    int     `json:"retries"`
+	Duplicates int     `json:"duplicates"` // rows that showed a room for the second time
+}
+
+// A Failure is what went wrong and when.
+type Failure struct {
+	At   Time   `json:"at"`
+	Text string `json:"text"`
+}
+
+// A RoomCount says how many rooms are known to be live, and how many of them
+// the newest complete sweeps did not show.
+type RoomCount struct {
+	Known   uint64 `json:"known"`
+	Missing uint64 `json:"missing"`
+}
+
+// Absence is how absences are judged at present.
+type Absence struct {
+	MissRate float64 `json:"miss_rate"` // how likely a sweep is to miss a room that is live
+	Guard    Guard   `json:"guard"`
+}
+
+// A Guard keeps many rooms from ending at once.
+type Guard struct {
+	Active bool `json:"active"`
+	Agree  int  `json:"agree"`  // complete sweeps in a row that missed most rooms
+	Needed int  `json:"needed"` // as many have to agree before that is believed
+}
+
+// An Outbox is what waits for the stream.
+type Outbox struct {
+	Depth    uint64 `json:"depth"`
+	Oldest   Time   `json:"oldest"` // when the oldest event that waits was seen
+	Epoch    string `json:"epoch"`
+	Assigned uint64 `json:"assigned"` // the last sequence number given to an event
+	Stored   uint64 `json:"stored"`   // the last one known to be in the stream
+}
+
+// NATS is where the events go.
+type NATS struct {
+	Connected bool     `json:"connected"`
+	Server    string   `json:"server"` // empty while there is no connection
+	Stream    string   `json:"stream"`
+	Prefix    string   `json:"prefix"`
+	Batches   bool     `json:"batches"`
+	Claim     uint64   `json:"claim"` // stream sequence of the newest claim; 0 for none
+	LastError *Lasting `json:"last_error"`
+}
+
+// A Lasting error is one that is still there.
+type Lasting struct {
+	Since Time   `json:"since"`
+	Text  string `json:"text"`
+}
+
+// Readiness is the answer of /readyz.
+type Readiness struct {
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons,omitzero"`  // why not
+	Warnings []string `json:"warnings,omitzero"` // what an operator should know although it is
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintln(w, "ok")
+}
+
+// readyz is for probes, which have no token: only who may read gets the details.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	st := s.c.Status()
+	a := Readiness{Ready: st.Health != Failing}
+	if s.mayRead(r) {
+		a.Reasons, a.Warnings = []string{}, []string{}
+		for _, c := range st.Conditions {
+			if c.Level == Failing {
+				a.Reasons = append(a.Reasons, c.Text)
+			} else {
+				a.Warnings = append(a.Warnings, c.Text)
+			}
+		}
+	}
+	status := http.StatusOK
+	if !a.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	answer(w, status, a)
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.c.Status())
+}

@@ -96,6 +96,7 @@ func New(c Config) (*Publisher, error) {
 		recovered: make(chan struct{}),
 	}
 	p.metrics = newMetrics(c.Metrics)
+	p.watch(c.Metrics)
 	return p, nil
 }
 

@@ -232,6 +232,20 @@ func TestMetrics(t *testing.T) {
 		"requests_total fatal": 1, "requests_total bug": 1, "requests_total transport": 1,
 		"request_duration_seconds": 9, "sweeps_total complete": 1, "sweeps_total failed": 3, "sweep_duration_seconds": 1,
 		"duplicate_rows_total": 2, "unusable_rows_total": 1, "request_rate_limit": got["request_rate_limit"],
+		"request_rate_configured": 10, "interval_seconds": 10, "configuration_refused": 1, "pages_total": 3,
+		"last_complete_sweep_timestamp_seconds": got["last_complete_sweep_timestamp_seconds"],
+		"last_complete_sweep_duration_seconds":  got["last_complete_sweep_duration_seconds"],
+		"usersig_expiry_timestamp_seconds here": got["usersig_expiry_timestamp_seconds here"],
+	}
+	year2000 := float64(946684800) // when time begins in the bubble
+	if end := got["last_complete_sweep_timestamp_seconds"]; end < year2000 || end > year2000+60 {
+		t.Errorf("last complete sweep at %v", end)
+	}
+	if took := got["last_complete_sweep_duration_seconds"]; took <= 0 || took > 60 {
+		t.Errorf("last complete sweep took %v", took)
+	}
+	if end := got["usersig_expiry_timestamp_seconds here"]; end < year2000+24*3600 || end > year2000+24*3600+60 {
+		t.Errorf("the UserSig ends at %v", end)
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("metrics\n%v, want\n%v", got, want)

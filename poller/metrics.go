@@ -22,16 +22,23 @@ type metrics struct {
 	requestTime  prometheus.Histogram
 	sweeps       *prometheus.CounterVec
 	sweepTime    prometheus.Histogram
-	rate         prometheus.GaugeFunc
+	pages        prometheus.Counter
 	duplicates   prometheus.Counter
 	unusableRows prometheus.Counter
+	lastEnd      prometheus.Gauge
+	lastTime     prometheus.Gauge
+	state        []prometheus.Collector
 }
 
-func newMetrics(rate func() float64) *metrics {
+func newMetrics(state []prometheus.Collector) *metrics {
 	counter := func(name, help string) prometheus.CounterOpts {
 		return prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help})
+	}
 	m := &metrics{
+		state: state,
 		requests: prometheus.NewCounterVec(counter("requests_total",
 			"Requests to get_room_list by outcome; every try counts. Anything but ok is trouble: transport is the network or an answer that is not the API's, "+
 				"throttle means that the quota is used by others too, fatal needs someone to mend the configuration."), []string{"outcome"}),
@@ -47,14 +54,16 @@ func newMetrics(rate func() float64) *metrics {
 			Help:    "Time that complete sweeps took. Above the configured interval, it is the interval.",
 			Buckets: []float64{.25, .5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000},
 		}),
-		rate: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Subsystem: subsystem, Name: "request_rate_limit",
-			Help: "Requests per second that are allowed at present. Below the configured rate, the service has throttled.",
-		}, rate),
+		pages: prometheus.NewCounter(counter("pages_total",
+			"Pages of the list that were read. None for a while: no sweep goes on, or none gets through.")),
 		duplicates: prometheus.NewCounter(counter("duplicate_rows_total",
 			"Rows that showed a room which the same sweep had shown before. Many of them mean that the list shifts while it is read, so rooms are missed too.")),
 		unusableRows: prometheus.NewCounter(counter("unusable_rows_total",
 			"Rows that could not be read. Any of them keeps its sweep from being complete, so ends of rooms wait.")),
+		lastEnd: gauge("last_complete_sweep_timestamp_seconds",
+			"When the newest complete sweep of this process ended; 0 before the first. Long ago: the service does not answer, see the outcomes of the requests."),
+		lastTime: gauge("last_complete_sweep_duration_seconds",
+			"Time that the newest complete sweep of this process took; 0 before the first."),
 	}
 	for _, o := range outcomes {
 		m.requests.WithLabelValues(o)
@@ -68,9 +77,9 @@ func newMetrics(rate func() float64) *metrics {
 // register registers all of them, or returns every reason why not.
 func (m *metrics) register(r prometheus.Registerer) error {
 	var errs []error
-	for _, c := range []prometheus.Collector{
-		m.requests, m.requestTime, m.sweeps, m.sweepTime, m.rate, m.duplicates, m.unusableRows,
-	} {
+	for _, c := range append([]prometheus.Collector{
+		m.requests, m.requestTime, m.sweeps, m.sweepTime, m.pages, m.duplicates, m.unusableRows, m.lastEnd, m.lastTime,
+	}, m.state...) {
 		if err := r.Register(c); err != nil {
 			errs = append(errs, fmt.Errorf("register metric: %w", err))
 		}
@@ -96,5 +105,8 @@ func (m *metrics) sweep(r Report, err error) {
 		return
 	}
 	m.sweeps.WithLabelValues(verdictComplete).Inc()
-	m.sweepTime.Observe(r.End.Sub(r.Begin).Seconds())
+	took := r.End.Sub(r.Begin).Seconds()
+	m.sweepTime.Observe(took)
+	m.lastTime.Set(took)
+	m.lastEnd.Set(float64(r.End.UnixMilli()) / 1000)
 }

@@ -66,7 +66,8 @@ func New(c Config) (*Poller, error) {
 		return nil, err
 	}
 	q := newQuota(c.RequestsPerSecond)
-	m := newMetrics(q.rate)
+	h := &health{log: c.Log}
+	m := newMetrics(gauges(c.Interval, q, c.Signer, h))
 	if c.Registerer != nil {
 		if err := m.register(c.Registerer); err != nil {
 			return nil, err
@@ -77,7 +78,7 @@ func New(c Config) (*Poller, error) {
 		signer:  c.Signer,
 		quota:   q,
 		metrics: m,
-		health:  &health{log: c.Log},
+		health:  h,
 	}}, nil
 }
 
@@ -142,6 +143,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	s := &sweep{
 		page: p.fetch.page, sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}),
 		show: func(s *sweep) {
+			p.fetch.metrics.pages.Inc()
 			health.accepted()
 			health.progress(s.report(began))
 		},

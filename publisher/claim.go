@@ -69,6 +69,9 @@ func (p *Publisher) claim(ctx context.Context) error {
 	}
 	p.setFenceSequence(ack.Sequence)
 	p.metrics.claims.Inc()
+	if newest > 0 && by.Data.Instance != p.me.Instance {
+		p.metrics.tookOver(by.Data.Host, p.me.Host)
+	}
 	return nil
 }
 

@@ -13,8 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"roomwatch/publisher/natstest"
@@ -188,20 +186,6 @@ func waitStored(b *box) {
 			return
 		}
 		<-tick.C
-	}
-}
-
-func TestMetricsLint(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	m := newMetrics(registry)
-	m.batch(stored, time.Second)
-	m.stored(wind("E1", 0, 1).events)
-	problems, err := testutil.GatherAndLint(registry)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
 

@@ -16,6 +16,32 @@ type metrics struct {
 	lag      prometheus.Histogram
 	rebuilds prometheus.Counter
 	claims   prometheus.Counter
+
+	takeovers *prometheus.CounterVec
+}
+
+// Values of the label of takeovers_total.
+const (
+	sameHost    = "same_host"
+	anotherHost = "another_host"
+)
+
+// watch registers the gauges that are read where they are kept.
+func (p *Publisher) watch(r prometheus.Registerer) {
+	gauge := func(name, help string, on func() bool) {
+		promauto.With(r).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "roomwatch", Subsystem: "publisher", Name: name, Help: help}, func() float64 {
+			if on() {
+				return 1
+			}
+			return 0
+		})
+	}
+	gauge("connected", "1 while the connection to NATS is up. 0: see that NATS runs and can be reached; events wait on disk.", p.nc.IsConnected)
+	gauge("failing", "1 while events cannot be stored although NATS may be there. The log and /readyz say why.", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.status.LastError != nil
+	})
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -35,6 +61,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			[]float64{0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60})),
 		rebuilds: f.NewCounter(counter("rebuilds_total", "Times that the stream knew more than the state. More than one after a restore: someone changes the stream.")),
 		claims:   f.NewCounter(counter("claims_total", "Claims to be the writer: one at the start and one for each connection after it, and one after each outcome that was unknown.")),
+		takeovers: f.NewCounterVec(counter("takeovers_total", "Claims that took over from another process. One after a restart; "+
+			"from another_host at every start, though nobody moved roomwatch: two run for one application and drive each other out."), []string{"from"}),
+	}
+	for _, from := range []string{sameHost, anotherHost} {
+		m.takeovers.WithLabelValues(from)
 	}
 	for _, t := range diff.Types() {
 		m.events.WithLabelValues(string(t)) // 0, not absent: a rate sees the first one too
@@ -43,6 +74,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.batches.WithLabelValues(string(o))
 	}
 	return m
+}
+
+// tookOver notes that a claim replaced one of another process.
+func (m *metrics) tookOver(theirs, ours string) {
+	from := anotherHost
+	if theirs == ours {
+		from = sameHost
+	}
+	m.takeovers.WithLabelValues(from).Inc()
 }
 
 func (m *metrics) batch(o outcome, took time.Duration) {

@@ -98,6 +98,7 @@ func New(c Config) (*Publisher, error) {
 		status:    Status{Events: map[diff.Type]uint64{}},
 	}
 	p.metrics = newMetrics(c.Metrics)
+	p.watch(c.Metrics)
 	return p, nil
 }
 

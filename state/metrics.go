@@ -1,6 +1,8 @@
 package state
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -27,6 +29,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		_, stored, assigned := s.Position()
 		return float64(assigned) - float64(stored)
 	})
+	gauge("outbox_age_seconds", "Time since the oldest event that the stream is not known to have was seen; 0 if none waits. Growing: look at NATS.", s.outboxAge)
 	gauge("file_bytes", "Size of the state file.", func() float64 { return float64(s.size()) })
 	opts := func(name, help string) prometheus.GaugeOpts {
 		return prometheus.GaugeOpts{Namespace: "roomwatch", Subsystem: "state", Name: name, Help: help}
@@ -48,6 +51,20 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		missRate: f.NewGauge(opts("miss_rate_ratio",
 			"How likely a sweep is to miss a room that is live, measured over the last sweeps.")),
 	}
+}
+
+// outboxAge returns for how many seconds the oldest event has waited. A scrape
+// reads beside the commits and holds none up.
+func (s *Store) outboxAge() float64 {
+	_, stored, assigned := s.Position()
+	if stored >= assigned {
+		return 0
+	}
+	events, err := s.Events(stored, 1)
+	if err != nil || len(events) == 0 {
+		return 0 // it was stored meanwhile, or the next commit says what is wrong with the file
+	}
+	return max(0, time.Since(events[0].Time).Seconds())
 }
 
 func (m *metrics) judged(v diff.Verdict) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -299,6 +300,9 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, s, page(t, 21, "a@1=1 b@1=1"))
+	if age, want := s.outboxAge(), time.Since(second(21)).Seconds(); age > want || age < want-60 {
+		t.Errorf("the oldest event waits for %v seconds, want %v", age, want)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 		}
 	}()
 	d.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	d.metrics.MustRegister(infoMetrics(cfg.SDKAppID)...)
 	if d.poll, err = newPoller(cfg, log, d.metrics); err != nil {
 		return nil, fmt.Errorf("%w: %w", errConfig, err)
 	}

@@ -65,8 +65,12 @@ func rootCommand() *cobra.Command {
 			"No account at hand? Start with `roomwatch demo`.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version(),
 	}
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), roomsCommand(), statusCommand(), configHelp())
+	root.SetVersionTemplate(thisBuild().String())
+	addEnvFile(root)
+	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), roomsCommand(), statusCommand(), configHelp(),
+		versionCommand(), healthcheckCommand(), manCommand())
 	return root
 }
 
@@ -75,7 +79,7 @@ func configHelp() *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "The environment variables that configure roomwatch"}
 	c.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		w := cmd.OutOrStdout()
-		_, _ = fmt.Fprint(w, "roomwatch is configured by environment variables alone. Durations are written as 10s, 5m, 24h.\n\n")
+		_, _ = fmt.Fprint(w, "roomwatch is configured by environment variables alone; --env-file reads them from a file. Durations are written as 10s, 5m, 24h.\n\n")
 		if err := printConfigHelp(w); err != nil {
 			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "roomwatch:", err)
 		}

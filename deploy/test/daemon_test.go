@@ -1,0 +1,84 @@
+package test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// top is the root of the repository.
+const top = "../.."
+
+// binary makes roomwatch, once for all tests.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "roomwatch-deploy-test")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "roomwatch")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/roomwatch")
+	build.Dir = top
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// demo runs the demo and returns its metrics when it has stored events.
+func demo(t *testing.T) string {
+	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddr(t)
+	var out bytes.Buffer
+	cmd := exec.Command(bin, "demo")
+	cmd.Env = []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr}
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("demo: %v\n%s", err, &out)
+		}
+	}()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		body, err := get("http://" + addr + "/metrics")
+		if err == nil && bytes.Contains(body, []byte(`roomwatch_publisher_events_total{type="room.created"} `)) {
+			return string(body)
+		}
+	}
+	t.Fatal("the demo has stored no event")
+	return ""
+}
+
+func get(url string) ([]byte, error) {
+	resp, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return io.ReadAll(resp.Body)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}

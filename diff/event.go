@@ -35,6 +35,8 @@ type Event struct {
 	Version  uint64   // 1 in RoomCreated, one more with every further event of this life
 	Baseline bool     // in RoomCreated: the room was live before roomwatch first looked
 	Sweep    uint64   // the sweep that saw it, counted from 1
+
+	Trace string // that of the page which showed it; empty if no page did or nothing is traced
 }
 
 // Previous holds what an event changed, with the values that the room's events

@@ -6,6 +6,8 @@ import "time"
 type Page struct {
 	At    time.Time // when the whole answer had arrived, wall clock
 	Rooms []Room
+
+	Trace string // of its reading, as a W3C traceparent; empty if nothing is traced
 }
 
 // A Sweep is what one reading of the list proves, from the first page to the

@@ -11,6 +11,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"roomwatch/diff"
 )
 
@@ -35,6 +39,7 @@ type Config struct {
 
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers no metrics
+	Tracer     trace.Tracer          // nil traces nothing
 
 	// Dial makes the connections to the service; nil means a [net.Dialer].
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -44,6 +49,7 @@ type Config struct {
 type Poller struct {
 	interval time.Duration
 	log      *slog.Logger
+	tracer   trace.Tracer
 	fetch    *fetcher
 }
 
@@ -62,6 +68,9 @@ func New(c Config) (*Poller, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
+	}
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -73,7 +82,7 @@ func New(c Config) (*Poller, error) {
 			return nil, err
 		}
 	}
-	return &Poller{interval: c.Interval, log: c.Log, fetch: &fetcher{
+	return &Poller{interval: c.Interval, log: c.Log, tracer: c.Tracer, fetch: &fetcher{
 		client:  newClient(c.Endpoint, c.Signer, c.RequestTimeout, c.Dial),
 		signer:  c.Signer,
 		quota:   q,
@@ -139,9 +148,11 @@ func (p *Poller) pause(took time.Duration, again bool, err error) time.Duration 
 // sweep reads the list once, hands the end of it to the sink, and notes the
 // verdict. The error says why the sweep is not complete.
 func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
+	ctx, span := p.tracer.Start(ctx, "sweep")
+	defer func() { endSpan(span, err) }()
 	health, began := p.fetch.health, time.Now()
 	s := &sweep{
-		page: p.fetch.page, sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}),
+		page: p.fetch.page, tracer: p.tracer, sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}),
 		show: func(s *sweep) {
 			p.fetch.metrics.pages.Inc()
 			health.accepted()
@@ -152,6 +163,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	defer health.progress(nil)
 	err = s.read(ctx)
 	r := s.report(began)
+	span.SetAttributes(attribute.Int("roomwatch.pages", r.Pages), attribute.Int("roomwatch.rooms", r.Rooms), attribute.Int("roomwatch.retries", r.Retries))
 	if err != nil {
 		r.End = time.Now()
 	}

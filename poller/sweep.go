@@ -5,6 +5,11 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"roomwatch/diff"
 )
 
@@ -30,9 +35,10 @@ type Sink interface {
 
 // A sweep is one reading of the list.
 type sweep struct {
-	page func(ctx context.Context, next string, t *tally) (answer, error)
-	sink Sink
-	show func(*sweep) // called with each page that was read
+	page   func(ctx context.Context, next string, t *tally) (answer, error)
+	tracer trace.Tracer
+	sink   Sink
+	show   func(*sweep) // called with each page that was read
 
 	tally
 	end        time.Time // last answer read
@@ -50,13 +56,13 @@ type sweep struct {
 func (s *sweep) read(ctx context.Context) error {
 	next := ""
 	for {
-		a, err := s.page(ctx, next, &s.tally)
+		a, trace, err := s.traced(ctx, next)
 		if err != nil {
 			return fmt.Errorf("page %d: %w", s.pages+1, err)
 		}
 		s.add(a)
 		s.show(s)
-		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Rooms: a.rooms}); err != nil {
+		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Rooms: a.rooms, Trace: trace}); err != nil {
 			return fmt.Errorf("page %d: commit: %w", s.pages, err)
 		}
 		switch {
@@ -71,6 +77,30 @@ func (s *sweep) read(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// traced reads the page at next in a span of its own, and returns its traceparent too.
+func (s *sweep) traced(ctx context.Context, next string) (a answer, parent string, err error) {
+	ctx, span := s.tracer.Start(ctx, "page", trace.WithSpanKind(trace.SpanKindClient))
+	defer func() { endSpan(span, err) }()
+	before := s.retries
+	a, err = s.page(ctx, next, &s.tally)
+	if !span.IsRecording() {
+		return a, "", err
+	}
+	span.SetAttributes(attribute.Int("roomwatch.page", s.pages+1), attribute.Int("roomwatch.rooms", len(a.rooms)),
+		attribute.Int("roomwatch.retries", s.retries-before), attribute.String("roomwatch.request_id", a.requestID))
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return a, carrier["traceparent"], err
+}
+
+// endSpan ends a span; the errors of this package hold no secret.
+func endSpan(span trace.Span, err error) {
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
 }
 
 // add takes the facts of a page into the sweep.

@@ -11,12 +11,15 @@ import (
 
 	"pgregory.net/rapid"
 
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"roomwatch/diff"
 )
 
 // newSweep returns a sweep of pages that do not come over the network.
 func newSweep(sink Sink, page func(next string) (page, error)) *sweep {
 	return &sweep{
+		tracer: noop.Tracer{},
 		sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}), show: func(*sweep) {},
 		page: func(_ context.Context, next string, t *tally) (answer, error) {
 			t.requests++

@@ -30,6 +30,7 @@ type envelope[T any] struct {
 	Subject         string `json:"subject,omitzero"`
 	Time            string `json:"time"`
 	Sequence        string `json:"sequence,omitzero"`
+	TraceParent     string `json:"traceparent,omitzero"` // CloudEvents' distributed tracing extension
 	DataContentType string `json:"datacontenttype"`
 	Data            T      `json:"data"`
 }
@@ -89,7 +90,7 @@ func Encode(app int, e diff.Event) ([]byte, error) {
 	}
 	b, err := marshal(envelope[eventData]{
 		SpecVersion: "1.0", ID: e.ID, Source: source(app), Type: string(e.Type), Subject: e.Room.RoomID,
-		Time: e.Time.UTC().Format(wireTime), Sequence: fmt.Sprintf("%016d", e.Seq), DataContentType: "application/json", Data: d,
+		Time: e.Time.UTC().Format(wireTime), Sequence: fmt.Sprintf("%016d", e.Seq), TraceParent: e.Trace, DataContentType: "application/json", Data: d,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
@@ -110,7 +111,7 @@ func Decode(body []byte) (diff.Event, error) {
 	}
 	r := w.Data.Room
 	e := diff.Event{
-		ID: w.ID, Seq: seq, Type: diff.Type(w.Type), Version: w.Data.Version, Baseline: w.Data.Baseline, Sweep: w.Data.Sweep,
+		ID: w.ID, Seq: seq, Type: diff.Type(w.Type), Version: w.Data.Version, Baseline: w.Data.Baseline, Sweep: w.Data.Sweep, Trace: w.TraceParent,
 		Room: diff.Room{
 			RoomID: r.RoomID, RoomName: r.RoomName, OwnerAccount: r.OwnerAccount, CoverURL: r.CoverURL,
 			Category: r.Category, CreateTime: r.CreateTime, ActivityStatus: r.ActivityStatus, ViewCount: r.ViewCount,

@@ -16,6 +16,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/diff"
 )
@@ -54,6 +56,7 @@ type Config struct {
 
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil registers none
+	Tracer  trace.Tracer          // nil traces nothing
 }
 
 // A Publisher brings the events of one application to the stream.
@@ -66,6 +69,7 @@ type Publisher struct {
 	me      claim
 	log     *slog.Logger
 	metrics *metrics
+	tracer  trace.Tracer
 
 	recovered chan struct{}
 	once      sync.Once
@@ -83,6 +87,9 @@ func New(c Config) (*Publisher, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Tracer == nil {
+		c.Tracer = noop.Tracer{}
+	}
 	js, err := jetstream.New(c.Conn, jetstream.WithDefaultTimeout(requestTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)
@@ -94,6 +101,7 @@ func New(c Config) (*Publisher, error) {
 	p := &Publisher{
 		nc: c.Conn, js: js, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
 		me:        claim{Instance: ulid.Make().String(), Host: host, Version: c.Version},
+		tracer:    c.Tracer,
 		recovered: make(chan struct{}),
 		status:    Status{Events: map[diff.Type]uint64{}},
 	}

@@ -98,7 +98,9 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 
 // publish stores the first events, all that it takes or none, and returns how
 // many it took. It finishes also if ctx ends meanwhile.
-func (p *Publisher) publish(ctx context.Context, events []diff.Event) (int, error) {
+func (p *Publisher) publish(ctx context.Context, events []diff.Event) (n int, err error) {
+	ctx, span := p.tracer.Start(ctx, "publish", spanOptions(events)...)
+	defer func() { endSpan(span, n, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	began := time.Now()
@@ -118,7 +120,6 @@ func (p *Publisher) publish(ctx context.Context, events []diff.Event) (int, erro
 	if p.reconnected() {
 		return 0, errReconnected // P3; making the messages took its time
 	}
-	var err error
 	if len(msgs) == 1 {
 		var ack *jetstream.PubAck
 		if ack, err = p.js.PublishMsg(ctx, msgs[0]); err == nil && ack.Duplicate {

@@ -56,6 +56,7 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		Baseline:     !w.c.BaselineDone,
 		LastComplete: fromNano(w.c.Begin),
 	}
+	w.trace = p.Trace
 	for _, r := range p.Rooms {
 		key, record := w.rooms.find(r.RoomID)
 		same, err := w.unchanged(r, key, record)
@@ -104,6 +105,7 @@ type writer struct {
 	c               *counters
 	encode          *encoder
 	epoch           string
+	trace           string // of the page that is being compared
 	changed         bool
 	events          []diff.Event
 }
@@ -224,6 +226,7 @@ func (w *writer) mark(key []byte, m diff.Missing) error {
 func (w *writer) append(events []diff.Event) error {
 	for _, e := range events {
 		w.c.Seq++
+		e.Trace = w.trace
 		v, err := w.encode.encodeEvent(e)
 		if err != nil {
 			return fmt.Errorf("encode event %d: %w", w.c.Seq, err)

@@ -51,6 +51,7 @@ type (
 		Version  uint64           `cbor:"8,keyasint"`
 		Baseline bool             `cbor:"9,keyasint,omitempty"`
 		Sweep    uint64           `cbor:"10,keyasint"`
+		Trace    string           `cbor:"11,keyasint,omitempty"`
 	}
 
 	previousRecord struct {
@@ -222,7 +223,7 @@ func (e *encoder) encodeEvent(v diff.Event) ([]byte, error) {
 	p := v.Previous
 	e.event = eventRecord{
 		Type: string(v.Type), RoomID: v.Room.RoomID, Created: v.Room.CreateTime, Room: attributes(v.Room),
-		Since: nano(v.Since), Time: nano(v.Time), Version: v.Version, Baseline: v.Baseline, Sweep: v.Sweep,
+		Since: nano(v.Since), Time: nano(v.Time), Version: v.Version, Baseline: v.Baseline, Sweep: v.Sweep, Trace: v.Trace,
 		Previous: previousRecord{p.RoomName, p.OwnerAccount, p.CoverURL, p.Category, p.ActivityStatus, p.ViewCount},
 	}
 	e.buf.Reset()
@@ -240,7 +241,7 @@ func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
 	p := r.Previous
 	return diff.Event{
 		ID: eventID(epoch, seq), Seq: seq, Type: diff.Type(r.Type), Room: r.Room.room(r.RoomID, r.Created),
-		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep,
+		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep, Trace: r.Trace,
 		Previous: diff.Previous{
 			RoomName: p.Name, OwnerAccount: p.Owner, CoverURL: p.Cover,
 			Category: p.Category, ActivityStatus: p.Status, ViewCount: p.Views,

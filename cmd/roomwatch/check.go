@@ -63,7 +63,7 @@ func check(ctx context.Context, w io.Writer) error {
 }
 
 func (l *checklist) service(ctx context.Context, cfg *config) {
-	p, err := newPoller(cfg, slog.New(slog.DiscardHandler), nil)
+	p, err := newPoller(cfg, slog.New(slog.DiscardHandler), nil, nil)
 	if err != nil {
 		l.line("service", err, "")
 		return

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"roomwatch/poller"
@@ -33,6 +34,7 @@ type daemon struct {
 	started  time.Time
 	log      *slog.Logger
 	metrics  *prometheus.Registry
+	tracing  *tracing
 	listener net.Listener // nil: no HTTP
 
 	store    *state.Store
@@ -53,7 +55,10 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	}()
 	d.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.metrics.MustRegister(infoMetrics(cfg.SDKAppID)...)
-	if d.poll, err = newPoller(cfg, log, d.metrics); err != nil {
+	if d.tracing, err = newTracing(ctx, log); err != nil {
+		return nil, err
+	}
+	if d.poll, err = newPoller(cfg, log, d.metrics, d.tracing.tracer); err != nil {
 		return nil, fmt.Errorf("%w: %w", errConfig, err)
 	}
 	d.store, err = state.Open(state.Config{
@@ -65,7 +70,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	if err != nil {
 		return nil, err
 	}
-	d.detect = newDetector(d.store, log)
+	d.detect = newDetector(d.store, log, d.tracing.tracer)
 	if cfg.HTTPAddr != "off" {
 		var lc net.ListenConfig
 		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
@@ -84,12 +89,12 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	}
 	d.pub, err = publisher.New(publisher.Config{
 		Conn: d.nc, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
-		Version: version(), Log: log, Metrics: d.metrics,
+		Version: version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.tracer,
 	})
 	return d, err
 }
 
-func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer) (*poller.Poller, error) {
+func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*poller.Poller, error) {
 	endpoint, err := poller.ParseEndpoint(cfg.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
@@ -101,7 +106,7 @@ func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer) (*p
 	return poller.New(poller.Config{
 		Endpoint: endpoint, Signer: signer,
 		RequestsPerSecond: cfg.RequestsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
-		Log: log, Registerer: metrics,
+		Log: log, Registerer: metrics, Tracer: tracer,
 	})
 }
 
@@ -154,6 +159,9 @@ func (d *daemon) close() error {
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
+	}
+	if d.tracing != nil {
+		d.tracing.close()
 	}
 	return errors.Join(errs...)
 }

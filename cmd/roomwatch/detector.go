@@ -6,6 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
 	"roomwatch/diff"
 	"roomwatch/state"
 )
@@ -26,9 +31,10 @@ const linger = 2 * time.Millisecond
 // An error of the state gives the sweep up: its further pages are dropped, it
 // proves no absence, and the next sweep finds whatever was not committed.
 type detector struct {
-	store *state.Store
-	log   *slog.Logger
-	queue chan work
+	store  *state.Store
+	log    *slog.Logger
+	tracer trace.Tracer
+	queue  chan work
 
 	failed atomic.Pointer[error] // why the sweep that is going on was given up
 	sweep  atomic.Uint64         // its number
@@ -50,8 +56,8 @@ type verdict struct {
 	err   error
 }
 
-func newDetector(s *state.Store, log *slog.Logger) *detector {
-	d := &detector{store: s, log: log, queue: make(chan work, waitingPages)}
+func newDetector(s *state.Store, log *slog.Logger, tracer trace.Tracer) *detector {
+	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages)}
 	d.sweep.Store(s.Status().Sweep + 1)
 	return d
 }
@@ -128,9 +134,26 @@ func (d *detector) commit(pages []diff.Page) {
 	if len(pages) == 0 || d.failed.Load() != nil {
 		return
 	}
+	span := d.startSpan(pages)
+	defer span.End()
 	if err := d.store.Commit(pages...); err != nil {
+		span.SetStatus(codes.Error, err.Error())
 		d.failed.Store(&err)
 	}
+}
+
+// startSpan starts the span of a commit, linked with those of its pages.
+func (d *detector) startSpan(pages []diff.Page) trace.Span {
+	opts := []trace.SpanStartOption{trace.WithAttributes(attribute.Int("roomwatch.pages", len(pages)))}
+	for _, p := range pages {
+		if p.Trace == "" {
+			continue
+		}
+		ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": p.Trace})
+		opts = append(opts, trace.WithLinks(trace.LinkFromContext(ctx)))
+	}
+	_, span := d.tracer.Start(context.Background(), "commit", opts...)
+	return span
 }
 
 func (d *detector) end(e *sweepEnd) {

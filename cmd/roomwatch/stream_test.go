@@ -18,6 +18,7 @@ import (
 // contract, not from the code that encodes it.
 type wireEvent struct {
 	ID, Type, Subject, Sequence, Source, SpecVersion string
+	TraceParent                                      string
 	Time                                             time.Time
 	Data                                             struct {
 		Room struct {

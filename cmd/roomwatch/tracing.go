@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// flushTime is how long a stop may wait for the last spans to be sent.
+const flushTime = 2 * time.Second
+
+// A tracing sends the spans of sweeps, pages, commits and publishes where the
+// variables of OpenTelemetry say, if they say so. What cannot be sent is dropped:
+// nothing waits for it.
+type tracing struct {
+	tracer   trace.Tracer
+	shutdown func(context.Context) error
+}
+
+// newTracing reads the environment. Without an endpoint nothing is traced.
+func newTracing(ctx context.Context, log *slog.Logger) (*tracing, error) {
+	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") + os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+	if endpoint == "" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+		return &tracing{tracer: noop.Tracer{}, shutdown: func(context.Context) error { return nil }}, nil
+	}
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+		if p := os.Getenv(name); p != "" && p != "http/protobuf" {
+			return nil, fmt.Errorf("%w: %s=%q: only http/protobuf is spoken, at port 4318 of a collector", errConfig, name, p)
+		}
+	}
+	exporter, err := otlptracehttp.New(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: OTEL_EXPORTER_OTLP_ENDPOINT: %w", errConfig, err)
+	}
+	// What the environment says of the resource comes last and wins.
+	about, err := resource.New(ctx, resource.WithTelemetrySDK(),
+		resource.WithAttributes(attribute.String("service.name", "roomwatch"), attribute.String("service.version", version())),
+		resource.WithFromEnv())
+	if err != nil {
+		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %w", errConfig, err)
+	}
+	p := sdk.NewTracerProvider(sdk.WithBatcher(&reportingExporter{SpanExporter: exporter, log: log}), sdk.WithResource(about))
+	return &tracing{tracer: p.Tracer("roomwatch"), shutdown: p.Shutdown}, nil
+}
+
+// close sends what waits, for a while.
+func (t *tracing) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	_ = t.shutdown(ctx) // the exporter has said what it could not send
+}
+
+// A reportingExporter logs when spans cannot be sent, and when they can again,
+// once each.
+type reportingExporter struct {
+	sdk.SpanExporter
+	log     *slog.Logger
+	failing bool // of the batcher's one goroutine
+}
+
+func (e *reportingExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	switch {
+	case err != nil && !e.failing:
+		e.log.WarnContext(ctx, "traces are not sent", "error", err, "mend", "see that the collector at OTEL_EXPORTER_OTLP_ENDPOINT runs; spans are dropped until then")
+	case err == nil && e.failing:
+		e.log.InfoContext(ctx, "traces are sent again")
+	}
+	e.failing = err != nil
+	return nil
+}

@@ -20,7 +20,7 @@ import (
 func newSweep(sink Sink, page func(next string) (page, error)) *sweep {
 	return &sweep{
 		tracer: noop.Tracer{},
-		sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}), show: func(*sweep) {},
+		sink:   sink, seen: diff.NewSeen(), given: make(map[string]struct{}), show: func(*sweep) {},
 		page: func(_ context.Context, next string, t *tally) (answer, error) {
 			t.requests++
 			p, err := page(next)

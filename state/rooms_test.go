@@ -125,6 +125,10 @@ func TestLongWalk(t *testing.T) {
 	if txs := s.db.Stats().TxN - before; txs < 4 {
 		t.Errorf("a walk through %d rooms in %d transactions", n, txs)
 	}
+	looks := 0
+	if _, _, err := s.Rooms(t.Context(), RoomQuery{Limit: 1, Match: func(diff.Room) bool { looks++; return false }}); err != nil || looks != n {
+		t.Errorf("%d looks at %d rooms, %v", looks, n, err)
+	}
 	seen := 0
 	for q := (RoomQuery{Limit: 200}); ; q.After = next {
 		rooms, next, err = s.Rooms(t.Context(), q)
@@ -138,6 +142,32 @@ func TestLongWalk(t *testing.T) {
 	}
 	if seen != n {
 		t.Errorf("%d rooms on the pages, want %d", seen, n)
+	}
+}
+
+// The place behind which a list goes on need not be that of a room that is there.
+func TestPlacesWithoutARoom(t *testing.T) {
+	s := open(t, newPath(t))
+	commit(t, s, page(t, 1, "b@1=1 d@1=1"))
+	for _, tt := range []struct {
+		after   string
+		falling bool
+		want    string
+	}{
+		{"a", false, "b d"}, {"b", false, "d"}, {"c", false, "d"}, {"d", false, ""}, {"e", false, ""},
+		{"e", true, "d b"}, {"d", true, "b"}, {"c", true, "b"}, {"b", true, ""}, {"a", true, ""},
+	} {
+		rooms, _, err := s.Rooms(t.Context(), RoomQuery{Falling: tt.falling, After: &RoomPlace{RoomID: tt.after}, Limit: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range rooms {
+			got = append(got, r.Room.RoomID)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("behind %s, falling %t: %q, want %q", tt.after, tt.falling, got, tt.want)
+		}
 	}
 }
 

@@ -224,18 +224,6 @@ func (c *config) key() (secret, error) {
 	return readSecret(c.SecretKeyFile)
 }
 
-func readSecret(file string) (secret, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	k := strings.TrimSpace(string(b))
-	if k == "" {
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return secret(k), nil
-}
-
 // signer is who asks the service, by key or by a ready UserSig.
 func (c *config) signer() (*poller.Signer, error) {
 	if c.UserSig != "" {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"strings"
 )
 
@@ -33,6 +35,18 @@ func (c *config) httpToken() (secret, error) {
 		return c.HTTPToken, nil
 	}
 	return readSecret(c.HTTPTokenFile)
+}
+
+func readSecret(file string) (secret, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	k := strings.TrimSpace(string(b))
+	if k == "" {
+		return "", fmt.Errorf("%s is empty", file)
+	}
+	return secret(k), nil
 }
 
 func isToken(s secret) bool {

@@ -10,12 +10,13 @@ import (
 // mayImport is the whole import graph of the module: what each package may
 // import from it.
 //
-//	cmd/roomwatch ─┬─ poller ────┬─ diff
-//	               ├─ state ─────┤
-//	               └─ publisher ─┘
+//	cmd/roomwatch ─┬─ poller ───────────┬─ diff
+//	               └─ web ─┬─ state ────┤
+//	                       └─ publisher ┘
 //
 // poller, state and publisher never see each other; they meet in cmd and speak
-// in the types of diff. The simulator stands alone: one that shared code with
+// in the types of diff. web shows what state and publisher know, and is used by
+// nobody but cmd, which uses all of them. The simulator stands alone: one that shared code with
 // the decoder would prove nothing.
 var mayImport = map[string][]string{
 	"roomwatch/diff":               {},

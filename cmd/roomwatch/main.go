@@ -3,7 +3,8 @@
 //
 // main.go has the commands; run.go and demo.go the two that watch, daemon.go
 // how the parts are tied together, from top to bottom; detector.go is the
-// hand-over from the poller to the state.
+// hand-over from the poller to the state; status.go is what the daemon says of
+// itself, and client.go asks it from another process.
 package main
 
 import (

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
@@ -121,6 +123,39 @@ func TestReset(t *testing.T) {
 	at.want("room.created e")
 	r.read("", "Last-Event-ID: "+d.id).want("reset")
 	r.read("", "Last-Event-ID: "+reset.id).want("room.created e") // the id of the reset is one to resume from
+}
+
+// The server comes back with another stream under the same name, which goes on
+// beyond where the readers are: what it has is not what they miss.
+func TestResetAfterAnExchange(t *testing.T) {
+	r := newRig(t, nil).serve()
+	rd := r.read("")
+	r.following(1)
+	r.publish(diff.RoomCreated, "a")
+	rd.want("room.created a")
+	r.stopNATS()
+	port := r.port
+	r.dir, r.port = t.TempDir(), server.RANDOM_PORT
+	r.startNATS()
+	nc, err := nats.Connect(r.nats.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := r.js
+	if r.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	r.makeStream()
+	for _, room := range []string{"b", "c", "d"} {
+		r.publish(diff.RoomCreated, room)
+	}
+	nc.Close()
+	r.stopNATS()
+	r.js, r.port = before, port
+	r.startNATS()
+	rd.want("reset")
+	r.publish(diff.RoomCreated, "e")
+	rd.want("room.created e")
 }
 
 func purge(r *rig) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ var (
 // made when the first one comes.
 type feed struct {
 	c       Config
+	log     *slog.Logger
 	readers chan struct{} // one element for each reader
 
 	turn   chan struct{} // holds one element while the rest is used
@@ -39,7 +41,7 @@ type feed struct {
 }
 
 func newFeed(c Config) *feed {
-	return &feed{c: c, readers: make(chan struct{}, mostReaders), turn: make(chan struct{}, 1)}
+	return &feed{c: c, log: c.Log, readers: make(chan struct{}, mostReaders), turn: make(chan struct{}, 1)}
 }
 
 // connection returns the connection, which may be away.
@@ -78,14 +80,18 @@ func (f *feed) close() {
 func (f *feed) follow(ctx context.Context, q eventQuery, items chan<- item) {
 	r := newFollower(f, q, items)
 	pause := pauseFirst
+	told := false
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := r.session(ctx)
 		if time.Since(began) > pauseMost {
 			pause = pauseFirst
 		}
-		if ctx.Err() == nil && f.c.Log != nil {
-			f.c.Log.DebugContext(ctx, "follow", "error", err, "again", pause)
+		// NATS that is away is for the publisher to tell; what lasts although it is
+		// there may be something that only readers are refused.
+		if lasting := pause == pauseMost && !errors.Is(err, errAway); lasting && !told && ctx.Err() == nil {
+			told = true
+			f.log.WarnContext(ctx, "a reader of events waits", "error", err, "mend", "see that roomwatch may make consumers on the stream")
 		}
 		select {
 		case <-ctx.Done():

@@ -170,7 +170,9 @@ func (r *rig) put(subject string, body []byte) {
 // get returns the status, the header and the body of an answer.
 func (r *rig) get(path string, header ...string) (int, http.Header, string) {
 	r.t.Helper()
-	resp := r.open(r.t.Context(), path, header...)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	resp := r.open(ctx, path, header...)
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {

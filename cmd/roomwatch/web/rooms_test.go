@@ -155,7 +155,11 @@ type heldRooms struct {
 }
 
 func (h *heldRooms) Rooms(ctx context.Context, _ state.RoomQuery) ([]state.LiveRoom, *state.RoomPlace, error) {
-	h.in <- struct{}{}
+	select {
+	case h.in <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
 	select {
 	case <-h.let:
 		return nil, nil, nil
@@ -171,7 +175,7 @@ func (h *heldRooms) Room(string) (state.LiveRoom, bool, error) {
 
 // One walks through the rooms at a time; one that leaves makes room for the next.
 func TestOneWalkAtATime(t *testing.T) {
-	h := &heldRooms{in: make(chan struct{}), let: make(chan struct{}), gone: make(chan error, 1)}
+	h := &heldRooms{in: make(chan struct{}), let: make(chan struct{}), gone: make(chan error, 2)}
 	r := newRig(t, func(c *Config) { c.Rooms = h }).serve()
 	ctx, leave := context.WithCancel(t.Context())
 	first := make(chan error, 1)

@@ -7,6 +7,9 @@ func Recall(e Event) (Known, bool) {
 		return Known{}, false
 	}
 	k := Known{Room: e.Room, Version: e.Version, Published: e.Room.ViewCount, SeenAt: e.Time}
+	if e.Type == RoomCreated {
+		k.FirstSeen = e.Time
+	}
 	if e.Type == ViewCountChanged {
 		k.CountedAt = e.Time
 	}

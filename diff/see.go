@@ -10,6 +10,7 @@ type Known struct {
 	Room      Room      // as last seen
 	Version   uint64    // of its last event
 	Published int64     // the ViewCount that its last event told
+	FirstSeen time.Time // this life; zero if unknown
 	CountedAt time.Time // when its last viewcount.changed was seen; zero if there was none
 
 	// SeenAt is a moment at which the room was seen: when this record was last
@@ -79,7 +80,7 @@ func (p Policy) End(k Known, at, since time.Time, sweep uint64) []Event {
 
 func (p Policy) create(r Room, l Look, before []Event) Sight {
 	s := Sight{
-		Known:   Known{Room: r, Version: 1, Published: r.ViewCount, SeenAt: l.At},
+		Known:   Known{Room: r, Version: 1, Published: r.ViewCount, FirstSeen: l.At, SeenAt: l.At},
 		Events:  before,
 		Changed: true,
 		Created: true,

@@ -33,6 +33,7 @@ type (
 		CountedAt int64  `cbor:"3,keyasint,omitempty"` // times are Unix nanoseconds, 0 for none
 		SeenAt    int64  `cbor:"4,keyasint,omitempty"`
 		EqualAt   int64  `cbor:"5,keyasint,omitempty"`
+		FirstSeen int64  `cbor:"6,keyasint,omitempty"`
 	}
 
 	markRecord struct {
@@ -146,7 +147,7 @@ func (e *encoder) room(k diff.Known) ([]byte, error) {
 	}
 	e.known = knownRecord{
 		Version: k.Version, Published: k.Published,
-		CountedAt: nano(k.CountedAt), SeenAt: nano(k.SeenAt), EqualAt: nano(k.EqualAt),
+		CountedAt: nano(k.CountedAt), SeenAt: nano(k.SeenAt), EqualAt: nano(k.EqualAt), FirstSeen: nano(k.FirstSeen),
 	}
 	if err := e.mode.MarshalToBuffer(&e.known, &e.buf); err != nil {
 		return nil, fmt.Errorf("encode room %q: %w", k.Room.RoomID, err)
@@ -202,7 +203,7 @@ func decodeRoom(id string, v []byte) (diff.Known, error) {
 	}
 	return diff.Known{
 		Room: a.room(id, at), Version: k.Version, Published: k.Published,
-		CountedAt: fromNano(k.CountedAt), SeenAt: fromNano(k.SeenAt), EqualAt: fromNano(k.EqualAt),
+		CountedAt: fromNano(k.CountedAt), SeenAt: fromNano(k.SeenAt), EqualAt: fromNano(k.EqualAt), FirstSeen: fromNano(k.FirstSeen),
 	}, nil
 }
 

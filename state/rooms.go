@@ -27,6 +27,8 @@ type LiveRoom struct {
 	Room    diff.Room // as last seen
 	Version uint64    // of its last event
 
+	FirstSeen time.Time // zero if unknown: the state was rebuilt from the stream since
+
 	Missed   uint64    // complete sweeps, up to the newest, that did not show it
 	LastSeen time.Time // the room was live at this moment; zero while Missed is 0
 }
@@ -204,7 +206,7 @@ func (o RoomOrder) place(r diff.Room) RoomPlace {
 
 // liveRoom adds to what is known of a room how long sweeps have missed it.
 func liveRoom(tx *bbolt.Tx, key []byte, k diff.Known) (LiveRoom, error) {
-	r := LiveRoom{Room: k.Room, Version: k.Version}
+	r := LiveRoom{Room: k.Room, Version: k.Version, FirstSeen: k.FirstSeen}
 	v := tx.Bucket(missingBucket).Get(key)
 	if v == nil {
 		return r, nil

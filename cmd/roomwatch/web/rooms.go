@@ -36,7 +36,7 @@ type Room struct {
 	ActivityStatus int64    `json:"ActivityStatus"`
 	ViewCount      int64    `json:"ViewCount"`
 	Version        uint64   `json:"version"`    // of its last event
-	FirstSeen      Time     `json:"first_seen"` // null: the state does not keep it
+	FirstSeen      Time     `json:"first_seen"` // null: unknown, since the state was rebuilt from the stream
 	Missing        *Missing `json:"missing"`
 }
 
@@ -57,7 +57,7 @@ func newRoom(l state.LiveRoom) Room {
 	r := Room{
 		RoomID: l.Room.RoomID, RoomName: l.Room.RoomName, OwnerAccount: l.Room.OwnerAccount, CoverURL: l.Room.CoverURL,
 		Category: l.Room.Category, CreateTime: l.Room.CreateTime, ActivityStatus: l.Room.ActivityStatus, ViewCount: l.Room.ViewCount,
-		Version: l.Version,
+		Version: l.Version, FirstSeen: Time{l.FirstSeen},
 	}
 	if r.Category == nil {
 		r.Category = []int64{} // a list that is empty, not one that is unknown

@@ -227,7 +227,7 @@ func TestRoomsAreJSON(t *testing.T) {
 	if want := strings.ToValidUTF8(name, "\uFFFD"); room.RoomName != want || header.Get("Content-Type") != "application/json" {
 		t.Errorf("%q as %s, want %q", room.RoomName, header.Get("Content-Type"), want)
 	}
-	if !strings.Contains(body, `"Category":[]`) || !strings.Contains(body, `"first_seen":null`) || !strings.Contains(body, `"missing":null`) {
+	if !strings.Contains(body, `"Category":[]`) || !strings.Contains(body, `"first_seen":"2`) || !strings.Contains(body, `"missing":null`) {
 		t.Error(body)
 	}
 }

@@ -1,0 +1,201 @@
+// The status page in a real browser, on a real daemon. The Go test beside the
+// daemon starts both and this; CONTROL lets the test kill the daemon and start
+// it again.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const { PAGE, CONTROL, ARTEFACTS, CHROMIUM } = process.env;
+const hostile = '<img src=x onerror=alert(1)>';
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+});
+after(() => browser.close());
+
+// open opens the page and notes everything that must not be: errors, refusals of
+// the Content-Security-Policy, dialogs, requests to any other host.
+async function open(t, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1360, height: 1000 }, ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  const faults = [];
+  page.on('console', (m) => { if (m.type() === 'error' || m.type() === 'warning') faults.push(`console: ${m.text()}`); });
+  page.on('pageerror', (e) => faults.push(`error: ${e.message}`));
+  page.on('dialog', (d) => { faults.push(`dialog: ${d.message()}`); d.dismiss(); });
+  page.on('request', (r) => { if (new URL(r.url()).origin !== new URL(PAGE).origin) faults.push(`request: ${r.url()}`); });
+  page.faults = faults;
+  await page.goto(PAGE);
+  return page;
+}
+
+const control = (what) => fetch(`${CONTROL}/${what}`, { method: 'POST' }).then((r) => assert.equal(r.status, 200));
+const eventually = (page, f, arg) => page.waitForFunction(f, arg, { timeout: 20000 });
+const working = (page) => eventually(page, () => document.querySelector('.banner.ok #headline')?.textContent === 'Working');
+
+test('shows rooms, events and the last hour, and asks nobody else for anything', async (t) => {
+  const page = await open(t);
+  await working(page);
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await eventually(page, () => document.querySelectorAll('#events li').length > 5);
+  const views = await page.$$eval('#room-rows .views', (cells) => cells.map((c) => Number(c.textContent.replaceAll(',', ''))));
+  assert.deepEqual(views, [...views].sort((a, b) => b - a));
+  await eventually(page, () => document.querySelectorAll('.uplot canvas').length === 3);
+  assert.match(await page.textContent('#rooms-text'), /now \d+, between \d+ and \d+/);
+  await page.screenshot({ path: `${ARTEFACTS}/light.png`, fullPage: true });
+  assert.deepEqual(page.faults, []);
+});
+
+test('a name from a stranger stays text', async (t) => {
+  await control('strangers');
+  const page = await open(t);
+  await page.fill('#q', 'onerror');
+  await eventually(page, (name) => document.querySelector('#room-rows .name bdi')?.textContent === name, hostile);
+  await eventually(page, (name) => [...document.querySelectorAll('#events .who')].some((e) => e.textContent === name), hostile);
+  assert.equal(await page.$$eval('img', (all) => all.length), 1, 'images: only the sign of the page itself');
+  await page.fill('#q', 'bidi');
+  await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent === 'bidi \ufffdgpj.exe');
+  assert.deepEqual(page.faults, []);
+});
+
+test('searches, sorts, filters and pages', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  const first = await page.textContent('#room-rows .id');
+  await page.click('#next');
+  await eventually(page, () => document.getElementById('page-number').textContent === 'page 2');
+  assert.ok(!(await page.$$eval('#room-rows .id', (all) => all.map((e) => e.textContent))).includes(first));
+  await page.click('#previous');
+  await eventually(page, () => document.getElementById('page-number').textContent === 'page 1');
+  await page.click('th[data-sort=name] button');
+  await eventually(page, () => document.querySelector('th[data-sort=name]').getAttribute('aria-sort') === 'ascending');
+  await eventually(page, () => {
+    const names = [...document.querySelectorAll('#room-rows .name bdi:first-child')].map((e) => e.textContent.toLowerCase());
+    return names.length === 20 && names.every((n, i) => i === 0 || names[i - 1] <= n);
+  });
+  const owner = await page.textContent('#room-rows .owner bdi');
+  await page.click('#room-rows .owner button');
+  await eventually(page, (o) => [...document.querySelectorAll('#room-rows .owner bdi')].every((e) => e.textContent === o), owner);
+  assert.equal(await page.inputValue('#owner'), owner);
+  await page.click('#search button[type=reset]');
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await page.fill('#q', 'no room is called this');
+  await eventually(page, () => document.getElementById('rooms-note').textContent === 'No live room is like that.');
+  assert.deepEqual(page.faults, []);
+});
+
+test('the feed is filtered and paused', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelector('#events .tag.views'));
+  await page.uncheck('input[value="viewcount.changed"]');
+  assert.equal(await page.$$eval('#events .tag.views', (all) => all.length), 0);
+  await page.check('input[value="viewcount.changed"]');
+  await page.click('#pause');
+  const newest = await page.$('#events li');
+  await eventually(page, () => /^Resume \([1-9]/.test(document.getElementById('pause').textContent));
+  assert.ok(await newest.evaluate((e) => e === document.querySelector('#events li')), 'the feed went on');
+  await page.click('#pause');
+  await eventually(page, (e) => e !== document.querySelector('#events li'), newest);
+  assert.equal(await page.textContent('#pause'), 'Pause');
+  assert.deepEqual(page.faults, []);
+});
+
+test('focus and place are kept while the rooms change', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await page.focus('#room-rows tr:nth-child(2) .owner button');
+  await page.evaluate(() => {
+    document.activeElement.dataset.mine = 'yes';
+    window.before = [...document.querySelectorAll('#room-rows .views')].map((e) => e.textContent).join();
+  });
+  await eventually(page, () => [...document.querySelectorAll('#room-rows .views')].map((e) => e.textContent).join() !== window.before);
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.mine), 'yes');
+});
+
+test('a daemon that dies is told at once, and the page goes on when it is back', async (t) => {
+  const page = await open(t);
+  await working(page);
+  await control('kill');
+  await eventually(page, () => document.querySelector('.banner.failing #headline')?.textContent === 'No answer');
+  assert.ok(await page.evaluate(() => document.body.classList.contains('stale')));
+  await page.screenshot({ path: `${ARTEFACTS}/failing.png`, fullPage: true });
+  await control('start');
+  await working(page);
+  assert.ok(!(await page.evaluate(() => document.body.classList.contains('stale'))));
+  const newest = await page.textContent('#events li time');
+  await eventually(page, (old) => document.querySelector('#events li time').textContent !== old, newest);
+  // The browser itself notes each request that got no answer; nothing else may be wrong.
+  assert.deepEqual(page.faults.filter((f) => !f.includes('ERR_CONNECTION_REFUSED') && !f.includes('ERR_INCOMPLETE_CHUNKED_ENCODING')
+    && !f.includes('ERR_CONNECTION_RESET') && !f.includes('ERR_EMPTY_RESPONSE')), []);
+});
+
+test('a burst of events does not hold the page up', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelector('#events li'));
+  await page.evaluate(() => {
+    window.longest = 0;
+    let last = performance.now();
+    const beat = (now) => { window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(beat); };
+    requestAnimationFrame(beat);
+  });
+  await control('burst');
+  await eventually(page, () => document.querySelectorAll('#events .tag.created').length > 150);
+  await page.click('#pause');
+  await control('burst');
+  await eventually(page, () => document.getElementById('pause').textContent === 'Resume (1,000 new)');
+  await page.click('#pause');
+  await eventually(page, () => document.getElementById('feed-note').textContent.includes('of bursts are not shown'));
+  assert.ok((await page.$$eval('#events li', (all) => all.length)) <= 200);
+  const longest = await page.evaluate(() => window.longest);
+  assert.ok(longest < 2000, `the page stood still for ${longest} ms`);
+  assert.deepEqual(page.faults, []);
+});
+
+test('works on a phone', async (t) => {
+  const page = await open(t, { viewport: { width: 320, height: 640 } });
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await eventually(page, () => document.querySelectorAll('.uplot canvas').length === 3);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320);
+  await page.screenshot({ path: `${ARTEFACTS}/phone.png`, fullPage: true });
+  assert.deepEqual(page.faults, []);
+});
+
+test('everything can be reached by keyboard', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+  const reached = new Set();
+  for (let i = 0; i < 150; i++) {
+    await page.keyboard.press('Tab');
+    reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.value || document.activeElement.textContent));
+  }
+  for (const what of ['q', 'owner', 'category', 'Views', 'Room', 'Live for', 'next', 'room.created', 'pause', 'events']) {
+    assert.ok(reached.has(what), `${what} is not reached: ${[...reached].join(', ')}`);
+  }
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing in ${colorScheme} colours`, async (t) => {
+    const page = await open(t, { colorScheme, bypassCSP: true });
+    await working(page);
+    await eventually(page, () => document.querySelectorAll('.uplot canvas').length === 3);
+    await page.evaluate(readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
+    const { violations } = await page.evaluate(() => window.axe.run());
+    assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target).join(' ')}`), []);
+    await page.screenshot({ path: `${ARTEFACTS}/${colorScheme}.png`, fullPage: true });
+  });
+}
+
+test('the chart library is the one that npm has', () => {
+  for (const file of ['dist/uPlot.iife.min.js', 'dist/uPlot.min.css', 'LICENSE']) {
+    assert.ok(readFileSync(new URL(`node_modules/uplot/${file}`, import.meta.url))
+      .equals(readFileSync(new URL(`../page/vendor/uplot/${file.replace('dist/', '')}`, import.meta.url))), file);
+  }
+});

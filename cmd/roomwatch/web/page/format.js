@@ -1,0 +1,69 @@
+// How numbers and times are written, and how elements are made. Texts of
+// strangers only ever go into the document through text(), never as markup.
+
+const whole = new Intl.NumberFormat('en');
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
+let skew = 0; // what the daemon's clock is ahead of the browser's, in milliseconds
+
+export function setServerTime(at) { skew = at - Date.now(); }
+export function serverNow() { return Date.now() + skew; }
+
+export function number(n) { return whole.format(n); }
+export function plural(n, one, many = one + 's') { return `${number(n)} ${n === 1 ? one : many}`; }
+export function time(at) { return clock.format(new Date(at)); }
+export function exactly(at) { return exact.format(new Date(at)); }
+
+// span writes a number of seconds.
+export function span(seconds) {
+  const s = Math.max(0, seconds);
+  if (s < 10) return `${s.toFixed(1)} s`;
+  if (s < 120) return `${Math.round(s)} s`;
+  if (s < 7200) return `${Math.floor(s / 60)} min`;
+  if (s < 172800) return `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min`;
+  return `${Math.floor(s / 86400)} days`;
+}
+
+// since writes how long ago something was, in whole seconds.
+export function since(at) {
+  const s = Math.max(0, Math.round((serverNow() - new Date(at)) / 1000));
+  return s < 1 ? 'now' : `${s < 120 ? `${s} s` : span(s)} ago`;
+}
+
+// element makes an element with classes and children; strings become text.
+export function element(tag, classes = '', ...children) {
+  const e = document.createElement(tag);
+  if (classes) e.className = classes;
+  e.append(...children);
+  return e;
+}
+
+// stranger makes an element for a text from outside: its direction and its
+// control characters stay inside.
+export function stranger(value, classes = '') {
+  const e = element('bdi', classes);
+  text(e, value);
+  return e;
+}
+
+// text sets the text of an element that is a stranger's, if it is another one.
+export function text(e, value) {
+  const shown = printable(value);
+  if (e.textContent === shown) return;
+  e.textContent = shown;
+  e.title = shown;
+}
+
+// printable replaces control and invisible characters, which could make one
+// name look like another.
+export function printable(value) {
+  return String(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => (c === '\u200d' ? c : '\ufffd'));
+}
+
+// put sets the text of one of the page's own elements, if it is another one.
+export function put(id, value) {
+  const e = document.getElementById(id);
+  if (e.textContent !== value) e.textContent = value;
+  return e;
+}

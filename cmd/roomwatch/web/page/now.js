@@ -1,0 +1,94 @@
+// Does it work now? The banner and the facts below it.
+
+import { ask, repeat } from './api.js';
+import { element, exactly, number, plural, put, serverNow, setServerTime, since, span, time } from './format.js';
+
+const verdicts = {
+  ok: ['ok', 'Working'],
+  degraded: ['degraded', 'Working, but look at this'],
+  failing: ['failing', 'Not working'],
+};
+const marks = {
+  ok: 'M5 12.5l4.5 4.5L19 7.5',
+  degraded: 'M12 5v8.5M12 18v.5',
+  failing: 'M6.5 6.5l11 11M17.5 6.5l-11 11',
+};
+
+let answered = 0; // when the daemon answered last
+let unanswered = 0; // since when it does not; 0: it does
+let shown = '';
+
+// watchNow keeps the banner true, and calls changed with each new status.
+export function watchNow(changed) {
+  repeat(async () => {
+    try {
+      const s = await ask('/api/v1/status');
+      setServerTime(new Date(s.now));
+      answered = Date.now();
+      unanswered = 0;
+      showVerdict(s.health, s.conditions);
+      showFacts(s);
+      document.body.classList.remove('stale');
+      changed(s);
+    } catch (err) {
+      unanswered ||= Date.now();
+      document.body.classList.add('stale');
+      showVerdict('failing', [{
+        text: `No answer from the daemon since ${time(answered || unanswered)}; what stands below is old.`,
+        mend: 'See that it runs and can be reached. This page goes on by itself.',
+      }], 'No answer');
+      throw err;
+    } finally {
+      showAge();
+    }
+  }, 2000, 5000);
+  setInterval(showAge, 1000);
+}
+
+function showAge() {
+  put('asof', answered ? `as of ${since(answered + serverNow() - Date.now())}` : '');
+}
+
+function showVerdict(health, conditions, headline) {
+  const key = JSON.stringify([health, headline, conditions.map((c) => [c.text, c.mend])]);
+  if (key === shown) return; // a screen reader need not hear it again
+  shown = key;
+  const [name, words] = verdicts[health];
+  document.getElementById('banner').className = `banner ${name}`;
+  document.getElementById('mark').setAttribute('d', marks[name]);
+  document.title = `${name === 'ok' ? '' : `${headline || words} – `}roomwatch`;
+  put('headline', headline || words);
+  document.getElementById('reasons').replaceChildren(...conditions.map((c) => {
+    const li = element('li', '', c.text);
+    if (c.mend) li.append(' ', element('span', 'mend', c.mend));
+    return li;
+  }));
+}
+
+function showFacts(s) {
+  put('about', `application ${s.application.sdkappid} · ${s.version}`).title = s.application.endpoint;
+  const last = s.last_complete;
+  const guard = s.absence.guard;
+  const facts = [
+    ['Last complete sweep', last ? since(last.ended) : 'none yet',
+      last ? `${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}` : '', last && exactly(last.ended)],
+    ['Sweep in progress', s.sweep ? `no. ${number(s.sweep.number)}` : 'between two',
+      s.sweep ? `${plural(s.sweep.pages, 'page')}, ${plural(s.sweep.rooms, 'room')}` : ''],
+    ['Rooms', number(s.rooms.known), s.rooms.missing ? `${number(s.rooms.missing)} missing, end not yet believed` : 'none missing'],
+    ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}` : 'events; all are stored', s.outbox.oldest && exactly(s.outbox.oldest)],
+    ['NATS', s.nats.connected ? 'connected' : 'away', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}`, s.nats.server],
+    ['Mass-end guard', guard.active ? 'active' : 'at rest', guard.active ? `${guard.agree} of ${guard.needed} sweeps agree` : `needs ${guard.needed} sweeps that agree`],
+  ];
+  const list = document.getElementById('facts');
+  facts.forEach(([name, value, more, title], i) => {
+    let box = list.children[i];
+    if (!box) {
+      box = element('div', '', element('dt', '', name), element('dd', 'value'), element('dd', 'more'));
+      list.append(box);
+    }
+    for (const [j, words] of [[1, value], [2, more]]) {
+      if (box.children[j].textContent !== words) box.children[j].textContent = words;
+    }
+    box.title = title || '';
+  });
+}

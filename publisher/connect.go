@@ -35,6 +35,10 @@ type ConnectConfig struct {
 	User, Password, Token     string // a user without a password is a token
 	CAFile, CertFile, KeyFile string
 	Log                       *slog.Logger // nil discards
+
+	// Denied is called, if it is not nil, with each permission that NATS finds
+	// lacking; the error names it, and who can mend it.
+	Denied func(error)
 }
 
 // Connect returns a connection that never gives up. That NATS is away is no
@@ -173,6 +177,9 @@ func (c ConnectConfig) handlers() []nats.Option {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.WarnContext(ctx, "nats", "error", err)
+			if c.Denied != nil && errors.Is(err, nats.ErrPermissionViolation) {
+				c.Denied(lacking(err))
+			}
 		}),
 	}
 }

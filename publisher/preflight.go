@@ -48,7 +48,7 @@ func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (strin
 		return fmt.Sprintf("%s does not exist yet: the first start makes it", c.Name), nil
 	}
 	if err != nil {
-		return "", lookError(c.Name, err)
+		return "", lookError(c.Name, denied(nc, err))
 	}
 	info := s.CachedInfo()
 	if err := c.fits(nc, info.Config, app); err != nil {
@@ -68,11 +68,11 @@ func (c StreamConfig) preflight(ctx context.Context, nc *nats.Conn, js jetstream
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if s, err = js.CreateStream(ctx, c.wanted()); err != nil {
 			return jetstream.StreamConfig{}, fmt.Errorf("make stream %s: %w; if the account may not, let its administrator run `nats stream add %s --subjects='%s.>' --storage=file --allow-batch --defaults`",
-				c.Name, err, c.Name, c.Prefix)
+				c.Name, denied(nc, err), c.Name, c.Prefix)
 		}
 	}
 	if err != nil {
-		return jetstream.StreamConfig{}, lookError(c.Name, err)
+		return jetstream.StreamConfig{}, lookError(c.Name, denied(nc, err))
 	}
 	have := s.CachedInfo().Config
 	return have, c.fits(nc, have, app)

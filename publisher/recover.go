@@ -136,7 +136,7 @@ func (p *Publisher) isOurs(m *storedMessage, stored, seq uint64) (bool, error) {
 func (p *Publisher) lastOfEachSubject(ctx context.Context, filter string) iter.Seq2[diff.Event, error] {
 	return func(yield func(diff.Event, error) bool) {
 		if err := p.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
-			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, err))
+			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, denied(p.nc, err)))
 		}
 	}
 }

@@ -69,12 +69,22 @@ func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.
 		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
 	}
 	log := cfg.logger(stderr)
-	nc, err := publisher.Dial(ctx, cfg.connectConfig(log))
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	connect := cfg.connectConfig(log)
+	// NATS leaves a request unanswered that it does not allow; waiting on would
+	// look like a stream in which nothing happens.
+	connect.Denied = func(err error) { giveUp(fmt.Errorf("follow stream %s: %w", cfg.Stream, err)) }
+	nc, err := publisher.Dial(ctx, connect)
 	if err != nil {
 		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
 	}
 	defer nc.Close()
-	return follow(ctx, nc, cfg, s, log, show)
+	err = follow(ctx, nc, cfg, s, log, show)
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		return cause
+	}
+	return err
 }
 
 // follow shows the selected events of a stream, in order, until ctx is done. A

@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -81,4 +82,22 @@ func freeAddr(t *testing.T) string {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
+}
+
+// runUntilHealthy starts cmd, waits until healthy returns nil, and stops it.
+func runUntilHealthy(t *testing.T, cmd *exec.Cmd, healthy func() error) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err := errors.New("never asked")
+	for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		err = healthy()
+	}
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	if stopped := cmd.Wait(); err != nil || stopped != nil {
+		t.Errorf("%v, %v\n%s", err, stopped, &out)
+	}
 }

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/poller/simulator"
+)
+
+// natsConfig is what operators copy. These tests run on exactly that file.
+const natsConfig = "../../deploy/nats/nats.conf"
+
+const (
+	writerPassword, readerPassword = "writer-pass", "reader-pass"
+	publishing, subscribing        = "Publish", "Subscription"
+)
+
+// A permission is a line of the file, of one of its users.
+type permission struct{ user, way, subject string }
+
+// A guarded rig is a rig whose server was loaded from the file, perhaps with
+// one permission less.
+type guarded struct {
+	*rig
+	lacks permission
+}
+
+func newGuarded(t *testing.T, lacks permission) *guarded {
+	t.Helper()
+	world, err := simulator.New(simulator.Config{SDKAppID: testApp, SecretKey: testKey, Seed: 1, Rooms: 30, Quota: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &guarded{lacks: lacks, rig: &rig{t: t, world: world, api: httptest.NewServer(world), dir: t.TempDir(), port: server.RANDOM_PORT}}
+	t.Cleanup(g.api.Close)
+	g.up()
+	g.port = g.nats.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { g.stopNATS() })
+	return g
+}
+
+// up starts the server on the files and the port it had before.
+func (g *guarded) up() {
+	g.t.Helper()
+	opts, err := server.ProcessConfigFile(natsConfig)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	opts.Host, opts.Port, opts.StoreDir, opts.NoSigs, opts.NoLog = "127.0.0.1", g.port, g.dir, true, true
+	for _, u := range opts.Users {
+		if u.Username != g.lacks.user {
+			continue
+		}
+		other := func(s string) bool { return s == g.lacks.subject }
+		if p := u.Permissions; g.lacks.way == publishing {
+			p.Publish.Allow = slices.DeleteFunc(p.Publish.Allow, other)
+		} else {
+			p.Subscribe.Allow = append(slices.DeleteFunc(p.Subscribe.Allow, other), "nothing") // an empty list allows all
+		}
+	}
+	s, err := server.NewServer(opts)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		g.t.Fatal("nats-server is not ready")
+	}
+	g.nats = s
+}
+
+// as is the environment of one of the file's users.
+func (g *guarded) as(user, data string) []string {
+	password := writerPassword
+	if user == "subscriber" {
+		password = readerPassword
+	}
+	return g.env(data, "NATS_USER="+user, "NATS_PASSWORD="+password, "ROOMWATCH_INTERVAL=300ms")
+}
+
+// allowed lists what the file allows.
+func allowed(t *testing.T) []permission {
+	t.Helper()
+	opts, err := server.ProcessConfigFile(natsConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []permission
+	for _, u := range opts.Users {
+		for _, s := range u.Permissions.Publish.Allow {
+			all = append(all, permission{u.Username, publishing, s})
+		}
+		for _, s := range u.Permissions.Subscribe.Allow {
+			all = append(all, permission{u.Username, subscribing, s})
+		}
+	}
+	return all
+}
+
+var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to \\*"([^"\\]+)`)
+
+// names reports whether a line of text says that the permission lacks and who can mend it.
+func (p permission) names(text string) bool {
+	for line := range strings.Lines(text) {
+		m := violation.FindStringSubmatch(line)
+		if m != nil && m[1] == p.way && server.SubjectsCollide(m[2], p.subject) && strings.Contains(line, "grant it") {
+			return true
+		}
+	}
+	return false
+}
+
+// With the permissions of the example file all commands work. With any one less,
+// something that users rely on does not, and says which permission lacks.
+func TestLeastPermissions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for requests that NATS does not answer")
+	}
+	t.Setenv("ROOMWATCH_NATS_PASSWORD", writerPassword)
+	t.Setenv("SUBSCRIBER_NATS_PASSWORD", readerPassword)
+	if _, err := buildDaemon(); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for _, lacks := range append(allowed(t), permission{user: "nobody"}) {
+		name := strings.Join([]string{lacks.user, "without", lacks.way, lacks.subject}, " ")
+		wg.Go(func() {
+			t.Run(name, func(t *testing.T) {
+				g := newGuarded(t, lacks)
+				if lacks.user != "subscriber" {
+					g.writes(t)
+				}
+				if lacks.user != "roomwatch" {
+					g.reads(t)
+				}
+			})
+		})
+	}
+	wg.Wait()
+}
+
+// writes lets roomwatch make the stream and fill it, lose its state and rebuild
+// it, and check all that.
+func (g *guarded) writes(t *testing.T) {
+	complains := false
+	for _, step := range []string{"first start", "rebuild"} {
+		before := g.messages()
+		p := startProcess(t, g.as("roomwatch", t.TempDir()), "run")
+		eventually(t, step, func() bool {
+			out := p.output.String()
+			if complains = g.lacks.names(lines(out, "condition=failing")); complains {
+				return true
+			}
+			if step == "rebuild" { // the rooms are known already: one has to change
+				_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
+				return strings.Contains(out, "msg=rebuild") && g.messages() > before+1
+			}
+			return g.messages() > 30 // the claim and the rooms
+		})
+		if status := p.stop(); status != 0 {
+			t.Errorf("%s: exit status %d:\n%s", step, status, p.output)
+		}
+		if complains {
+			break
+		}
+	}
+	if want := g.lacks.user == "roomwatch"; complains != want {
+		t.Errorf("a lacking permission was named: %t, want %t", complains, want)
+	}
+	p := startProcess(t, g.as("roomwatch", t.TempDir()), "check")
+	status := p.wait(20 * time.Second)
+	// check publishes nothing, so it sees no more than what it needs itself.
+	want := 0
+	if g.lacks.user == "roomwatch" && (g.lacks.way == subscribing || strings.Contains(g.lacks.subject, "STREAM.INFO")) {
+		want = 1
+	}
+	if out := p.output.String(); status != want || g.lacks.names(out) != (want == 1) {
+		t.Errorf("check: exit status %d, want %d:\n%s", status, want, out)
+	}
+}
+
+// reads lets a subscriber follow the stream across a restart of the server, and
+// acknowledge what a consumer of its own gave it.
+func (g *guarded) reads(t *testing.T) {
+	startProcess(t, g.as("roomwatch", t.TempDir()), "run")
+	eventually(t, "events", func() bool { return g.messages() > 30 })
+	p := startProcess(t, g.as("subscriber", t.TempDir()), "tail", "--since", "1h")
+	ended := func() bool {
+		select {
+		case <-p.exited:
+			return true
+		default:
+			return false
+		}
+	}
+	printed := func(n int) func() bool {
+		return func() bool { return ended() || strings.Count(p.output.String(), " views") >= n }
+	}
+	eventually(t, "events on the screen", printed(30))
+	if !ended() {
+		g.stopNATS()
+		g.up()
+		before := strings.Count(p.output.String(), " views")
+		eventually(t, "events after the restart", func() bool {
+			_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
+			return printed(before + 1)()
+		})
+	}
+	if violation.MatchString(p.output.String()) {
+		p.wait(10 * time.Second) // it ends by itself
+	}
+	complains := ended() && p.cmd.ProcessState.ExitCode() == 1 && g.lacks.names(p.output.String())
+	if !complains {
+		complains = g.acknowledges(t)
+	}
+	if want := g.lacks.user == "subscriber"; complains != want {
+		t.Errorf("a lacking permission was named: %t, want %t:\n%s", complains, want, p.output)
+	}
+}
+
+// acknowledges is a subscriber in Go, as the README has it. It returns whether
+// NATS told it of the permission that lacks.
+func (g *guarded) acknowledges(t *testing.T) bool {
+	told := make(chan error, 10)
+	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	cons, err := js.CreateOrUpdateConsumer(ctx, "LIVE", jetstream.ConsumerConfig{Durable: "greeter", FilterSubject: "live.room.created.>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := cons.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := msg.DoubleAck(ctx); err == nil {
+		return false
+	}
+	return g.lacks.names((<-told).Error() + "; grant it")
+}
+
+// messages returns how many messages the stream has taken, past all permissions.
+func (g *guarded) messages() uint64 {
+	account, err := g.nats.JszAccount(&server.JSzOptions{Account: "LIVE", Streams: true})
+	if err != nil || len(account.Streams) == 0 {
+		return 0
+	}
+	return account.Streams[0].State.LastSeq
+}
+
+// lines returns the lines of text that have part in them.
+func lines(text, part string) string {
+	var found strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			found.WriteString(line)
+		}
+	}
+	return found.String()
+}

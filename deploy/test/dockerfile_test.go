@@ -1,0 +1,242 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/client/llb/sourceresolver"
+	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/moby/patternmatcher"
+	"github.com/moby/patternmatcher/ignorefile"
+	"github.com/opencontainers/go-digest"
+)
+
+const dockerfile = "../Dockerfile"
+
+// golangImage stands in for the registry: the image that the build starts from.
+type golangImage struct{}
+
+func (golangImage) ResolveImageConfig(_ context.Context, ref string, _ sourceresolver.Opt) (string, digest.Digest, []byte, error) {
+	config := []byte(`{"architecture":"amd64","os":"linux","config":{"Env":["PATH=/usr/local/go/bin:/usr/bin:/bin"],"WorkingDir":"/go"}}`)
+	return ref, digest.FromBytes(config), config, nil
+}
+
+// What `docker build --check` says, and what the image will be.
+func TestDockerfile(t *testing.T) {
+	text, err := os.ReadFile(dockerfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := dockerfile2llb.ConvertOpt{
+		MetaResolver: golangImage{},
+		Warn: func(rule, _, _, detail string, at []parser.Range) {
+			t.Errorf("line %d: %s: %s", at[0].Start.Line, rule, detail)
+		},
+	}
+	opt.BuildArgs = map[string]string{"VERSION": "v1.2.3", "COMMIT": "abcdef"}
+	result, err := dockerfile2llb.Dockerfile2LLB(t.Context(), text, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkImage(t, &result.Image.Config)
+}
+
+func checkImage(t *testing.T, c *dockerspec.DockerOCIImageConfig) {
+	t.Helper()
+	if c.User != "65532:65532" {
+		t.Errorf("runs as %q; Kubernetes can tell that it is not root from a number alone", c.User)
+	}
+	if _, ok := c.Volumes["/data"]; !ok || !slices.Contains(c.Env, "ROOMWATCH_DATA_DIR=/data") {
+		t.Errorf("volumes %v, environment %q", c.Volumes, c.Env)
+	}
+	if c.Healthcheck == nil || !slices.Equal(c.Healthcheck.Test, []string{"CMD", "/roomwatch", "healthcheck"}) {
+		t.Errorf("healthcheck %+v", c.Healthcheck)
+	}
+	if !slices.Equal(c.Entrypoint, []string{"/roomwatch"}) || !slices.Equal(c.Cmd, []string{"run"}) {
+		t.Errorf("runs %q %q", c.Entrypoint, c.Cmd)
+	}
+	if c.Labels["org.opencontainers.image.version"] != "v1.2.3" || c.Labels["org.opencontainers.image.revision"] != "abcdef" {
+		t.Errorf("labels %v", c.Labels)
+	}
+}
+
+// The build's own commands, on the files that its COPY lines let it have, make a
+// program that needs nothing around it.
+func TestImage(t *testing.T) {
+	stage := buildStage(t)
+	src, out := t.TempDir(), t.TempDir()
+	for _, c := range stage.Commands {
+		switch c := c.(type) {
+		case *instructions.CopyCommand:
+			for _, s := range c.SourcePaths {
+				copyFromContext(t, s, filepath.Join(src, c.DestPath))
+			}
+		case *instructions.RunCommand:
+			line := strings.ReplaceAll(strings.Join(c.CmdLine, " "), "/out/", out+"/")
+			cmd := exec.CommandContext(t.Context(), "sh", "-ec", line)
+			cmd.Dir = src
+			cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION=v1.2.3", "COMMIT=abcdef", "GOFLAGS=")
+			if text, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("RUN %s: %v\n%s", line, err, text)
+			}
+		}
+	}
+	bin := filepath.Join(out, "roomwatch")
+	isStatic(t, bin)
+	if text, err := exec.CommandContext(t.Context(), bin, "version").Output(); err != nil || !bytes.HasPrefix(text, []byte("roomwatch v1.2.3\ncommit abcdef\n")) {
+		t.Errorf("version: %v\n%s", err, text)
+	}
+	inContainer(t, bin)
+}
+
+func buildStage(t *testing.T) instructions.Stage {
+	t.Helper()
+	text, err := os.ReadFile(dockerfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast, err := parser.Parse(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages, _, err := instructions.Parse(ast.AST, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stages[0]
+}
+
+// copyFromContext copies what the .dockerignore leaves of a path.
+func copyFromContext(t *testing.T, source, dest string) {
+	t.Helper()
+	f, err := os.Open(dockerfile + ".dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	patterns, err := ignorefile.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore, err := patternmatcher.New(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := 0
+	err = filepath.WalkDir(filepath.Join(top, source), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(top, path)
+		if err != nil {
+			return err
+		}
+		if ignored, err := ignore.MatchesOrParentMatches(rel); err != nil || ignored {
+			return err
+		}
+		to := filepath.Join(dest, filepath.Base(path))
+		if inside, err := filepath.Rel(source, rel); err == nil && inside != "." {
+			to = filepath.Join(dest, inside)
+		}
+		copied++
+		return copyFile(path, to)
+	})
+	if err != nil || copied == 0 {
+		t.Fatalf("COPY %s: %d files, %v", source, copied, err)
+	}
+}
+
+func copyFile(from, to string) error {
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(to, b, 0o755)
+}
+
+// isStatic fails the test if the program needs a loader or a library.
+func isStatic(t *testing.T, path string) {
+	t.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			t.Error("the program needs a loader")
+		}
+	}
+	if libs, err := f.ImportedLibraries(); len(libs) > 0 {
+		t.Errorf("the program needs %q, %v", libs, err)
+	}
+}
+
+// container is what a container engine does with the image, as far as mount
+// namespaces and chroot go: a root file system that holds the program alone and
+// is read-only, /data on top, another user.
+const container = `
+root=$1; shift
+mount --bind "$root" "$root"
+mount --bind "$root/data" "$root/data"
+mount -o remount,bind,ro "$root"
+exec chroot --userspec=65532:65532 --groups= "$root" "$@"
+`
+
+func inContainer(t *testing.T, bin string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("not root: the program was not tried in an empty read-only root")
+	}
+	root := t.TempDir()
+	if err := copyFile(bin, filepath.Join(root, "roomwatch")); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(root, "data")
+	if err := os.Mkdir(data, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(data, 65532, 65532); err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddr(t)
+	inside := func(env []string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"--mount", "sh", "-ec", container, "sh", root, "/roomwatch"}, args...)...)
+		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "ROOMWATCH_DATA_DIR=/data", "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr}, env...)
+		return cmd
+	}
+	if text, err := inside(nil, "version").CombinedOutput(); err != nil {
+		t.Skipf("mount namespaces are not allowed here: the program was not tried in an empty read-only root: %v\n%s", err, text)
+	}
+	text, err := inside([]string{"ROOMWATCH_DATA_DIR=/elsewhere"}, "demo").CombinedOutput()
+	if err == nil || !strings.Contains(string(text), "read-only file system") {
+		t.Errorf("the root can be written: %v\n%s", err, text)
+	}
+	if text, err := inside(nil, "healthcheck").CombinedOutput(); err == nil {
+		t.Errorf("healthy without a daemon:\n%s", text)
+	}
+	runUntilHealthy(t, inside(nil, "demo"), func() error {
+		if text, err := inside(nil, "healthcheck").CombinedOutput(); err != nil {
+			return fmt.Errorf("healthcheck: %w\n%s", err, text)
+		}
+		return nil
+	})
+	if info, err := os.Stat(filepath.Join(data, "demo", "state.db")); err != nil || info.Size() == 0 {
+		t.Errorf("state in the volume: %v", err)
+	}
+}

@@ -1,0 +1,341 @@
+package test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	openapi "github.com/google/gnostic-models/openapiv2"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	kube "k8s.io/client-go/kubernetes/scheme"
+	resources "k8s.io/kubectl/pkg/util/openapi"
+	"k8s.io/kubectl/pkg/validation"
+	"sigs.k8s.io/yaml"
+)
+
+const chart = "../helm/roomwatch"
+
+// helm runs the helm that go.mod names.
+func helm(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"tool", "helm"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return string(out) + stderr.String(), err
+	}
+	return string(out), nil
+}
+
+// A release is what the chart makes of a file of values, decoded with unknown
+// fields refused.
+type release struct {
+	sets     []*apps.StatefulSet
+	services []*core.Service
+	secrets  []*core.Secret
+	accounts []*core.ServiceAccount
+	policies []*networking.NetworkPolicy
+	monitors []*monitoring.ServiceMonitor
+	rules    []*monitoring.PrometheusRule
+}
+
+func rendered(t *testing.T, values string) release {
+	t.Helper()
+	out, err := helm(t, "template", "rw", chart, "--namespace", "live", "--kube-version", "1.33.0", "--values", values)
+	if err != nil {
+		t.Fatalf("helm template: %v\n%s", err, out)
+	}
+	decode, schema := decoder(t), apiSchema(t)
+	var r release
+	for text := range strings.SplitSeq(out, "\n---\n") {
+		if strings.TrimSpace(strings.TrimPrefix(text, "---")) == "" {
+			continue
+		}
+		o, _, err := decode.Decode([]byte(text), nil, nil)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		switch o := o.(type) {
+		case *apps.StatefulSet:
+			r.sets = append(r.sets, o)
+		case *core.Service:
+			r.services = append(r.services, o)
+		case *core.Secret:
+			r.secrets = append(r.secrets, o)
+		case *core.ServiceAccount:
+			r.accounts = append(r.accounts, o)
+		case *networking.NetworkPolicy:
+			r.policies = append(r.policies, o)
+		case *monitoring.ServiceMonitor:
+			r.monitors = append(r.monitors, o)
+			continue // Kubernetes knows no schema of it
+		case *monitoring.PrometheusRule:
+			r.rules = append(r.rules, o)
+			continue
+		default:
+			t.Fatalf("unexpected %T", o)
+		}
+		if err := schema.ValidateBytes([]byte(text)); err != nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	}
+	return r
+}
+
+// decoder refuses fields that Kubernetes or the Prometheus operator do not know.
+func decoder(t *testing.T) runtime.Decoder {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{kube.AddToScheme, monitoring.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+}
+
+// apiSchema is Kubernetes' own, as kubectl has it: it knows required fields too.
+func apiSchema(t *testing.T) validation.Schema {
+	t.Helper()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/kubectl").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "testdata", "openapi", "swagger.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi.ParseDocument(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := resources.NewOpenAPIData(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return validation.NewSchemaValidation(getter{data})
+}
+
+type getter struct{ resources.Resources }
+
+func (g getter) OpenAPISchema() (resources.Resources, error) { return g.Resources, nil }
+
+func TestChart(t *testing.T) {
+	files, err := filepath.Glob(chart + "/ci/*-values.yaml")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%d files of values, %v", len(files), err)
+	}
+	known := variableNames(t)
+	for _, values := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(values), "-values.yaml"), func(t *testing.T) {
+			if out, err := helm(t, "lint", "--strict", chart, "--kube-version", "1.33.0", "--values", values); err != nil {
+				t.Errorf("helm lint: %v\n%s", err, out)
+			}
+			r := rendered(t, values)
+			if len(r.sets) != 1 || len(r.services) != 1 {
+				t.Fatalf("%d StatefulSets, %d Services", len(r.sets), len(r.services))
+			}
+			checkSet(t, r.sets[0], known)
+			checkReferences(t, r)
+		})
+	}
+}
+
+// checkSet looks at what must hold whatever the values are.
+func checkSet(t *testing.T, s *apps.StatefulSet, known map[string]bool) {
+	t.Helper()
+	if *s.Spec.Replicas != 1 {
+		t.Errorf("%d replicas", *s.Spec.Replicas)
+	}
+	pod := s.Spec.Template.Spec
+	p, c := pod.SecurityContext, pod.Containers[0]
+	if !*p.RunAsNonRoot || *p.RunAsUser == 0 || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken {
+		t.Errorf("the pod's security %+v", p)
+	}
+	if k := c.SecurityContext; !*k.ReadOnlyRootFilesystem || *k.AllowPrivilegeEscalation || !slices.Equal(k.Capabilities.Drop, []core.Capability{"ALL"}) {
+		t.Errorf("the container's security %+v", k)
+	}
+	if c.LivenessProbe.HTTPGet.Path != "/healthz" || c.ReadinessProbe.HTTPGet.Path != "/readyz" || c.StartupProbe.HTTPGet.Path != "/healthz" {
+		t.Error("the probes ask elsewhere")
+	}
+	for _, e := range c.Env {
+		if ours := strings.HasPrefix(e.Name, "ROOMWATCH_") || strings.HasPrefix(e.Name, "NATS_"); ours && !known[e.Name] {
+			t.Errorf("roomwatch knows no variable %s", e.Name)
+		}
+		if strings.Contains(e.Value, "e+") {
+			t.Errorf("%s is %s", e.Name, e.Value)
+		}
+	}
+	volumes := map[string]bool{}
+	for _, v := range pod.Volumes {
+		volumes[v.Name] = true
+		if v.Secret != nil && *v.Secret.DefaultMode != 0o440 {
+			t.Errorf("files of volume %s have mode %o", v.Name, *v.Secret.DefaultMode)
+		}
+	}
+	for _, v := range s.Spec.VolumeClaimTemplates {
+		volumes[v.Name] = true
+	}
+	for _, m := range c.VolumeMounts {
+		if !volumes[m.Name] {
+			t.Errorf("no volume %s", m.Name)
+		}
+	}
+}
+
+// checkReferences follows the names from one object to the other.
+func checkReferences(t *testing.T, r release) {
+	t.Helper()
+	s, service := r.sets[0], r.services[0]
+	labels := s.Spec.Template.Labels
+	selectors := map[string]map[string]string{
+		"StatefulSet": s.Spec.Selector.MatchLabels, "Service": service.Spec.Selector,
+	}
+	for _, p := range r.policies {
+		selectors["NetworkPolicy"] = p.Spec.PodSelector.MatchLabels
+	}
+	for what, selector := range selectors {
+		for k, v := range selector {
+			if labels[k] != v {
+				t.Errorf("the %s selects %s=%s, the pod has %q", what, k, v, labels[k])
+			}
+		}
+	}
+	if s.Spec.ServiceName != service.Name || len(s.Name) > 52 {
+		t.Errorf("StatefulSet %s, its service %s, the Service %s", s.Name, s.Spec.ServiceName, service.Name)
+	}
+	for _, a := range r.accounts {
+		if s.Spec.Template.Spec.ServiceAccountName != a.Name {
+			t.Errorf("runs as %s, not %s", s.Spec.Template.Spec.ServiceAccountName, a.Name)
+		}
+	}
+	token := false
+	for _, v := range s.Spec.Template.Spec.Volumes {
+		if v.Name != "secret" {
+			continue
+		}
+		token = len(v.Secret.Items) == 2
+		for _, made := range r.secrets {
+			for _, i := range v.Secret.Items {
+				if made.Name != v.Secret.SecretName || made.StringData[i.Key] == "" {
+					t.Errorf("the secret has no %s", i.Key)
+				}
+			}
+		}
+		for _, m := range r.monitors {
+			for k, want := range m.Spec.Selector.MatchLabels {
+				if service.Labels[k] != want {
+					t.Errorf("the ServiceMonitor selects %s=%s", k, want)
+				}
+			}
+			a := m.Spec.Endpoints[0].Authorization
+			if (a != nil) != token || token && (a.Credentials.Name != v.Secret.SecretName || a.Credentials.Key != v.Secret.Items[1].Key) {
+				t.Errorf("the ServiceMonitor's token %+v", a)
+			}
+		}
+	}
+}
+
+// The two numbers that a file of values must not bend.
+func TestChartValues(t *testing.T) {
+	r := rendered(t, chart+"/ci/everything-values.yaml")
+	env := map[string]string{}
+	for _, e := range r.sets[0].Spec.Template.Spec.Containers[0].Env {
+		env[e.Name] = e.Value
+	}
+	for name, want := range map[string]string{
+		"ROOMWATCH_SDKAPPID": "1400000000", "ROOMWATCH_STREAM_MAX_BYTES": "10000000000", "ROOMWATCH_REQUESTS_PER_SECOND": "4.5",
+		"ROOMWATCH_HTTP_ADDR": "0.0.0.0:9090", "NATS_CREDS": "/etc/roomwatch-nats/user.creds", "NATS_USER": "roomwatch",
+	} {
+		if env[name] != want {
+			t.Errorf("%s is %q, want %q", name, env[name], want)
+		}
+	}
+	var ports []string
+	for _, e := range r.policies[0].Spec.Egress {
+		for _, p := range e.Ports {
+			ports = append(ports, p.Port.String())
+		}
+	}
+	if got := strings.Join(ports, " "); got != "53 53 443 4333 4222" {
+		t.Errorf("lets out to ports %s", got)
+	}
+	// The alerts are the ones that promtool has tested.
+	text, err := os.ReadFile("../prometheus/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want monitoring.PrometheusRuleSpec
+	if err := yaml.UnmarshalStrict(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	a, errA := yaml.Marshal(want)
+	b, errB := yaml.Marshal(r.rules[0].Spec)
+	if errA != nil || errB != nil || len(want.Groups) == 0 || !bytes.Equal(a, b) {
+		t.Errorf("the rules are not those of alerts.yml:\n%s", b)
+	}
+}
+
+// What the chart refuses, and that it says why.
+func TestChartRefuses(t *testing.T) {
+	good := []string{"sdkAppID=1400000000", "secret.existingSecret=x"}
+	tests := []struct {
+		name string
+		set  []string
+		want string
+	}{
+		{"nothing set", nil, "sdkAppID"},
+		{"no key", []string{"sdkAppID=1"}, "secret.existingSecret"},
+		{"no token", []string{"sdkAppID=1", "secret.secretKey=k"}, "secret.httpToken"},
+		{"application", append(good, "sdkAppID=abc"), "sdkAppID"},
+		{"region", append(good, "endpoint=mars"), "endpoint"},
+		{"replicas", append(good, "replicaCount=2"), "replicaCount"},
+		{"volume for many", append(good, "persistence.accessModes={ReadWriteMany}"), "accessModes"},
+		{"entries of no secret", append(good, "nats.credsName=x"), "nats.existingSecret"},
+		{"secret in the open", append(good, "env.NATS_PASSWORD=x"), "env.NATS_PASSWORD"},
+		{"typing mistake", append(good, "nats.ulr=x"), "ulr"},
+		{"too hasty", append(good, "terminationGracePeriodSeconds=1"), "terminationGracePeriodSeconds"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			args := []string{"template", "rw", chart, "--kube-version", "1.33.0"}
+			for _, s := range tt.set {
+				args = append(args, "--set", s)
+			}
+			if out, err := helm(t, args...); err == nil || !strings.Contains(out, tt.want) {
+				t.Errorf("%v, want %q in:\n%s", err, tt.want, out)
+			}
+		})
+	}
+}
+
+var variable = regexp.MustCompile(`(?m)^(ROOMWATCH_[A-Z_]+|NATS_[A-Z]+) `)
+
+// variableNames are those that roomwatch reads.
+func variableNames(t *testing.T) map[string]bool {
+	t.Helper()
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), bin, "help", "config").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{"ROOMWATCH_HTTP_TOKEN_FILE": true, "ROOMWATCH_HTTP_OPEN": true}
+	for _, m := range variable.FindAllStringSubmatch(string(out), -1) {
+		names[m[1]] = true
+	}
+	return names
+}

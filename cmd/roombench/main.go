@@ -48,11 +48,12 @@ func run(ctx context.Context, args []string) error {
 	case "quota":
 		rooms := flags.Int("rooms", 10_000, "rooms on the list")
 		sweeps := flags.Int("sweeps", 3, "sweeps to measure, after the first")
+		readers := flags.Int("readers", 0, "open pages: each reads events, status, rooms and metrics as the status page and Prometheus do")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
 		printMachine()
-		return benchQuota(ctx, *rooms, *sweeps)
+		return benchQuota(ctx, *rooms, *sweeps, *readers)
 	case "stub":
 		rooms := flags.Int("rooms", 0, "rooms on the list")
 		if err := flags.Parse(args[1:]); err != nil {

@@ -167,7 +167,7 @@ func (r *rig) await(ctx context.Context, n, change int, events uint64) (time.Dur
 }
 
 // benchQuota runs at the vendor's quota.
-func benchQuota(ctx context.Context, rooms, sweeps int) (err error) {
+func benchQuota(ctx context.Context, rooms, sweeps, readers int) (err error) {
 	r, err := newRig(ctx, rooms)
 	if err != nil {
 		return err
@@ -188,6 +188,11 @@ func benchQuota(ctx context.Context, rooms, sweeps int) (err error) {
 	pages := (rooms + perPage - 1) / perPage
 	if _, err := r.sweepDone(ctx, 0, pages); err != nil {
 		return err
+	}
+	reading, stopReading := context.WithCancel(ctx)
+	defer stopReading()
+	for range readers {
+		go readPage(reading, addr)
 	}
 	first, err := lag(ctx, addr)
 	if err != nil {
@@ -219,7 +224,7 @@ func benchQuota(ctx context.Context, rooms, sweeps int) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d sweeps of %d rooms, 1 %% changed each\n", sweeps, rooms)
+	fmt.Printf("%d sweeps of %d rooms, 1 %% changed each, %d open pages\n", sweeps, rooms, readers)
 	fmt.Printf("page read → stream's acknowledgement   median ≤ %s, 99 %% ≤ %s (%d events)\n",
 		quantile(first, all, 0.5), quantile(first, all, 0.99), all.GetSampleCount()-first.GetSampleCount())
 	fmt.Printf("quota used while a sweep runs          %.1f %% of 10 requests a second\n", 100*used/float64(sweeps))

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,7 +30,7 @@ const (
 )
 
 // TestSoak lets everything happen at once for a long time: a service that fails,
-// a list that moves, NATS that is restarted, readers of page and metrics, and, in
+// a list that moves, NATS that is restarted, readers of everything, an open page, and, in
 // the first half, a daemon that is killed. At the end the stream is the truth,
 // and the daemon that lived through the second half has grown in nothing.
 //
@@ -49,7 +52,8 @@ func TestSoak(t *testing.T) {
 	addr := freeAddr(t)
 	env := r.env(t.TempDir(), "ROOMWATCH_HTTP_ADDR="+addr, "ROOMWATCH_INTERVAL=1s", "ROOMWATCH_REQUESTS_PER_SECOND=100", "ROOMWATCH_REQUEST_TIMEOUT=1s")
 	p := startProcess(t, env, "run")
-	stopReaders := soakReaders(t, addr)
+	eventually(t, "the page", func() bool { code, _ := fetch(addr, "/"); return code == http.StatusOK })
+	stopReaders, closePage := soakReaders(t, addr), soakPage(t, addr)
 
 	rng := rand.New(rand.NewPCG(3, 4))
 	began := time.Now()
@@ -81,6 +85,9 @@ func TestSoak(t *testing.T) {
 	reads := stopReaders()
 	calm.Store(true)
 	events := settle(t, r.nc, r.world)
+	eventually(t, "a daemon that is ready", func() bool { code, _ := fetch(addr, "/readyz"); return code == http.StatusOK })
+	<-time.After(2 * soakSample) // the page asks every two seconds
+	t.Logf("the page: %s", closePage())
 	status := p.stop()
 	if status != 0 {
 		t.Errorf("exit status %d:\n%s", status, p.output)
@@ -127,6 +134,47 @@ func soakReaders(t *testing.T, addr string) (stop func() int64) {
 		close(done)
 		<-over
 		return n.Load()
+	}
+}
+
+// soakPage keeps the status page open in a real browser until stop is called,
+// which returns what it showed at the end.
+func soakPage(t *testing.T, addr string) (stop func() string) {
+	t.Helper()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatal("no chromium: .ci/browser installs what this test needs")
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "soak.mjs")
+	cmd.Dir = "web/browsertest"
+	cmd.Env = append(os.Environ(), "PAGE=http://"+addr+"/", "CHROMIUM="+chromium)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() string {
+		t.Helper()
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("browser: %v:\n%s", err, out.String())
+		}
+		var shown struct {
+			Headline, Feed string
+			Rows, Events   int
+			Faults         []string
+		}
+		if err := json.Unmarshal([]byte(out.String()), &shown); err != nil {
+			t.Fatalf("browser: %v:\n%s", err, out.String())
+		}
+		if shown.Headline != "Working" || shown.Feed != "live" || shown.Rows == 0 || shown.Events == 0 || len(shown.Faults) > 0 {
+			t.Errorf("the page at the end: %+v", shown)
+		}
+		return out.String()
 	}
 }
 

@@ -55,7 +55,7 @@ func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 	}
 	c.logger().WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; roomwatch keeps trying and events wait on disk")
 	nc, err = nats.Connect(c.URL, append(opts, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
-		c.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", nc.ConnectedUrlRedacted())
+		c.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", Server(nc))
 	}))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
@@ -167,7 +167,7 @@ func (c ConnectConfig) handlers() []nats.Option {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
 			why = ""
-			log.InfoContext(ctx, "nats connected", "server", nc.ConnectedUrlRedacted())
+			log.InfoContext(ctx, "nats connected", "server", Server(nc))
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			if cause := innermost(err).Error(); cause != why {
@@ -206,6 +206,16 @@ func (c ConnectConfig) shown() string {
 		shown = append(shown, u.Scheme+"://"+u.Host)
 	}
 	return strings.Join(shown, ",")
+}
+
+// Server returns the address that a connection has, without what is secret in
+// it; empty if it has none.
+func Server(nc *nats.Conn) string {
+	u, err := url.Parse(nc.ConnectedUrl())
+	if err != nil {
+		return "" // unreachable: it was connected to
+	}
+	return u.Scheme + "://" + u.Host // a user without a password is a token
 }
 
 // servers are the URLs as the client reads them.

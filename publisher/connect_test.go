@@ -2,7 +2,9 @@ package publisher
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -126,6 +128,35 @@ func TestURLTellsNoSecret(t *testing.T) {
 				t.Errorf("%q tells its secret: %s", url, told)
 			}
 		}
+	}
+}
+
+// Nor do the log and the address shown once it is connected, and connected again.
+func TestConnectedTellsNoSecret(t *testing.T) {
+	s := serve(t, func(o *server.Options) { o.Authorization = "s3cret" })
+	port := s.Addr().(*net.TCPAddr).Port
+	url := fmt.Sprintf("nats://s3cret@127.0.0.1:%d/?a=s3cret", port)
+	log := &logged{}
+	nc, err := Connect(t.Context(), ConnectConfig{URL: url, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	again := nc.StatusChanged(nats.CONNECTED)
+	s.Shutdown()
+	s.WaitForShutdown()
+	serve(t, func(o *server.Options) { o.Port, o.Authorization = port, "s3cret" })
+	<-again
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 500 { // the line comes a little later than the state
+		if strings.Contains(log.String(), "nats connected") {
+			break
+		}
+		<-tick.C
+	}
+	if told := Server(nc) + log.String(); strings.Contains(told, "s3cret") || !strings.Contains(told, "nats connected") {
+		t.Error(told)
 	}
 }
 

@@ -89,7 +89,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config) {
 		return
 	}
 	defer nc.Close()
-	l.line("nats", nil, "connected to %s, nats-server %s", nc.ConnectedUrlRedacted(), nc.ConnectedServerVersion())
+	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	found, err := publisher.Inspect(ctx, nc, cfg.streamConfig(), cfg.SDKAppID)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"path/filepath"
 	"time"
 
@@ -171,10 +170,5 @@ func (d *daemon) natsURL() string {
 	if d.embedded != nil {
 		return d.embedded.ClientURL()
 	}
-	u, err := url.Parse(d.nc.ConnectedUrl())
-	if err != nil {
-		return "" // unreachable: it was connected to
-	}
-	u.User = nil // a user without a password is a token
-	return u.String()
+	return publisher.Server(d.nc)
 }

@@ -17,7 +17,7 @@ const (
 	trimLag = 10000
 	// recentRows is how many events at least are kept in memory beside the
 	// outbox: what is published at once need not be read from the file again.
-	recentRows = 4000
+	recentRows = 2000
 )
 
 // Position returns the epoch, the last sequence number known to be stored in

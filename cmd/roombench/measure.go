@@ -63,16 +63,17 @@ func benchSweeps(ctx context.Context, rooms int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	bare, err := r.bareReading(ctx, 3)
+	bare, cpu, err := r.bareReading(ctx, 3)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-34s %6.2f s\n", fmt.Sprintf("bare reading of %d rooms", rooms), bare.Seconds())
+	fmt.Printf("%-34s %6.2f s                         CPU: reader %.2f s\n", fmt.Sprintf("bare reading of %d rooms", rooms), bare.Seconds(), cpu.Seconds())
 
-	before, err := r.report(ctx)
+	rep, err := r.report(ctx)
 	if err != nil {
 		return err
 	}
+	sweeps := len(rep.Sweeps) // so far: those of the bare reading
 	p, err := r.roomwatch(ctx, "ROOMWATCH_REQUESTS_PER_SECOND=1000000", "ROOMWATCH_INTERVAL="+sweepEvery(rooms).String(), "ROOMWATCH_HTTP_ADDR=off")
 	if err != nil {
 		return err
@@ -90,41 +91,50 @@ func benchSweeps(ctx context.Context, rooms int) (err error) {
 		{"first sweep", 0, rooms}, {"nothing changed", 0, 0}, {"1 % changed", rooms / 100, rooms / 100}, {"all changed", rooms, rooms},
 	} {
 		events += uint64(c.events)
-		took, err := r.await(ctx, len(before.Sweeps)+i, c.change, events)
+		before, err := cpuTimes(p, r.stub, r.nats)
+		if err != nil {
+			return err
+		}
+		took, err := r.await(ctx, sweeps+i, c.change, events)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		fmt.Printf("%-34s %6.2f s   %.2f × bare reading\n", c.name, took.Seconds(), took.Seconds()/bare.Seconds())
+		after, err := cpuTimes(p, r.stub, r.nats)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-34s %6.2f s   %.2f × bare reading   CPU: roomwatch %.2f s, stub %.2f s, nats-server %.2f s\n", c.name, took.Seconds(), took.Seconds()/bare.Seconds(),
+			(after[0] - before[0]).Seconds(), (after[1] - before[1]).Seconds(), (after[2] - before[2]).Seconds())
 	}
 	fmt.Printf("%-34s %6.1f MiB without state.db's mapping\n", "peak resident memory", p.peakMiB())
 	return nil
 }
 
-// bareReading returns the shortest of n readings, each in a process of its own.
-func (r *rig) bareReading(ctx context.Context, n int) (time.Duration, error) {
+// bareReading returns the shortest of n readings, each in a process of its own,
+// and the processor time of that process.
+func (r *rig) bareReading(ctx context.Context, n int) (best, cpu time.Duration, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var best time.Duration
 	for range n {
 		p, err := start(ctx, nil, self, "read", "-addr", r.stubURL)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if err := p.cmd.Wait(); err != nil {
-			return 0, fmt.Errorf("bare reading: %w", err)
+			return 0, 0, fmt.Errorf("bare reading: %w", err)
 		}
 		rep, err := r.report(ctx)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		s := rep.Sweeps[len(rep.Sweeps)-1]
 		if d := s.End.Sub(s.Begin); best == 0 || d < best {
-			best = d
+			best, cpu = d, p.cmd.ProcessState.UserTime()+p.cmd.ProcessState.SystemTime()
 		}
 	}
-	return best, nil
+	return best, cpu, nil
 }
 
 // await plans the change of sweep number n and returns the time from its first

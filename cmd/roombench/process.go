@@ -114,6 +114,19 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil // USER_HZ is 100 on Linux
 }
 
+// cpuTimes returns the processor times that processes have used so far.
+func cpuTimes(ps ...*process) ([]time.Duration, error) {
+	var times []time.Duration
+	for _, p := range ps {
+		t, err := cpuTime(p.cmd.Process.Pid)
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, t)
+	}
+	return times, nil
+}
+
 func cpuModel() string {
 	b, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -30,7 +30,8 @@ type rig struct {
 	dir     string
 	stubURL string
 	natsURL string
-	procs   []*process
+	stub    *process
+	nats    *process
 	nc      *nats.Conn
 	js      jetstream.JetStream
 }
@@ -62,7 +63,7 @@ func newRig(ctx context.Context, rooms int) (_ *rig, err error) {
 		return nil, err
 	}
 	r.stubURL = "http://" + stubAddr
-	if err := r.start(ctx, self, "stub", "-addr", stubAddr, "-rooms", strconv.Itoa(rooms)); err != nil {
+	if r.stub, err = start(ctx, nil, self, "stub", "-addr", stubAddr, "-rooms", strconv.Itoa(rooms)); err != nil {
 		return nil, err
 	}
 	natsAddr, err := freeAddr()
@@ -74,21 +75,13 @@ func newRig(ctx context.Context, rooms int) (_ *rig, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.start(ctx, r.bin("nats-server"), "-js", "-a", "127.0.0.1", "-p", port, "-sd", filepath.Join(dir, "nats"), "-l", filepath.Join(dir, "nats.log")); err != nil {
+	if r.nats, err = start(ctx, nil, r.bin("nats-server"), "-js", "-a", "127.0.0.1", "-p", port, "-sd", filepath.Join(dir, "nats"), "-l", filepath.Join(dir, "nats.log")); err != nil {
 		return nil, err
 	}
 	return r, r.connect(ctx)
 }
 
 func (r *rig) bin(name string) string { return filepath.Join(r.dir, name) }
-
-func (r *rig) start(ctx context.Context, name string, args ...string) error {
-	p, err := start(ctx, nil, name, args...)
-	if err == nil {
-		r.procs = append(r.procs, p)
-	}
-	return err
-}
 
 // connect waits until the stub and the server answer.
 func (r *rig) connect(ctx context.Context) error {
@@ -157,7 +150,10 @@ func (r *rig) close() error {
 		r.nc.Close()
 	}
 	var errs []error
-	for _, p := range r.procs {
+	for _, p := range []*process{r.stub, r.nats} {
+		if p == nil {
+			continue
+		}
 		errs = append(errs, ignoreExit(p.stop()))
 	}
 	return errors.Join(append(errs, os.RemoveAll(r.dir))...)

@@ -19,10 +19,14 @@ import (
 // pages one transaction takes: a larger one is no faster and needs more memory.
 const waitingPages = 64
 
-// linger is how long the first page waits for others before it is committed. At
-// the vendor's quota none come in that time. A list without a quota has its next
-// pages by then, and the poller need not share its turn with a commit for each.
-const linger = 2 * time.Millisecond
+// A page that comes within hurry after the last commit is one of many: it waits
+// for linger, so that the disk's sync, the stream's acknowledgement and the change
+// of goroutines are paid once for all that come meanwhile. At the vendor's quota
+// pages are farther apart, and none waits.
+const (
+	hurry  = 20 * time.Millisecond
+	linger = 10 * time.Millisecond
+)
 
 // A detector takes the pages that the poller reads and commits them: while one
 // commit is on its way the next pages are fetched, and those that wait are
@@ -95,13 +99,14 @@ func (d *detector) End(ctx context.Context, s diff.Sweep) (bool, error) {
 // Run commits until the queue is closed and empty.
 func (d *detector) Run() {
 	var pages []diff.Page
+	var committed time.Time
 	for w := range d.queue {
 		end := w.end
 		pages = append(pages[:0], w.page)
 		if end != nil {
 			pages = pages[:0]
 		}
-		if end == nil {
+		if end == nil && time.Since(committed) < hurry {
 			time.Sleep(linger)
 		}
 		for end == nil && len(pages) < waitingPages {
@@ -114,6 +119,7 @@ func (d *detector) Run() {
 			}
 		}
 		d.commit(pages)
+		committed = time.Now()
 		if end != nil {
 			d.end(end)
 		}

@@ -34,7 +34,10 @@ var moments = []string{
 // A hundred daemons on one data directory are killed, each at a moment that its
 // predecessors left it in; the stream must read as if one had run all the time.
 func TestKilledAtEveryMoment(t *testing.T) {
-	const rounds = 100
+	rounds := 100
+	if testing.Short() { // under the race detector, which does not see the binary
+		rounds = 2 * len(moments)
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	c := lively(simulator.NextRank)
 	var victim atomic.Pointer[func()] // called after each request of the service

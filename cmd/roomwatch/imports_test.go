@@ -11,24 +11,26 @@ import (
 // import from it.
 //
 //	cmd/roomwatch ─┬─ poller ───────────┬─ diff
-//	               └─ web ─┬─ state ────┤
-//	                       └─ publisher ┘
+//	               ├─ web ─┬─ state ────┤
+//	               │       └─ publisher ┘
+//	               └─ publisher/events
 //
 // poller, state and publisher never see each other; they meet in cmd and speak
 // in the types of diff. web shows what state and publisher know, and is used by
 // nobody but cmd, which uses all of them. The simulator stands alone: one that shared code with
-// the decoder would prove nothing.
+// the decoder would prove nothing. So does events, the part of subscribers.
 var mayImport = map[string][]string{
 	"roomwatch/diff":               {},
 	"roomwatch/poller":             {"roomwatch/diff"},
 	"roomwatch/poller/simulator":   {},
 	"roomwatch/state":              {"roomwatch/diff"},
 	"roomwatch/publisher":          {"roomwatch/diff"},
+	"roomwatch/publisher/events":   {},
 	"roomwatch/publisher/natstest": {},
 	"roomwatch/cmd/roomwatch/web":  {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
-		"roomwatch/cmd/roomwatch/web",
+		"roomwatch/publisher/events", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller"},
 }

@@ -70,7 +70,7 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate(thisBuild().String())
 	addEnvFile(root)
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), roomsCommand(), statusCommand(), configHelp(),
+	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
 		versionCommand(), healthcheckCommand(), manCommand())
 	return root
 }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"roomwatch/diff"
+	"roomwatch/publisher"
+	"roomwatch/publisher/events"
+)
+
+// verifyWait is how long `verify` waits for one more message of the stream.
+const verifyWait = 30 * time.Second
+
+func verifyCommand() *cobra.Command {
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that the stream keeps its promises; exit status 1 if it does not",
+		Long: "verify reads the stream from its first message to the one that is the last at the start, and prints what does not\n" +
+			"add up, one line each: missing and doubled numbers, broken chains of versions and view counts, ends without\n" +
+			"beginnings, rooms announced twice, times that run backwards, ids and subjects that are not those of the event.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := configured()
+			if err != nil {
+				return err
+			}
+			show := printFinding(cmd.OutOrStdout())
+			if raw {
+				show = encodeFinding(cmd.OutOrStdout())
+			}
+			return verify(cmd.Context(), &cfg, show, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
+	return cmd
+}
+
+// A finding is a fault, or at last the summary.
+type finding struct {
+	Fault   *events.Fault   `json:"fault,omitempty"`
+	Summary *events.Summary `json:"summary,omitempty"`
+}
+
+func encodeFinding(w io.Writer) func(finding) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return func(v finding) error { return e.Encode(v) }
+}
+
+func printFinding(w io.Writer) func(finding) error {
+	return func(v finding) error {
+		if v.Fault != nil {
+			_, err := fmt.Fprintln(w, v.Fault)
+			return err
+		}
+		s := v.Summary
+		begins := "from their beginning"
+		if s.Middle {
+			begins = "from the middle of an epoch: older events are no longer there"
+		}
+		result := "all adds up"
+		if s.Faults > 0 {
+			result = fmt.Sprintf("%d faults", s.Faults)
+		}
+		_, err := fmt.Fprintf(w, "%d events of %d rooms, %d of them live, %d applications, %d epochs, %d claims; %s: %s\n",
+			s.Events, s.Rooms, s.Live, s.Applications, s.Epochs, s.Claims, begins, result)
+		return err
+	}
+}
+
+// verify connects, checks the stream and shows what it finds. NATS_URL empty
+// means the embedded server of a roomwatch on this machine.
+func verify(ctx context.Context, cfg *config, show func(finding) error, stderr io.Writer) error {
+	if cfg.NATSURL == "" {
+		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
+	}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	connect := cfg.connectConfig(cfg.logger(stderr))
+	connect.Denied = func(err error) { giveUp(fmt.Errorf("verify stream %s: %w", cfg.Stream, err)) }
+	nc, err := publisher.Dial(ctx, connect)
+	if err != nil {
+		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
+	}
+	defer nc.Close()
+	v := events.NewVerifier(cfg.SubjectPrefix)
+	v.SilentBeginnings = cfg.Baseline == "silent" || !slices.Contains(cfg.Events, string(diff.RoomCreated))
+	v.SilentEnds = !slices.Contains(cfg.Events, string(diff.RoomEnded))
+	err = eachMessage(ctx, nc, cfg, func(m events.Message) error {
+		for _, f := range v.Check(m) {
+			if err := show(finding{Fault: &f}); err != nil {
+				return fmt.Errorf("print fault: %w", err)
+			}
+		}
+		return nil
+	})
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	s := v.Summary()
+	if err := show(finding{Summary: &s}); err != nil {
+		return fmt.Errorf("print summary: %w", err)
+	}
+	if s.Faults > 0 {
+		return errReported
+	}
+	return nil
+}
+
+// eachMessage reads what the stream holds when it is called.
+func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config, take func(events.Message) error) error {
+	failed := func(err error) error { return fmt.Errorf("read stream %s: %w", cfg.Stream, err) }
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	look, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	s, err := js.Stream(look, cfg.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("read stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
+	}
+	if err != nil {
+		return failed(err)
+	}
+	end := s.CachedInfo().State.LastSeq
+	cons, err := s.OrderedConsumer(look, jetstream.OrderedConsumerConfig{FilterSubjects: []string{cfg.SubjectPrefix + ".>"}})
+	if err != nil {
+		return failed(err)
+	}
+	if cons.CachedInfo().NumPending == 0 {
+		return nil
+	}
+	msgs, err := cons.Messages()
+	if err != nil {
+		return failed(err)
+	}
+	defer msgs.Stop()
+	defer context.AfterFunc(ctx, msgs.Stop)()
+	for {
+		msg, err := msgs.Next(jetstream.NextMaxWait(verifyWait))
+		if err != nil {
+			return failed(err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return failed(err)
+		}
+		if meta.Sequence.Stream > end {
+			return nil
+		}
+		if err := take(events.Message{Sequence: meta.Sequence.Stream, Subject: msg.Subject(), ID: msg.Headers().Get(nats.MsgIdHdr), Body: msg.Data()}); err != nil {
+			return err
+		}
+		if meta.NumPending == 0 || meta.Sequence.Stream == end {
+			return nil
+		}
+	}
+}

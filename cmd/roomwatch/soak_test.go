@@ -89,7 +89,7 @@ func TestSoak(t *testing.T) {
 	<-time.After(2 * soakSample) // the page asks every two seconds
 	t.Logf("the page: %s", closePage())
 	status := p.stop()
-	if status != 0 {
+	if status != 0 || t.Failed() {
 		t.Errorf("exit status %d:\n%s", status, p.output)
 	}
 	early, late := soakMedians(samples[:len(samples)/3]), soakMedians(samples[2*len(samples)/3:])

@@ -60,9 +60,14 @@ func readStream(t *testing.T, nc *nats.Conn) []wireEvent {
 	if err != nil {
 		t.Fatal(err)
 	}
+	msgs, err := cons.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer msgs.Stop()
 	var events []wireEvent
 	for left := info.NumPending; left > 0; left-- {
-		msg, err := cons.Next(jetstream.FetchMaxWait(10 * time.Second))
+		msg, err := msgs.Next(jetstream.NextMaxWait(10 * time.Second))
 		if err != nil {
 			t.Fatalf("read stream: %v, %d messages left", err, left)
 		}

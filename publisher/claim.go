@@ -56,7 +56,8 @@ func (p *Publisher) claim(ctx context.Context) error {
 	id := ulid.Make().String()
 	body, err := marshal(envelope[claim]{
 		SpecVersion: "1.0", ID: id, Source: source(p.app), Type: claimType, Subject: p.me.Instance,
-		Time: time.Now().UTC().Format(wireTime), DataContentType: "application/json", Data: p.me,
+		Time: time.Now().UTC().Format(wireTime), DataContentType: "application/json",
+		DataSchema: dataSchema(claimType), Data: p.me,
 	})
 	if err != nil {
 		return fmt.Errorf("encode claim: %w", err)

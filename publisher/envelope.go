@@ -32,6 +32,7 @@ type envelope[T any] struct {
 	Sequence        string `json:"sequence,omitzero"`
 	TraceParent     string `json:"traceparent,omitzero"` // CloudEvents' distributed tracing extension
 	DataContentType string `json:"datacontenttype"`
+	DataSchema      string `json:"dataschema"`
 	Data            T      `json:"data"`
 }
 
@@ -90,7 +91,8 @@ func Encode(app int, e diff.Event) ([]byte, error) {
 	}
 	b, err := marshal(envelope[eventData]{
 		SpecVersion: "1.0", ID: e.ID, Source: source(app), Type: string(e.Type), Subject: e.Room.RoomID,
-		Time: e.Time.UTC().Format(wireTime), Sequence: fmt.Sprintf("%016d", e.Seq), TraceParent: e.Trace, DataContentType: "application/json", Data: d,
+		Time: e.Time.UTC().Format(wireTime), Sequence: fmt.Sprintf("%016d", e.Seq), TraceParent: e.Trace, DataContentType: "application/json",
+		DataSchema: dataSchema(string(e.Type)), Data: d,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
@@ -144,6 +146,11 @@ func splitID(id string) (epoch string, seq uint64, err error) {
 	}
 	return "", 0, fmt.Errorf("id %q is not <epoch>-<sequence>", id)
 }
+
+// dataSchema names the schema of the data of a type of events. CloudEvents wants
+// an absolute URI, and roomwatch has no host of its own: what follows the prefix
+// is the name under which every roomwatch serves it, at /schema/<name>.json.
+func dataSchema(typ string) string { return "urn:roomwatch:schema:" + typ + ".data.v1" }
 
 func source(app int) string { return "/live/" + strconv.Itoa(app) }
 

@@ -42,7 +42,7 @@ func contractEvent(t testing.TB) diff.Event {
 func TestEncodeIsTheContract(t *testing.T) {
 	const want = `{"specversion":"1.0","id":"01JD3ZK8V6Q4-0000000000000042","source":"/live/88888888",` +
 		`"type":"viewcount.changed","subject":"room_id0","time":"2026-11-23T08:00:00.123Z","sequence":"0000000000000042",` +
-		`"datacontenttype":"application/json","data":{"room":{"RoomId":"room_id0","RoomName":"name","Owner_Account":"bren",` +
+		`"datacontenttype":"application/json","dataschema":"urn:roomwatch:schema:viewcount.changed.data.v1","data":{"room":{"RoomId":"room_id0","RoomName":"name","Owner_Account":"bren",` +
 		`"CoverURL":"cover_url","Category":[1,2,3],"CreateTime":1693271354,"ActivityStatus":1,"ViewCount":1000},` +
 		`"previous":{"ViewCount":900},"version":3,"since":"2026-11-23T07:59:48.001Z","baseline":true,"sweep":17}}`
 	got, err := Encode(88888888, contractEvent(t))
@@ -155,8 +155,8 @@ func TestCloudEventsSDKAgrees(t *testing.T) {
 		if err := ce.Validate(); err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
-		got := []any{ce.SpecVersion(), ce.ID(), ce.Source(), ce.Type(), ce.Subject(), ce.Time(), ce.DataContentType(), ce.Extensions()["sequence"]}
-		want := []any{"1.0", e.ID, "/live/1400000000", string(e.Type), e.Room.RoomID, e.Time, "application/json", e.ID[len("01JD3ZK8V6Q4-"):]}
+		got := []any{ce.SpecVersion(), ce.ID(), ce.Source(), ce.Type(), ce.Subject(), ce.Time(), ce.DataContentType(), ce.DataSchema(), ce.Extensions()["sequence"]}
+		want := []any{"1.0", e.ID, "/live/1400000000", string(e.Type), e.Room.RoomID, e.Time, "application/json", "urn:roomwatch:schema:" + string(e.Type) + ".data.v1", e.ID[len("01JD3ZK8V6Q4-"):]}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("%s\n got %v\nwant %v", body, got, want)
 		}

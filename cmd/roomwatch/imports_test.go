@@ -12,7 +12,8 @@ import (
 //
 //	cmd/roomwatch ─┬─ poller ───────────┬─ diff
 //	               ├─ web ─┬─ state ────┤
-//	               │       └─ publisher ┘
+//	               │       ├─ publisher ┘
+//	               │       └─ publisher/schema
 //	               └─ publisher/events
 //
 // poller, state and publisher never see each other; they meet in cmd and speak
@@ -27,7 +28,8 @@ var mayImport = map[string][]string{
 	"roomwatch/publisher":          {"roomwatch/diff"},
 	"roomwatch/publisher/events":   {},
 	"roomwatch/publisher/natstest": {},
-	"roomwatch/cmd/roomwatch/web":  {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher"},
+	"roomwatch/publisher/schema":   {},
+	"roomwatch/cmd/roomwatch/web":  {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
 		"roomwatch/publisher/events", "roomwatch/cmd/roomwatch/web",

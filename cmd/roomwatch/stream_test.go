@@ -17,6 +17,7 @@ import (
 // A wireEvent is an event as a subscriber reads it: written down here from the
 // contract, not from the code that encodes it.
 type wireEvent struct {
+	raw                                              []byte
 	ID, Type, Subject, Sequence, Source, SpecVersion string
 	TraceParent                                      string
 	Time                                             time.Time
@@ -78,6 +79,7 @@ func readStream(t *testing.T, nc *nats.Conn) []wireEvent {
 		if id := msg.Headers().Get(nats.MsgIdHdr); id != e.ID {
 			t.Errorf("message id %q, event id %q", id, e.ID)
 		}
+		e.raw = msg.Data()
 		events = append(events, e)
 	}
 	return events
@@ -239,7 +241,7 @@ func settle(t *testing.T, nc *nats.Conn, world *simulator.Service) []wireEvent {
 		}
 		<-time.After(100 * time.Millisecond)
 	}
-	for _, list := range [][]string{faults, diffs, falseEnds(events, truth)} {
+	for _, list := range [][]string{faults, diffs, falseEnds(events, truth), invalid(t, events)} {
 		for i, f := range list {
 			if i == 20 {
 				t.Errorf("… and %d more", len(list)-i)

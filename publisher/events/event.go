@@ -41,6 +41,7 @@ type Event struct {
 	Sequence        string    `json:"sequence,omitzero"`    // 16 digits; counts 1, 2, 3 … within an epoch
 	TraceParent     string    `json:"traceparent,omitzero"` // of the page that showed it; empty if nothing is traced
 	DataContentType string    `json:"datacontenttype"`
+	DataSchema      string    `json:"dataschema,omitzero"` // urn:roomwatch:schema:X; every roomwatch serves X at /schema/X.json
 	Data            Data      `json:"data"`
 }
 

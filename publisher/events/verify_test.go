@@ -57,7 +57,7 @@ func story(t testing.TB, epoch, words string) []events.Message {
 func event(epoch string, seq uint64, typ events.Type, room string) events.Event {
 	return events.Event{
 		SpecVersion: "1.0", ID: fmt.Sprintf("%s-%016d", epoch, seq), Source: "/live/88888888", Type: typ, Subject: room, Time: start,
-		Sequence: fmt.Sprintf("%016d", seq), DataContentType: "application/json",
+		Sequence: fmt.Sprintf("%016d", seq), DataContentType: "application/json", DataSchema: "urn:roomwatch:schema:" + string(typ) + ".data.v1",
 		Data: events.Data{Room: events.Room{RoomID: room, Category: []int64{}, CreateTime: 1693271354}, Version: 1, Sweep: 1},
 	}
 }

@@ -121,6 +121,7 @@ func (s *Server) handler() http.Handler {
 	guarded("/api/v1/events", http.HandlerFunc(s.events))
 	guarded("/api/v1/history", http.HandlerFunc(s.showHistory))
 	guarded("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))
+	guarded("/schema/{file...}", http.HandlerFunc(s.schema))
 	guarded("/{$}", http.HandlerFunc(s.page))
 	guarded("/page/{file...}", http.HandlerFunc(s.page))
 	guarded("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

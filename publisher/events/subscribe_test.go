@@ -71,6 +71,9 @@ func TestFailingRoomHoldsUpOnlyItself(t *testing.T) {
 		if p, _ := r.pending(); p != 2 {
 			t.Errorf("%d not acknowledged, want 2", p)
 		}
+		if c, err := r.js.Consumer(t.Context(), "LIVE", "test"); err != nil || c.CachedInfo().NumRedelivered != 0 {
+			t.Errorf("what is held was delivered again: %v", err)
+		}
 		mended.Store(true)
 		until(t, "the rest", func() bool { return w.inOrder("a") == "a1 a2 a3" })
 		if err := stop(); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http/httptest"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/poller/simulator"
+	"roomwatch/publisher/events"
 )
 
 // natsConfig is what operators copy. These tests run on exactly that file.
@@ -190,8 +192,8 @@ func (g *guarded) writes(t *testing.T) {
 	}
 }
 
-// reads lets a subscriber follow the stream across a restart of the server, and
-// acknowledge what a consumer of its own gave it.
+// reads lets a subscriber print the stream across a restart of the server, check
+// it, follow it, and handle its events.
 func (g *guarded) reads(t *testing.T) {
 	startProcess(t, g.as("roomwatch", t.TempDir()), "run")
 	eventually(t, "events", func() bool { return g.messages() > 30 })
@@ -221,18 +223,32 @@ func (g *guarded) reads(t *testing.T) {
 		p.wait(10 * time.Second) // it ends by itself
 	}
 	complains := ended() && p.cmd.ProcessState.ExitCode() == 1 && g.lacks.names(p.output.String())
-	if !complains {
-		complains = g.acknowledges(t)
-	}
+	complains = complains || g.verifies(t) || g.subscribes(t)
 	if want := g.lacks.user == "subscriber"; complains != want {
 		t.Errorf("a lacking permission was named: %t, want %t:\n%s", complains, want, p.output)
 	}
 }
 
-// acknowledges is a subscriber in Go, as the README has it. It returns whether
-// NATS told it of the permission that lacks.
-func (g *guarded) acknowledges(t *testing.T) bool {
-	told := make(chan error, 10)
+// verifies runs a check of the whole stream. It returns whether that told of the
+// permission that lacks.
+func (g *guarded) verifies(t *testing.T) bool {
+	p := startProcess(t, g.as("subscriber", t.TempDir()), "verify")
+	status := p.wait(20 * time.Second)
+	complains := status == 1 && g.lacks.names(p.output.String())
+	if !complains && status != 0 {
+		t.Errorf("verify: exit status %d:\n%s", status, p.output)
+	}
+	return complains
+}
+
+// errListed ends a Follow that has told which rooms are live.
+var errListed = errors.New("listed")
+
+// subscribes is a subscriber in Go, as the README has it: it follows the rooms
+// until it knows them, and handles events until one is acknowledged. It returns
+// whether NATS told it of the permission that lacks.
+func (g *guarded) subscribes(t *testing.T) bool {
+	told := make(chan error, 100)
 	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
 	if err != nil {
 		t.Fatal(err)
@@ -242,20 +258,49 @@ func (g *guarded) acknowledges(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	cons, err := js.CreateOrUpdateConsumer(ctx, "LIVE", jetstream.ConsumerConfig{Durable: "greeter", FilterSubject: "live.room.created.>"})
-	if err != nil {
-		t.Fatal(err)
+	done := make(chan error, 2)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		done <- events.Follow(ctx, js, events.Options{}, func(c events.Change) error {
+			if c.Step == events.Ready {
+				return errListed
+			}
+			return nil
+		})
+	})
+	wg.Go(func() {
+		done <- events.Subscribe(ctx, js, events.Options{Durable: "greeter"}, func(context.Context, events.Event) error { return nil })
+	})
+	listed := false
+	for look := time.NewTicker(50 * time.Millisecond); ; {
+		select {
+		case err := <-told:
+			if g.lacks.names(err.Error() + "; grant it") {
+				return true
+			}
+		case err := <-done:
+			if listed = errors.Is(err, errListed); !listed {
+				t.Fatalf("a subscriber ended: %v", err)
+			}
+		case <-look.C:
+			if listed && g.acknowledged("greeter") {
+				return false
+			}
+		}
 	}
-	msg, err := cons.Next()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := msg.DoubleAck(ctx); err == nil {
+}
+
+// acknowledged reports whether a consumer has acknowledged anything.
+func (g *guarded) acknowledged(durable string) bool {
+	account, err := g.nats.JszAccount(&server.JSzOptions{Account: "LIVE", Streams: true, Consumer: true})
+	if err != nil || len(account.Streams) == 0 {
 		return false
 	}
-	return g.lacks.names((<-told).Error() + "; grant it")
+	return slices.ContainsFunc(account.Streams[0].Consumer, func(c *server.ConsumerInfo) bool { return c.Name == durable && c.AckFloor.Stream > 0 })
 }
 
 // messages returns how many messages the stream has taken, past all permissions.

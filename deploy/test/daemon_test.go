@@ -43,7 +43,7 @@ func demo(t *testing.T) string {
 	}
 	addr := freeAddr(t)
 	var out bytes.Buffer
-	cmd := exec.Command(bin, "demo")
+	cmd := exec.CommandContext(t.Context(), bin, "demo")
 	cmd.Env = []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -56,7 +56,7 @@ func demo(t *testing.T) string {
 		}
 	}()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
-		body, err := get("http://" + addr + "/metrics")
+		body, err := get(t, "http://"+addr+"/metrics")
 		if err == nil && bytes.Contains(body, []byte(`roomwatch_publisher_events_total{type="room.created"} `)) {
 			return string(body)
 		}
@@ -65,8 +65,13 @@ func demo(t *testing.T) string {
 	return ""
 }
 
-func get(url string) ([]byte, error) {
-	resp, err := http.Get(url)
+func get(t *testing.T, url string) ([]byte, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +81,8 @@ func get(url string) ([]byte, error) {
 
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func scraped(t *testing.T) scrape {
 func (s scrape) has(matchers []*labels.Matcher) error {
 	var name string
 	for _, m := range matchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			name = m.Value
 		}
 	}
@@ -61,7 +61,7 @@ func (s scrape) has(matchers []*labels.Matcher) error {
 		return fmt.Errorf("roomwatch exposes no %s", name)
 	}
 	for _, m := range matchers {
-		if slices.Contains([]string{labels.MetricName, "job", "instance"}, m.Name) || m.Name == "made" {
+		if slices.Contains([]string{model.MetricNameLabel, "job", "instance"}, m.Name) || m.Name == "made" {
 			continue
 		}
 		if !slices.ContainsFunc(samples, func(set map[string]string) bool { return m.Matches(set[m.Name]) }) {
@@ -179,7 +179,7 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 				t.Errorf("%s: %v", where, err)
 			}
 			for _, m := range selector {
-				if m.Name == labels.MetricName {
+				if m.Name == model.MetricNameLabel {
 					used[strings.TrimSuffix(m.Value, "_bucket")] = true
 				}
 			}

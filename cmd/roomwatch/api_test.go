@@ -103,12 +103,13 @@ func TestAPIIsAsDocumented(t *testing.T) {
 	for _, path := range []string{
 		"/healthz", "/readyz", "/metrics", "/api/v1/status", "/api/v1/history", "/api/v1/openapi.json",
 		"/api/v1/rooms", "/api/v1/rooms?limit=1", "/api/v1/rooms?limit=200", "/api/v1/rooms?sort=-name&owner=alice&category=3&q=live",
-		"/api/v1/rooms/" + room.RoomID,
+		"/api/v1/rooms/" + room.RoomID, "/schema/asyncapi.json", "/schema/room.created.v1.json",
 	} {
 		p.get(path, http.StatusOK)
 	}
 	for path, want := range map[string]int{
 		"/api/v1/rooms?limit=0": 400, "/api/v1/rooms?sort=size": 400, "/api/v1/rooms/nowhere": 404, "/api/v1/events?type=room.opened": 400,
+		"/schema/nothing.json": 404,
 	} {
 		p.get(path, want)
 	}

@@ -1,0 +1,78 @@
+//go:build examples
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"roomwatch/poller/simulator"
+)
+
+// TestJavaScriptExample runs the subscriber in deploy/examples while rooms open,
+// and stops it and NATS in between: it welcomes each new room, and those that
+// were live before nobody.
+//
+//	.ci/examples
+func TestJavaScriptExample(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 6, Rooms: 20, Opens: 20, Quota: -1, Next: simulator.NextKey})
+	startProcess(t, r.env(t.TempDir()), "run")
+	eventually(t, "events", func() bool { return stored(t, r.nc) > 30 })
+	var out lockedBuffer
+	var stop func()
+	start := func() {
+		cmd := exec.CommandContext(t.Context(), "node", "subscribe.mjs")
+		cmd.Dir = "../../deploy/examples/javascript"
+		cmd.Env = append(os.Environ(), "NATS_URL="+r.nats.ClientURL())
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		stop = func() {
+			t.Helper()
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("the subscriber ended: %v\n%s", err, out.String())
+			}
+		}
+	}
+	welcomed := func() int { return strings.Count(out.String(), " welcome, ") }
+	more := func(what string) {
+		before := welcomed()
+		eventually(t, what, func() bool { return welcomed() > before+10 })
+	}
+	start()
+	more("rooms are welcomed")
+	stop()
+	start()
+	more("rooms are welcomed after a restart")
+	r.stopNATS()
+	r.startNATS()
+	more("rooms are welcomed after a restart of NATS")
+	events := settle(t, r.nc, r.world)
+	var want []string
+	for _, e := range events {
+		if e.Type == "room.created" && !e.Data.Baseline {
+			want = append(want, e.ID)
+		}
+	}
+	eventually(t, "all rooms are welcomed", func() bool { return strings.Contains(out.String(), want[len(want)-1]) })
+	stop()
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		id, _, ok := strings.Cut(line, " welcome, ")
+		if !ok {
+			t.Logf("said: %s", line)
+		} else if len(got) == 0 || got[len(got)-1] != id { // what is not acknowledged comes again
+			got = append(got, id)
+		}
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("welcomed\n%v\nwant\n%v", got, want)
+	}
+}

@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/kelseyhightower/envconfig"
-
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/diff"
 	"roomwatch/poller"
 	"roomwatch/publisher"
@@ -24,13 +20,7 @@ import (
 var errConfig = errors.New("configuration")
 
 // A secret is never printed.
-type secret string
-
-// Format hides the secret from every verb.
-func (secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)") }
-
-// LogValue hides the secret from logs.
-func (secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
+type secret = environ.Secret
 
 // A byteLimit is a size in bytes; 0 is written "unlimited".
 type byteLimit int64
@@ -48,6 +38,9 @@ func (l *byteLimit) UnmarshalText(text []byte) error {
 	*l = byteLimit(n)
 	return nil
 }
+
+// Expected implements [environ.Expected].
+func (byteLimit) Expected() string { return "write a number of bytes above 0, or unlimited" }
 
 // A config is every environment variable that roomwatch reads. The tags are
 // what `roomwatch help config` prints.
@@ -75,82 +68,31 @@ type config struct {
 	DataDir              string        `envconfig:"ROOMWATCH_DATA_DIR" default:"data" desc:"holds state.db and, for the embedded server, nats/"`
 	NATSURL              string        `envconfig:"NATS_URL" desc:"NATS servers, comma separated; empty: an embedded JetStream server on 127.0.0.1"`
 	NATSPort             int           `envconfig:"ROOMWATCH_NATS_PORT" default:"4222" desc:"port of the embedded server; 0 for any free one"`
-	NATSCreds            string        `envconfig:"NATS_CREDS" desc:"credentials file"`
-	NATSNKey             string        `envconfig:"NATS_NKEY" desc:"file that holds an nkey seed"`
-	NATSUser             string        `envconfig:"NATS_USER" desc:"user name; without a password, a token"`
-	NATSPassword         secret        `envconfig:"NATS_PASSWORD" desc:"password of the user"`
-	NATSToken            secret        `envconfig:"NATS_TOKEN" desc:"authentication token"`
-	NATSCA               string        `envconfig:"NATS_CA" desc:"TLS: file of the certificate authorities to trust"`
-	NATSCert             string        `envconfig:"NATS_CERT" desc:"TLS: file of the client's certificate"`
-	NATSKey              string        `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
-	Stream               string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the JetStream stream; made if it does not exist, never altered"`
-	SubjectPrefix        string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
-	StreamReplicas       int           `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes"`
-	StreamMaxAge         time.Duration `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
-	StreamMaxBytes       byteLimit     `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, or unlimited; the oldest events go when it is full"`
-	HTTPAddr             string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off for none"`
-	HTTPToken            secret        `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"who sends it may read over HTTP; required, this or its file, for an address that is not loopback"`
-	HTTPTokenFile        string        `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token"`
-	HTTPOpen             bool          `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
-	LogLevel             slog.Level    `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat            string        `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
+
+	environ.NATS
+
+	Stream         string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the JetStream stream; made if it does not exist, never altered"`
+	SubjectPrefix  string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
+	StreamReplicas int           `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes"`
+	StreamMaxAge   time.Duration `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
+	StreamMaxBytes byteLimit     `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, or unlimited; the oldest events go when it is full"`
+	HTTPAddr       string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off for none"`
+	HTTPToken      secret        `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"who sends it may read over HTTP; required, this or its file, for an address that is not loopback"`
+	HTTPTokenFile  string        `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token"`
+	HTTPOpen       bool          `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
+	LogLevel       slog.Level    `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat      string        `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
 }
 
 // loadConfig reads the environment. It returns every problem of form at once;
 // whether the values make sense together is for the methods below to say.
 func loadConfig() (config, error) {
 	var c config
-	var errs []error
-	v := reflect.ValueOf(&c).Elem()
-	for i := range v.NumField() {
-		if err := readField(v.Type().Field(i), v.Field(i)); err != nil {
-			errs = append(errs, err)
-		}
-	}
+	err := environ.Load(&c)
 	for i, e := range c.Events {
 		c.Events[i] = strings.TrimSpace(e)
 	}
-	return c, errors.Join(errs...)
-}
-
-// readField lets envconfig read one variable alone: given the whole struct, it
-// would stop at the first problem. A variable that is set to nothing, as
-// container tools like to do, is as good as unset.
-func readField(f reflect.StructField, v reflect.Value) error {
-	name := f.Tag.Get("envconfig")
-	if os.Getenv(name) == "" {
-		f.Tag = reflect.StructTag(strings.Replace(string(f.Tag), name, name+"_IS_EMPTY", 1))
-	}
-	one := reflect.New(reflect.StructOf([]reflect.StructField{f}))
-	err := envconfig.Process("", one.Interface())
-	var pe *envconfig.ParseError
-	if errors.As(err, &pe) {
-		return fmt.Errorf("%s is %q: %s", name, pe.Value, expected(f.Type))
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	v.Set(one.Elem().Field(0))
-	return nil
-}
-
-// expected says in words what a value of type t looks like.
-func expected(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[time.Duration]():
-		return "write a duration with its unit, such as 10s, 5m or 24h"
-	case reflect.TypeFor[slog.Level]():
-		return "write debug, info, warn or error"
-	case reflect.TypeFor[byteLimit]():
-		return "write a number of bytes above 0, or unlimited"
-	}
-	switch t.Kind() {
-	case reflect.Float64:
-		return "write a number, such as 9.5"
-	case reflect.Bool:
-		return "write true or false"
-	}
-	return "write a whole number"
+	return c, err
 }
 
 // A problems list collects what is wrong with a configuration.
@@ -221,7 +163,7 @@ func (c *config) key() (secret, error) {
 	if c.SecretKeyFile == "" {
 		return c.SecretKey, nil
 	}
-	return readSecret(c.SecretKeyFile)
+	return environ.ReadSecret(c.SecretKeyFile)
 }
 
 // signer is who asks the service, by key or by a ready UserSig.
@@ -253,19 +195,11 @@ func (c *config) policy() diff.Policy {
 }
 
 func (c *config) connectConfig(log *slog.Logger) publisher.ConnectConfig {
-	return publisher.ConnectConfig{
-		URL: c.NATSURL, CredsFile: c.NATSCreds, NKeyFile: c.NATSNKey,
-		User: c.NATSUser, Password: string(c.NATSPassword), Token: string(c.NATSToken),
-		CAFile: c.NATSCA, CertFile: c.NATSCert, KeyFile: c.NATSKey, Log: log,
-	}
+	return c.ConnectConfig(c.NATSURL, log)
 }
 
 func (c *config) logger(w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: c.LogLevel}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return environ.Logger(w, c.LogLevel, c.LogFormat)
 }
 
 func isType(t string) bool { return slices.Contains(diff.Types(), diff.Type(t)) }
@@ -279,11 +213,4 @@ func typeList() string {
 }
 
 // printConfigHelp prints every variable with its type, default and meaning.
-func printConfigHelp(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	const rows = "VARIABLE\tTYPE\tDEFAULT\tMEANING\n{{range .}}{{usage_key .}}\t{{usage_type .}}\t{{usage_default .}}\t{{usage_description .}}\n{{end}}"
-	if err := envconfig.Usagef("", &config{}, t, rows); err != nil {
-		return err
-	}
-	return t.Flush()
-}
+func printConfigHelp(w io.Writer) error { return environ.PrintHelp(w, &config{}) }

@@ -7,17 +7,19 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"roomwatch/cmd/internal/environ"
 )
 
 // runWith runs a command with nothing but env as its configuration.
 func runWith(t *testing.T, env []string, args ...string) (status int, output string) {
 	t.Helper()
-	fields := reflect.TypeFor[config]()
-	for i := range fields.NumField() {
-		t.Setenv(fields.Field(i).Tag.Get("envconfig"), "")
+	for _, f := range variables() {
+		t.Setenv(f.Tag.Get("envconfig"), "")
 	}
 	for _, kv := range env {
 		k, v, _ := strings.Cut(kv, "=")
@@ -28,6 +30,11 @@ func runWith(t *testing.T, env []string, args ...string) (status int, output str
 	var out bytes.Buffer
 	status = run(ctx, args, &out, &out)
 	return status, out.String()
+}
+
+// variables are the fields that stand for an environment variable.
+func variables() []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[config]()), func(f reflect.StructField) bool { return f.Anonymous })
 }
 
 // Each mistake is named with the variable, the value and the mend, all of them
@@ -121,9 +128,8 @@ func TestHelpConfigIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := reflect.TypeFor[config]()
-	for i := range fields.NumField() {
-		tag := fields.Field(i).Tag
+	for _, f := range variables() {
+		tag := f.Tag
 		name, def := tag.Get("envconfig"), tag.Get("default")
 		if !strings.Contains(out, name+" ") || !strings.Contains(out, tag.Get("desc")) {
 			t.Errorf("help config lacks %s", name)
@@ -140,7 +146,7 @@ func TestHelpConfigIsComplete(t *testing.T) {
 
 // A secret hides from every verb.
 func TestSecretsAreNotPrinted(t *testing.T) {
-	c := config{SecretKey: "hush", UserSig: "hush", NATSPassword: "hush", NATSToken: "hush", HTTPToken: "hush"}
+	c := config{SecretKey: "hush", UserSig: "hush", NATS: environ.NATS{NATSPassword: "hush", NATSToken: "hush"}, HTTPToken: "hush"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		if s := fmt.Sprintf(verb, c); strings.Contains(s, "hush") || strings.Contains(s, "68757368") {
 			t.Errorf("%s prints %s", verb, s)

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"net"
-	"os"
 	"strings"
+
+	"roomwatch/cmd/internal/environ"
 )
 
 // validateHTTP checks who may read over HTTP. What is bound to more than this
@@ -34,19 +34,7 @@ func (c *config) httpToken() (secret, error) {
 	if c.HTTPTokenFile == "" {
 		return c.HTTPToken, nil
 	}
-	return readSecret(c.HTTPTokenFile)
-}
-
-func readSecret(file string) (secret, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	k := strings.TrimSpace(string(b))
-	if k == "" {
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return secret(k), nil
+	return environ.ReadSecret(c.HTTPTokenFile)
 }
 
 func isToken(s secret) bool {

@@ -21,18 +21,25 @@ import (
 // nobody but cmd, which uses all of them. The simulator stands alone: one that shared code with
 // the decoder would prove nothing. So does events, the part of subscribers.
 var mayImport = map[string][]string{
-	"roomwatch/diff":               {},
-	"roomwatch/poller":             {"roomwatch/diff"},
-	"roomwatch/poller/simulator":   {},
-	"roomwatch/state":              {"roomwatch/diff"},
-	"roomwatch/publisher":          {"roomwatch/diff"},
-	"roomwatch/publisher/events":   {},
-	"roomwatch/publisher/natstest": {},
-	"roomwatch/publisher/schema":   {},
-	"roomwatch/cmd/roomwatch/web":  {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
+	"roomwatch/diff":                 {},
+	"roomwatch/poller":               {"roomwatch/diff"},
+	"roomwatch/poller/simulator":     {},
+	"roomwatch/state":                {"roomwatch/diff"},
+	"roomwatch/publisher":            {"roomwatch/diff"},
+	"roomwatch/publisher/events":     {},
+	"roomwatch/publisher/natstest":   {},
+	"roomwatch/publisher/schema":     {},
+	"roomwatch/cmd/internal/environ": {"roomwatch/publisher"},
+	"roomwatch/cmd/roomwatch/web":    {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
-		"roomwatch/publisher/events", "roomwatch/cmd/roomwatch/web",
+		"roomwatch/publisher/events", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomwatch/web",
+	},
+	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events"},
+	"roomwatch/cmd/roomnotify/form":  {"roomwatch/publisher/events"},
+	"roomwatch/cmd/roomnotify": {
+		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/cmd/internal/environ",
+		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form",
 	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller"},
 }

@@ -1,0 +1,110 @@
+package trail
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+const (
+	plain  = ".jsonl"
+	packed = ".jsonl.gz"
+	unsafe = ".tmp" // a compressed file that is not whole yet
+)
+
+var fileName = regexp.MustCompile(`^audit-([0-9]{8,})-([0-9]{4}-[0-9]{2}-[0-9]{2})(\.jsonl|\.jsonl\.gz)$`)
+
+// A File is one file of a trail.
+type File struct {
+	Number     int
+	Day        string // UTC, of its messages
+	Path       string
+	Compressed bool
+}
+
+func nameOf(number int, day string) string { return fmt.Sprintf("audit-%08d-%s", number, day) }
+
+// Files lists the files of a trail in their order. A file that is there both
+// plain and compressed is listed once, compressed: that one was finished.
+func Files(dir string) ([]File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	for _, e := range entries {
+		m := fileName.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			continue // a number that no trail has
+		}
+		files = append(files, File{Number: n, Day: m[2], Path: filepath.Join(dir, e.Name()), Compressed: m[3] == packed})
+	}
+	slices.SortFunc(files, func(a, b File) int {
+		if a.Number != b.Number {
+			return a.Number - b.Number
+		}
+		if a.Compressed {
+			return -1
+		}
+		return 1
+	})
+	return slices.CompactFunc(files, func(a, b File) bool { return a.Number == b.Number && a.Day == b.Day }), nil
+}
+
+// errTorn means that the last line of a file has no end.
+var errTorn = errors.New("its last line is not whole")
+
+// lines calls take with each line, without its newline; the bytes are valid
+// until take returns. It returns [errTorn] after all others if the last line
+// has no newline.
+func (f File) lines(take func(text []byte) error) (err error) {
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	var in io.Reader = file
+	if f.Compressed {
+		unpacked, err := gzip.NewReader(file)
+		if err != nil {
+			return fmt.Errorf("unpack: %w", err)
+		}
+		in = unpacked
+	}
+	r := bufio.NewReaderSize(in, 64<<10)
+	var long []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			long = append(long, part...)
+			continue
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("read: %w", err)
+		}
+		if long != nil {
+			part = append(long, part...)
+			long = nil
+		}
+		if err != nil {
+			if len(part) > 0 {
+				return errTorn
+			}
+			return nil
+		}
+		if err := take(part[:len(part)-1]); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,270 @@
+package trail
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"path/filepath"
+)
+
+// A Check says what a trail is held against, besides itself.
+type Check struct {
+	Dir string
+	Key ed25519.PublicKey // of all signatures; nil: none is checked
+	// First is the number of the first file that is expected; files before it were
+	// moved away. 0 means 1.
+	First int
+	// NotedLine and NotedHash are those of a line that was kept somewhere else. 0: none.
+	NotedLine uint64
+	NotedHash string
+}
+
+// A Fault is something about a trail that is not as it was written.
+type Fault struct {
+	File string `json:"file"`          // its name; empty for one that is missing
+	Row  int    `json:"row,omitzero"`  // in the file, counted from 1; 0: the file as a whole
+	Line uint64 `json:"line,omitzero"` // of the trail; 0: unknown
+	Text string `json:"text"`
+}
+
+func (f Fault) String() string {
+	switch {
+	case f.Row > 0:
+		return fmt.Sprintf("%s:%d: line %d: %s", f.File, f.Row, f.Line, f.Text)
+	case f.File != "":
+		return fmt.Sprintf("%s: %s", f.File, f.Text)
+	}
+	return f.Text
+}
+
+// A Summary is what [Verify] has seen.
+type Summary struct {
+	Files    int      `json:"files"`
+	Lines    uint64   `json:"lines"`
+	Messages uint64   `json:"messages"`
+	Gaps     int      `json:"gaps"`   // recorded ones: the stream had lost the messages
+	Signed   int      `json:"signed"` // files with a signature, checked or not
+	Faults   int      `json:"faults"`
+	Last     uint64   `json:"last"` // the last line
+	Hash     string   `json:"hash"` // of it; worth noting somewhere else
+	Open     bool     `json:"open"` // the newest file is not sealed
+	Stream   Position `json:"stream"`
+}
+
+// Verify reads the whole trail and tells every fault. The trail may be written
+// to meanwhile: a last line that is not whole yet is no fault. The error is one of
+// reading.
+func Verify(c Check, tell func(Fault) error) (Summary, error) {
+	files, err := Files(c.Dir)
+	if err != nil {
+		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
+	}
+	v := &verifier{Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0}
+	v.fresh = v.next > 1
+	for i, f := range files {
+		v.newest = i == len(files)-1
+		if err := v.file(f); err != nil {
+			return v.Summary, fmt.Errorf("verify audit trail: %w", err)
+		}
+	}
+	v.at = Fault{}
+	if len(files) == 0 {
+		err = v.fault("there is no file of a trail in %s", c.Dir)
+	} else if !v.noted {
+		err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.NotedLine, c.NotedHash)
+	}
+	v.Last, v.Hash, v.Stream = v.end.line, v.end.hash, v.end.position
+	return v.Summary, err
+}
+
+// A verifier is one run of [Verify].
+type verifier struct {
+	Check
+	Summary
+
+	tell   func(Fault) error
+	at     Fault // where it reads
+	newest bool
+	next   int    // the number of the next file
+	trail  string // its id
+	end    chain
+	fresh  bool // what comes next need not follow what came before
+	sealed bool // the line before was the last of its file
+	noted  bool // the line that was noted somewhere else has been seen
+}
+
+func (v *verifier) fault(format string, args ...any) error {
+	f := v.at
+	f.Text = fmt.Sprintf(format, args...)
+	v.Faults++
+	return v.tell(f)
+}
+
+func (v *verifier) file(f File) error {
+	v.at = Fault{File: filepath.Base(f.Path)}
+	v.Files++
+	if f.Number < v.next {
+		return v.fault("its number is there twice, or it lies before the first file that is expected")
+	}
+	if f.Number > v.next {
+		missing := Fault{Text: fmt.Sprintf("files %d to %d are missing", v.next, f.Number-1)}
+		v.Faults++
+		if err := v.tell(missing); err != nil {
+			return err
+		}
+		v.fresh = true // what the missing ones held is one fault, not many
+	}
+	v.next = f.Number + 1
+	v.sealed = false
+	err := f.lines(func(text []byte) error {
+		v.at.Row++
+		return v.line(f, text)
+	})
+	v.at.Row, v.at.Line = 0, 0
+	switch {
+	case errors.Is(err, errTorn) && v.newest && !f.Compressed:
+		v.Open = true
+		return nil // it is being written, or was when the power went
+	case err != nil && (errors.Is(err, errTorn) || f.Compressed):
+		return v.fault("it cannot be read to its end: %v", err)
+	case err != nil:
+		return err
+	case v.newest && !v.sealed:
+		v.Open = true
+		if f.Compressed {
+			return v.fault("its end was cut off")
+		}
+	case !v.sealed:
+		return v.fault("its end was cut off: it is not the newest file, and has no last line")
+	}
+	return nil
+}
+
+// line checks a line against the one before, and then goes on behind it whatever
+// it is, so that one fault is told once.
+func (v *verifier) line(f File, text []byte) error {
+	l, err := Parse(text)
+	v.at.Line = l.Line
+	v.Lines++
+	if errors.Is(err, errChanged) && l.Line == v.end.line+1 && l.Previous == v.end.hash {
+		err = v.fault("%v", err)
+	} else if err != nil {
+		if terr := v.fault("%v", err); terr != nil {
+			return terr
+		}
+		v.end.line++ // it stands where a line was
+		v.fresh = v.fresh || l.Line == 0
+		if l.Line == 0 {
+			return nil
+		}
+		err = nil
+	} else if !v.fresh {
+		err = v.follows(l)
+	}
+	if err == nil {
+		err = v.content(f, text, l)
+	}
+	v.fresh = false
+	v.end.follow(l)
+	return err
+}
+
+// follows checks T1 and T2.
+func (v *verifier) follows(l Line) error {
+	switch want := v.end.line + 1; {
+	case l.Line > want:
+		return v.fault("lines %d to %d are missing before it", want, l.Line-1)
+	case l.Line < want:
+		return v.fault("it was put or moved here: line %d belongs here", want)
+	case l.Previous != v.end.hash:
+		return v.fault("the line before it was exchanged or changed: it does not have the hash that this one names")
+	}
+	return nil
+}
+
+// content checks what the line says.
+func (v *verifier) content(f File, text []byte, l Line) error {
+	if l.Line == v.NotedLine {
+		v.noted = true
+		if l.Hash != v.NotedHash {
+			if err := v.fault("its hash is %s, and %s was noted: it, or something before it, was written anew", l.Hash, v.NotedHash); err != nil {
+				return err
+			}
+		}
+	}
+	first := v.at.Row == 1
+	switch {
+	case first != (l.Kind == Begin):
+		return v.fault("it is of kind %s, where the first line, and no other, begins a file", l.Kind)
+	case v.sealed:
+		return v.fault("it stands behind the last line of the file")
+	}
+	switch l.Kind {
+	case Begin:
+		if l.File != f.Number || v.trail != "" && l.Trail != v.trail {
+			return v.fault("it begins file %d of trail %s", l.File, l.Trail)
+		}
+		v.trail = l.Trail
+	case Event, Other:
+		v.Messages++
+		if l.Seq != v.end.position.Last+1 && !v.fresh {
+			return v.fault("message %d follows message %d", l.Seq, v.end.position.Last)
+		}
+	case Gap:
+		v.Gaps++
+		if (l.From != v.end.position.Last+1 || l.To < l.From) && !v.fresh {
+			return v.fault("gap from %d to %d follows message %d", l.From, l.To, v.end.position.Last)
+		}
+	case Stream:
+	case End:
+		v.sealed = true
+		return v.seal(text, l)
+	default:
+		return v.fault("its kind is %q", l.Kind)
+	}
+	return nil
+}
+
+// seal checks T3.
+func (v *verifier) seal(text []byte, l Line) error {
+	if len(l.Signature) > 0 {
+		v.Signed++
+	}
+	switch {
+	case v.Key == nil:
+		return nil
+	case len(l.Signature) == 0:
+		return v.fault("the file is not signed")
+	case !signed(text, l, v.Key):
+		return v.fault("its signature is not of key %s (it names %s)", KeyID(v.Key), l.Key)
+	}
+	return nil
+}
+
+// Read calls take with each line of the trail, in order, of files whose day is
+// from since to until (as 2006-01-02; empty: all). It does not check the chain. The
+// text is the line's bytes, valid until take returns.
+func Read(dir, since, until string, take func(l Line, text []byte) error) error {
+	files, err := Files(dir)
+	if err != nil {
+		return fmt.Errorf("read audit trail: %w", err)
+	}
+	for _, f := range files {
+		if f.Day < since || until != "" && f.Day > until {
+			continue
+		}
+		row := 0
+		err := f.lines(func(text []byte) error {
+			row++
+			l, err := Parse(text)
+			if err != nil {
+				return fmt.Errorf("row %d: %w; `roomaudit verify` says more", row, err)
+			}
+			return take(l, text)
+		})
+		if err != nil && !errors.Is(err, errTorn) {
+			return fmt.Errorf("read %s: %w", f.Path, err)
+		}
+	}
+	return nil
+}

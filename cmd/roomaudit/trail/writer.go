@@ -1,0 +1,293 @@
+package trail
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gofrs/flock"
+	"github.com/oklog/ulid/v2"
+
+	"roomwatch/publisher/events"
+)
+
+// Errors that a person must act on. The text of the error that wraps them says how.
+var (
+	ErrLocked = errors.New("another process writes to it")
+	ErrBroken = errors.New("it is broken")
+)
+
+// Options say where a trail is and how it is written.
+type Options struct {
+	Dir          string             // required; made if it does not exist
+	MaxFileBytes int64              // a file that has grown to this is sealed; 0 means 64 MiB
+	Key          ed25519.PrivateKey // signs the last line of each file; nil: they are not signed
+	Log          *slog.Logger       // nil discards
+}
+
+// A Message is a message of the stream.
+type Message struct {
+	Seq     uint64
+	Stored  time.Time
+	Subject string
+	Body    []byte
+}
+
+// A Writer appends to a trail. It is not safe for concurrent use.
+type Writer struct {
+	o    Options
+	disk *disk
+	lock *flock.Flock
+
+	trail  string // its id
+	file   *os.File
+	path   string
+	number int    // of the newest file
+	day    string // of the newest file
+	size   int64  // of what is acknowledged of the newest file
+	// damaged means that behind size there may be bytes of a write that was not
+	// acknowledged.
+	damaged bool
+	end     chain // behind the last line that was acknowledged
+}
+
+// A chain is what the next line has to follow.
+type chain struct {
+	line     uint64 // the last one
+	hash     string // of it
+	position Position
+	begun    uint64 // the first line of its file
+}
+
+// Open opens the trail for writing, or begins one. Whatever a crash has left is
+// mended: a line that is not whole, which was never acknowledged, is cut off, and
+// a file that was sealed and not compressed is compressed. A trail that is broken
+// in any other way is not touched.
+func Open(o Options) (*Writer, error) { return open(o, &disk{}) }
+
+func open(o Options, d *disk) (_ *Writer, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open audit trail %s: %w", o.Dir, err)
+		}
+	}()
+	if o.MaxFileBytes <= 0 {
+		o.MaxFileBytes = 64 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, err
+	}
+	w := &Writer{o: o, disk: d, lock: flock.New(filepath.Join(o.Dir, "lock")), end: chain{hash: noHash}}
+	got, err := w.lock.TryLock()
+	if err != nil {
+		return nil, err
+	}
+	if !got {
+		return nil, fmt.Errorf("%w: stop it, or set another ROOMAUDIT_DIR", ErrLocked)
+	}
+	if err := w.resume(); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+// Position returns where the record stands: a message up to it is on disk.
+func (w *Writer) Position() Position { return w.end.position }
+
+// Lines returns the number and the hash of the last line on disk.
+func (w *Writer) Lines() (uint64, string) { return w.end.line, w.end.hash }
+
+// Follow notes that the messages from now on are those of another stream, or of
+// one that was cut, and why.
+func (w *Writer) Follow(p Position, at time.Time, reason string) error {
+	if w.file == nil && w.number == 0 {
+		w.end.position = p // the first line of the first file tells it
+		return nil
+	}
+	if err := w.ready(at); err != nil {
+		return err
+	}
+	return w.write([]Line{{Kind: Stream, Stream: &p, Reason: reason}})
+}
+
+// Append records messages in the order of the stream. One that is on record
+// is passed over; what lacks between two is recorded as gone, so the caller must
+// have seen to it that the stream no longer has it.
+//
+// After an error the messages up to [Writer.Position] are on disk, and of the
+// others nothing; the caller tries again.
+func (w *Writer) Append(batch []Message) error {
+	for len(batch) > 0 {
+		if batch[0].Seq <= w.end.position.Last {
+			batch = batch[1:]
+			continue
+		}
+		if err := w.ready(batch[0].Stored); err != nil {
+			return err
+		}
+		n := w.fitting(batch)
+		lines := make([]Line, 0, n)
+		last := w.end.position.Last
+		for _, m := range batch[:n] {
+			if m.Seq > last+1 {
+				lines = append(lines, Line{Kind: Gap, From: last + 1, To: m.Seq - 1, Reason: "the stream had them no more when they were to be read"})
+			}
+			last = m.Seq
+			lines = append(lines, record(m))
+		}
+		if err := w.write(lines); err != nil {
+			return err
+		}
+		batch = batch[n:]
+	}
+	return nil
+}
+
+// fitting returns how many messages go into the open file: at least one.
+func (w *Writer) fitting(batch []Message) int {
+	size := w.size
+	for i, m := range batch {
+		if i > 0 && (size >= w.o.MaxFileBytes || day(m.Stored) > w.day) {
+			return i
+		}
+		size += int64(len(m.Body))
+	}
+	return len(batch)
+}
+
+// record is the line of a message.
+func record(m Message) Line {
+	l := Line{Kind: Event, Seq: m.Seq, Stored: m.Stored.UTC(), Subject: m.Subject, Event: m.Body}
+	reason := ""
+	switch {
+	case !utf8.Valid(m.Body) || !json.Valid(m.Body):
+		reason = "it is not JSON"
+	case bytes.ContainsAny(m.Body, "\r\n"):
+		reason = "it has more than one line"
+	default:
+		if _, err := events.Decode(m.Body); err != nil && !claim(m.Body) {
+			reason = err.Error()
+		}
+	}
+	if reason != "" {
+		l.Kind, l.Event, l.Raw, l.Reason = Other, nil, m.Body, reason
+	}
+	return l
+}
+
+// claim reports whether a body says who writes the events, which is no change of a room.
+func claim(body []byte) bool {
+	var e struct {
+		Type string `json:"type"`
+	}
+	return json.Unmarshal(body, &e) == nil && e.Type == "writer.claimed"
+}
+
+// ready sees to it that a file is open to which a message of a time can be appended.
+func (w *Writer) ready(at time.Time) error {
+	if w.damaged {
+		if err := w.disk.cut(w.file, w.size); err != nil {
+			return fmt.Errorf("cut %s after %d bytes: %w", w.path, w.size, err)
+		}
+		w.damaged = false
+	}
+	if w.file != nil && (w.size >= w.o.MaxFileBytes || day(at) > w.day) {
+		if err := w.seal(); err != nil {
+			return err
+		}
+	}
+	if w.file == nil {
+		return w.begin(at)
+	}
+	return nil
+}
+
+// begin opens the next file. Its name is durable before its first line is.
+func (w *Writer) begin(at time.Time) error {
+	number, day := w.number+1, max(day(at), w.day)
+	path := filepath.Join(w.o.Dir, nameOf(number, day)+plain)
+	f, err := w.disk.open(path, 0)
+	if err == nil {
+		err = w.disk.syncDir(w.o.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("begin %s: %w", path, errors.Join(err, w.drop(f)))
+	}
+	if w.trail == "" {
+		w.trail = ulid.Make().String()
+	}
+	before := *w
+	w.file, w.path, w.number, w.day, w.size = f, path, number, day, 0
+	w.end.begun = w.end.line + 1
+	position := w.end.position
+	if err := w.write([]Line{{Kind: Begin, Format: format, Trail: w.trail, File: number, Stream: &position}}); err != nil {
+		*w = before
+		return errors.Join(err, w.drop(f))
+	}
+	return nil
+}
+
+// drop removes a file in which nothing was acknowledged. If that cannot be done,
+// it is begun anew, or removed by the next Open.
+func (w *Writer) drop(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return errors.Join(f.Close(), w.disk.remove(f.Name()))
+}
+
+// write appends lines to the open file and waits until they are on disk. After
+// an error none of them counts: what there may be of them is cut off before
+// anything else is written.
+func (w *Writer) write(lines []Line) error {
+	text, end, err := w.end.extend(lines, w.o.Key)
+	if err != nil {
+		return err
+	}
+	if err := w.disk.write(w.file, text); err != nil {
+		w.damaged = true
+		return fmt.Errorf("write to %s: %w", w.path, err)
+	}
+	w.size += int64(len(text))
+	w.end = end
+	return nil
+}
+
+// extend encodes lines behind a chain, and returns them with the chain behind them.
+func (c chain) extend(lines []Line, key ed25519.PrivateKey) ([]byte, chain, error) {
+	var text []byte
+	for _, l := range lines {
+		c.line++
+		l.Line, l.Previous = c.line, c.hash
+		var signer ed25519.PrivateKey
+		if l.Kind == End {
+			signer = key
+		}
+		var err error
+		if text, err = l.encode(text, signer); err != nil {
+			return nil, c, err
+		}
+		c.follow(l)
+	}
+	return text, c, nil
+}
+
+// Close gives the trail free. All that was acknowledged is on disk already.
+func (w *Writer) Close() error {
+	var err error
+	if w.file != nil {
+		err = w.file.Close()
+		w.file = nil
+	}
+	return errors.Join(err, w.lock.Unlock())
+}

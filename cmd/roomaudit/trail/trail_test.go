@@ -91,7 +91,8 @@ func TestRotation(t *testing.T) {
 	w := mustOpen(t, Options{Dir: dir, MaxFileBytes: 3000, Key: key})
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, noon, ""))
 	must(t, w.Append(messages(1, 20, noon)))
-	must(t, w.Append(messages(15, 25, noon.Add(24*time.Hour)))) // some are on record already
+	must(t, w.Append(messages(15, 24, noon.Add(24*time.Hour)))) // some are on record already
+	must(t, w.Append(append(messages(25, 25, noon.Add(24*time.Hour)), messages(19, 25, noon)...)))
 	must(t, w.Close())
 	w = mustOpen(t, Options{Dir: dir, MaxFileBytes: 3000, Key: key})
 	must(t, w.Append(messages(26, 27, noon.Add(24*time.Hour))))
@@ -170,7 +171,7 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 		for step := 1; ; step++ {
 			dir := t.TempDir()
 			n := 0
-			d := &disk{before: func(kind, _ string) error {
+			refuse := func(kind, _ string) error {
 				if n++; n < step {
 					return nil
 				}
@@ -178,10 +179,10 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 					return errHalf
 				}
 				return cut
-			}}
+			}
 			o := Options{Dir: dir, MaxFileBytes: 2500}
 			acknowledged := uint64(0)
-			w, err := open(o, d)
+			w, err := Open(Options{Dir: dir, MaxFileBytes: 2500, Refuse: refuse})
 			for seq := uint64(1); err == nil && seq <= 20; seq += 4 {
 				err = w.Append(messages(seq, seq+3, noon.Add(time.Duration(seq)*3*time.Hour)))
 				if err == nil {
@@ -222,7 +223,7 @@ func TestDiskFull(t *testing.T) {
 		for step := 1; ; step++ {
 			dir := t.TempDir()
 			n, refused := 0, 0
-			d := &disk{before: func(kind, _ string) error {
+			refuse := func(kind, _ string) error {
 				if n++; n < step || n > step+5 || kind == "remove" {
 					return nil
 				}
@@ -231,8 +232,8 @@ func TestDiskFull(t *testing.T) {
 					return errHalf
 				}
 				return full
-			}}
-			w, err := open(Options{Dir: dir, MaxFileBytes: 2500}, d)
+			}
+			w, err := Open(Options{Dir: dir, MaxFileBytes: 2500, Refuse: refuse})
 			if err != nil {
 				continue // nothing was begun
 			}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -30,6 +31,10 @@ type Options struct {
 	MaxFileBytes int64              // a file that has grown to this is sealed; 0 means 64 MiB
 	Key          ed25519.PrivateKey // signs the last line of each file; nil: they are not signed
 	Log          *slog.Logger       // nil discards
+
+	// Refuse is called before each change of a file; an error stands for that of the
+	// disk. It is for tests; nil refuses nothing.
+	Refuse func(step, path string) error
 }
 
 // A Message is a message of the stream.
@@ -70,9 +75,7 @@ type chain struct {
 // mended: a line that is not whole, which was never acknowledged, is cut off, and
 // a file that was sealed and not compressed is compressed. A trail that is broken
 // in any other way is not touched.
-func Open(o Options) (*Writer, error) { return open(o, &disk{}) }
-
-func open(o Options, d *disk) (_ *Writer, err error) {
+func Open(o Options) (_ *Writer, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open audit trail %s: %w", o.Dir, err)
@@ -87,7 +90,7 @@ func open(o Options, d *disk) (_ *Writer, err error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, err
 	}
-	w := &Writer{o: o, disk: d, lock: flock.New(filepath.Join(o.Dir, "lock")), end: chain{hash: noHash}}
+	w := &Writer{o: o, disk: &disk{before: o.Refuse}, lock: flock.New(filepath.Join(o.Dir, "lock")), end: chain{hash: noHash}}
 	got, err := w.lock.TryLock()
 	if err != nil {
 		return nil, err
@@ -120,18 +123,15 @@ func (w *Writer) Follow(p Position, at time.Time, reason string) error {
 	return w.write([]Line{{Kind: Stream, Stream: &p, Reason: reason}})
 }
 
-// Append records messages in the order of the stream. One that is on record
-// is passed over; what lacks between two is recorded as gone, so the caller must
+// Append records messages in the order of the stream. One that is on record, or
+// behind one that follows it, is passed over; what lacks between two is recorded as gone, so the caller must
 // have seen to it that the stream no longer has it.
 //
 // After an error the messages up to [Writer.Position] are on disk, and of the
 // others nothing; the caller tries again.
 func (w *Writer) Append(batch []Message) error {
+	batch = after(w.end.position.Last, batch)
 	for len(batch) > 0 {
-		if batch[0].Seq <= w.end.position.Last {
-			batch = batch[1:]
-			continue
-		}
 		if err := w.ready(batch[0].Stored); err != nil {
 			return err
 		}
@@ -151,6 +151,17 @@ func (w *Writer) Append(batch []Message) error {
 		batch = batch[n:]
 	}
 	return nil
+}
+
+// after returns the messages that follow last and each other.
+func after(last uint64, batch []Message) []Message {
+	return slices.DeleteFunc(slices.Clone(batch), func(m Message) bool {
+		if m.Seq <= last {
+			return true
+		}
+		last = m.Seq
+		return false
+	})
 }
 
 // fitting returns how many messages go into the open file: at least one.

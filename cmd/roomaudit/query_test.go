@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"roomwatch/cmd/roomaudit/trail"
+)
+
+// strangers is a trail of three days, with rooms whose names are chosen to do harm.
+func strangers(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	w, err := trail.Open(trail.Options{Dir: dir})
+	must(t, err)
+	day := time.Date(2026, 11, 22, 23, 0, 0, 0, time.UTC)
+	for i, name := range []string{"quiet", "=cmd|' /C calc'!A0", "a\x1b[31m\u202eb", "+1,\"2\"\n3"} {
+		n := uint64(i + 1)
+		must(t, w.Append([]trail.Message{{Seq: n, Stored: day.Add(time.Duration(i) * time.Hour), Subject: "live.x", Body: event(n, "r"+string(rune('0'+n)), name)}}))
+	}
+	must(t, w.Append([]trail.Message{{Seq: 5, Stored: day.Add(30 * time.Hour), Subject: "live.writer.claimed.1", Body: []byte(`{"type":"writer.claimed"}`)}}))
+	must(t, w.Close())
+	return dir
+}
+
+// call runs the program in this process.
+func call(t *testing.T, dir string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("ROOMAUDIT_DIR", dir)
+	var out, errs bytes.Buffer
+	status = run(context.Background(), args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestQuery(t *testing.T) {
+	dir := strangers(t)
+	const (
+		first  = "2026-11-23T12:00:01.000  room.created       r1                                7        1  o                 quiet\n"
+		header = "TIME                     TYPE               ROOM                          VIEWS  VERSION  OWNER             NAME\n"
+	)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--room", "r1"}, header + first},
+		{[]string{"--until", "2026-11-22"}, header + first},
+		{[]string{"--until", "2026-11-23T00:00:00Z", "--type", "room.created,room.ended", "--owner", "o"}, header + first},
+		{[]string{"--owner", "nobody"}, ""},
+		{[]string{"--since", "2026-11-24"}, ""},
+		{[]string{"--room", "r3"}, header + "2026-11-23T12:00:03.000  room.created       r3                                7        1  o                 a\\x1b[31m\\u202eb\n"},
+		{[]string{"--room", "r2", "--format", "csv"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline\n" +
+			"5,2026-11-23T00:00:00Z,01KAS8Z1Q2R3-0000000000000002,room.created,2026-11-23T12:00:02Z,1400000000,r2,1,o,'=cmd|' /C calc'!A0,7,,1,,false\n"},
+		{[]string{"--room", "r4", "--format", "csv", "--since", "2026-11-23"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline\n" +
+			"7,2026-11-23T02:00:00Z,01KAS8Z1Q2R3-0000000000000004,room.created,2026-11-23T12:00:04Z,1400000000,r4,1,o,\"'+1,\"\"2\"\"\n3\",7,,1,,false\n"},
+		{[]string{"--room", "nowhere", "--format", "csv"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline\n"},
+	} {
+		if status, out, errs := call(t, dir, append([]string{"query"}, tt.args...)...); status != 0 || out != tt.want || errs != "" {
+			t.Errorf("%v: %d %s\n%q\nwant\n%q", tt.args, status, errs, out, tt.want)
+		}
+	}
+	_, out, _ := call(t, dir, "query", "--format", "json")
+	for line := range strings.Lines(out) {
+		if _, err := trail.Parse([]byte(strings.TrimSuffix(line, "\n"))); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if n := strings.Count(out, "\n"); n != 4 {
+		t.Errorf("%d lines of JSON", n)
+	}
+	for _, args := range [][]string{{"--since", "yesterday"}, {"--type", "room.opened"}, {"--format", "xml"}} {
+		if status, _, errs := call(t, dir, append([]string{"query"}, args...)...); status != 1 || !strings.Contains(errs, args[1]) {
+			t.Errorf("%v: %d %s", args, status, errs)
+		}
+	}
+}
+
+func TestVerifyCommand(t *testing.T) {
+	dir := strangers(t)
+	status, out, _ := call(t, dir, "verify")
+	if status != 0 || !strings.Contains(out, "3 files, 10 lines, 5 messages, 0 gaps on record, no file is signed: nothing was changed\nlast line 10:") {
+		t.Errorf("%d %s", status, out)
+	}
+	noted := out[strings.LastIndex(out, "10:"):]
+	if status, out, _ := call(t, dir, "verify", "--noted", strings.TrimSpace(noted)); status != 0 {
+		t.Errorf("noted: %d %s", status, out)
+	}
+	files, err := trail.Files(dir)
+	must(t, err)
+	must(t, os.Remove(files[1].Path))
+	if status, out, _ := call(t, dir, "verify"); status != 1 || !strings.HasPrefix(out, "files 2 to 2 are missing\n") || !strings.Contains(out, ": 1 faults") {
+		t.Errorf("%d %s", status, out)
+	}
+	if status, out, _ := call(t, dir, "verify", "--json"); status != 1 || !strings.HasPrefix(out, `{"fault":{"file":"","text":"files 2 to 2`) || !strings.Contains(out, `"faults":1`) {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
+// Keys as openssl makes them sign and check.
+func TestKeysOfOpenSSL(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("no openssl")
+	}
+	dir := t.TempDir()
+	private, public := filepath.Join(dir, "key.pem"), filepath.Join(dir, "public.pem")
+	for _, args := range [][]string{{"genpkey", "-algorithm", "ed25519", "-out", private}, {"pkey", "-in", private, "-pubout", "-out", public}} {
+		if out, err := exec.CommandContext(t.Context(), openssl, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+	}
+	key, err := (&config{KeyFile: private}).key()
+	must(t, err)
+	w, err := trail.Open(trail.Options{Dir: filepath.Join(dir, "audit"), Key: key})
+	must(t, err)
+	must(t, w.Append([]trail.Message{{Seq: 1, Stored: time.Now().Add(-48 * time.Hour), Body: event(1, "r", "n")}}))
+	must(t, w.Tick(time.Now()))
+	must(t, w.Close())
+	if status, out, errs := call(t, filepath.Join(dir, "audit"), "verify", "--public-key", public); status != 0 || !strings.Contains(out, "1 signatures checked") {
+		t.Errorf("%d %s %s", status, out, errs)
+	}
+	if status, _, errs := call(t, dir, "verify", "--public-key", private); status != 2 || !strings.Contains(errs, "openssl pkey") {
+		t.Errorf("a private key: %d %s", status, errs)
+	}
+}
+
+func TestExport(t *testing.T) {
+	dir := strangers(t)
+	path := filepath.Join(t.TempDir(), "a b?%.db")
+	if status, out, errs := call(t, dir, "export", "--sqlite", path); status != 0 || !strings.HasPrefix(out, "4 events added") {
+		t.Fatalf("%d %s %s", status, out, errs)
+	}
+	w, err := trail.Open(trail.Options{Dir: dir})
+	must(t, err)
+	must(t, w.Append([]trail.Message{{Seq: 6, Stored: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC), Body: event(6, "r6", "n")}}))
+	must(t, w.Close())
+	for _, want := range []string{"1 events added", "0 events added"} {
+		if status, out, errs := call(t, dir, "export", "--sqlite", path); status != 0 || !strings.HasPrefix(out, want) {
+			t.Errorf("%d %s %s, want %s", status, out, errs, want)
+		}
+	}
+	db, err := openDatabase(path)
+	must(t, err)
+	defer func() { _ = db.Close() }()
+	var rows, views int
+	var name string
+	must(t, db.QueryRowContext(t.Context(), "SELECT count(*), sum(views), max(CASE room_id WHEN 'r3' THEN name END) FROM events").Scan(&rows, &views, &name))
+	if rows != 5 || views != 35 || name != "a\x1b[31m\u202eb" {
+		t.Errorf("%d rows, %d views, name %q", rows, views, name)
+	}
+	if status, _, errs := call(t, strangers(t), "export", "--sqlite", path); status != 1 || !strings.Contains(errs, "choose another file") {
+		t.Errorf("another trail: %d %s", status, errs)
+	}
+}

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/publisher"
+)
+
+const (
+	batchRows = 500 // messages that share a sync of the disk
+	askWait   = 5 * time.Second
+	idleWait  = 5 * time.Second // for one more message, before the day is looked at
+	ackWait   = time.Minute     // more than a file takes to be sealed and compressed
+	pauseMost = 10 * time.Second
+)
+
+func runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Record every event until SIGINT or SIGTERM",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := configured()
+			if err != nil {
+				return err
+			}
+			key, err := c.key()
+			if err != nil {
+				return err
+			}
+			log := c.logger(cmd.ErrOrStderr())
+			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log})
+			if err != nil {
+				return err
+			}
+			err = errors.Join(watch(cmd.Context(), c, w, log), w.Close())
+			line, hash := w.Lines()
+			log.Info("stop", "line", line, "hash", hash, "stream_sequence", w.Position().Last)
+			return err
+		},
+	}
+}
+
+// A recorder reads the stream into a trail.
+type recorder struct {
+	*config
+	js    jetstream.JetStream
+	trail *trail.Writer
+	log   *slog.Logger
+
+	failing string // what is wrong at present, as it was logged; empty: nothing
+}
+
+// watch records until ctx is done. NATS may be away, and the disk full: it waits.
+func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	connect := c.ConnectConfig(c.NATSURL, log)
+	connect.Name = "roomaudit"
+	connect.Denied = func(err error) { giveUp(fmt.Errorf("record stream %s: %w", c.Stream, err)) }
+	nc, err := publisher.Connect(ctx, connect)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	line, _ := w.Lines()
+	log.InfoContext(ctx, "start", "version", version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
+	r := &recorder{config: c, js: js, trail: w, log: log}
+	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(pauseMost), backoff.WithMaxElapsedTime(0))
+	for ctx.Err() == nil {
+		before := w.Position()
+		err := r.session(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if w.Position() != before {
+			pause.Reset()
+		}
+		r.condition(ctx, err)
+		wait(ctx, pause.NextBackOff())
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		return cause
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// condition logs that something went wrong or is well again, once each.
+func (r *recorder) condition(ctx context.Context, err error) {
+	var text, mend string
+	switch {
+	case err == nil:
+	case errors.Is(err, errDisk):
+		text, mend = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or mend it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		text, mend = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
+	default:
+		text, mend = err.Error(), "see that NATS runs and that JetStream answers"
+	}
+	switch {
+	case text == r.failing:
+	case text == "":
+		r.log.InfoContext(ctx, "record", "condition", "recovered")
+	default:
+		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "mend", mend)
+	}
+	r.failing = text
+}
+
+var (
+	errDisk = errors.New("the trail cannot be written")
+	errLost = errors.New("messages that the stream still has did not come: another process may use ROOMAUDIT_DURABLE")
+)
+
+// session reads the stream from where the trail stands. It never returns nil.
+//
+// The trail alone knows what is on record. The durable consumer is made anew
+// where it stands elsewhere, so it is only the place where NATS shows how far we
+// are. What is true after a crash:
+//
+//	before the sync           the lines are cut off, and the messages come again
+//	between sync and ack      the messages come again, and the trail passes them over
+func (r *recorder) session(ctx context.Context) error {
+	if err := r.place(ctx); err != nil {
+		return err
+	}
+	cons, err := r.consumer(ctx)
+	if err != nil {
+		return err
+	}
+	msgs, err := cons.Messages(jetstream.PullMaxMessages(2 * batchRows))
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", r.Stream, err)
+	}
+	defer msgs.Stop()
+	defer context.AfterFunc(ctx, msgs.Stop)()
+	for {
+		batch, last, err := r.batch(msgs)
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", r.Stream, err)
+		}
+		if last == nil {
+			if err := r.idle(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.complete(ctx, batch); err != nil {
+			return err
+		}
+		if err := r.trail.Append(batch); err != nil {
+			return fmt.Errorf("%w: %w", errDisk, err)
+		}
+		if err := last.Ack(); err != nil { // of all before it, too
+			return fmt.Errorf("acknowledge: %w", err)
+		}
+		r.condition(ctx, nil)
+	}
+}
+
+// place compares the trail with the stream, and records when it is not the one it was.
+func (r *recorder) place(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	s, err := r.js.Stream(ctx, r.Stream)
+	if err != nil {
+		return fmt.Errorf("look at stream %s: %w", r.Stream, err)
+	}
+	info, at := s.CachedInfo(), r.trail.Position()
+	next := trail.Position{Name: info.Config.Name, Created: info.Created.UTC()}
+	reason := ""
+	switch {
+	case at.Name == "":
+	case at.Name != next.Name || !at.Created.Equal(next.Created):
+		reason = fmt.Sprintf("stream %s of %s is followed by stream %s of %s", at.Name, at.Created.Format(time.RFC3339), next.Name, next.Created.Format(time.RFC3339))
+	case info.State.LastSeq < at.Last:
+		reason = fmt.Sprintf("the stream ends at message %d, and %d is on record: it was cut, or an old copy of it put back", info.State.LastSeq, at.Last)
+		next.Last = info.State.LastSeq
+	default:
+		return nil
+	}
+	if reason != "" {
+		r.log.WarnContext(ctx, "another stream", "reason", reason, "mend", "none is needed: it is on record")
+	}
+	if err := r.trail.Follow(next, time.Now(), reason); err != nil {
+		return fmt.Errorf("%w: %w", errDisk, err)
+	}
+	return nil
+}
+
+// consumer returns the durable, at the place where the trail stands.
+func (r *recorder) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	failed := func(err error) error { return fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err) }
+	last := r.trail.Position().Last
+	cons, err := r.js.Consumer(ctx, r.Stream, r.Durable)
+	if err == nil {
+		i := cons.CachedInfo()
+		if i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
+			return cons, nil
+		}
+		err = r.js.DeleteConsumer(ctx, r.Stream, r.Durable)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, failed(err)
+	}
+	cons, err = r.js.CreateConsumer(ctx, r.Stream, jetstream.ConsumerConfig{
+		Durable: r.Durable, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: 10 * batchRows, MaxDeliver: -1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: last + 1,
+	})
+	if err != nil {
+		return nil, failed(err)
+	}
+	return cons, nil
+}
+
+// batch returns the messages that are there, up to batchRows, and the last of
+// them; none if none came for long.
+func (r *recorder) batch(msgs jetstream.MessagesContext) (batch []trail.Message, last jetstream.Msg, err error) {
+	for len(batch) < batchRows {
+		msg, err := msgs.Next(jetstream.NextMaxWait(idleWait))
+		if errors.Is(err, nats.ErrTimeout) {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := msg.Metadata()
+		if err != nil {
+			return nil, nil, err
+		}
+		batch = append(batch, trail.Message{Seq: m.Sequence.Stream, Stored: m.Timestamp, Subject: msg.Subject(), Body: msg.Data()})
+		last = msg
+		if m.NumPending == 0 {
+			break
+		}
+	}
+	return batch, last, nil
+}
+
+// idle looks after the trail while nothing comes.
+func (r *recorder) idle(ctx context.Context) error {
+	if err := r.trail.Tick(time.Now()); err != nil {
+		return fmt.Errorf("%w: %w", errDisk, err)
+	}
+	if err := r.place(ctx); err != nil { // a stream that was made anew has no consumer of ours
+		return err
+	}
+	look, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	if _, err := r.js.Consumer(look, r.Stream, r.Durable); err != nil {
+		return fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)
+	}
+	r.condition(ctx, nil)
+	return nil
+}
+
+// complete makes sure that what lacks before and in a batch is gone from the
+// stream, and was not given to somebody else or lost on the way. Only then may
+// the trail record it as gone.
+func (r *recorder) complete(ctx context.Context, batch []trail.Message) error {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	want := r.trail.Position().Last + 1
+	for _, m := range batch {
+		if m.Seq > want {
+			found, err := r.next(ctx, want)
+			if err != nil {
+				return fmt.Errorf("look for messages %d to %d: %w", want, m.Seq-1, err)
+			}
+			if found > 0 && found < m.Seq {
+				return fmt.Errorf("%w: message %d", errLost, found)
+			}
+			r.log.WarnContext(ctx, "gap", "from", want, "to", m.Seq-1, "mend", "none: the stream has them no more; let it keep messages for longer than roomaudit may be away")
+		}
+		want = max(want, m.Seq+1)
+	}
+	return nil
+}
+
+// next returns the first message from seq on that the stream has, or 0 if there
+// is none. It asks the stream's leader: any replica may answer a direct get, also
+// one that has not heard of the message yet, and a gap must not be recorded then.
+func (r *recorder) next(ctx context.Context, seq uint64) (uint64, error) {
+	req, err := json.Marshal(map[string]any{"seq": seq, "next_by_subj": ">"})
+	if err != nil {
+		return 0, err // unreachable: a number and a string encode
+	}
+	resp, err := r.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+r.Stream, req)
+	if err != nil {
+		return 0, err
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(resp.Data, &answer); err != nil {
+		return 0, err
+	}
+	if answer.Error != nil && answer.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
+		return 0, answer.Error
+	}
+	return answer.Message.Seq, nil
+}

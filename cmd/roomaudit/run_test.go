@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/cmd/roomaudit/trail"
+)
+
+// The real binary is killed at random moments, and NATS restarted, while events
+// come: each is on record once, in order.
+func TestKilled(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for round := range 25 {
+		p := start(t, r.env(dir), "run")
+		r.publish(20 + rng.IntN(60))
+		<-time.After(time.Duration(rng.IntN(200)) * time.Millisecond)
+		if round%6 == 5 {
+			r.down()
+			r.up()
+		}
+		r.publish(20)
+		p.kill()
+	}
+	p := start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	p.stop()
+	files, err := trail.Files(dir)
+	if err != nil || len(files) < 10 {
+		t.Errorf("%d files, %v: nothing was sealed", len(files), err)
+	}
+}
+
+// What is on record is acknowledged, what is not is not.
+func TestAcknowledges(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.publish(40)
+	p := start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	acknowledged := func() uint64 {
+		c, err := r.js.Consumer(t.Context(), "LIVE", "roomaudit")
+		must(t, err)
+		return c.CachedInfo().AckFloor.Stream
+	}
+	eventually(t, "all are acknowledged", func() bool { return acknowledged() == 40 })
+	p.stop()
+}
+
+// A disk that is full stops the acknowledgements, is named in the log, and when
+// there is room again all is recorded.
+func TestDiskFullWhileRecording(t *testing.T) {
+	r := newRig(t)
+	log, dir := &output{}, t.TempDir()
+	var full atomic.Bool
+	w, err := trail.Open(trail.Options{Dir: dir, Refuse: func(string, string) error {
+		if full.Load() {
+			return syscall.ENOSPC
+		}
+		return nil
+	}})
+	must(t, err)
+	t.Cleanup(func() { _ = w.Close() })
+	c := &config{Stream: "LIVE", Durable: "roomaudit", NATSURL: r.srv.ClientURL()}
+	c.LogFormat = "text"
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	full.Store(true)
+	done := make(chan error)
+	go func() { done <- watch(ctx, c, w, c.logger(log)) }()
+	r.publish(30)
+	eventually(t, "a word about the disk", func() bool { return strings.Contains(log.String(), "no space left") })
+	if cons, err := r.js.Consumer(ctx, "LIVE", "roomaudit"); err == nil && cons.CachedInfo().AckFloor.Stream != 0 {
+		t.Error("something is acknowledged that is not on disk")
+	}
+	full.Store(false)
+	eventually(t, "all on record", func() bool { return strings.Contains(log.String(), "condition=recovered") })
+	r.wantAll(dir)
+	cancel()
+	must(t, <-done)
+	if n := strings.Count(log.String(), "condition=failing"); n != 1 {
+		t.Errorf("%d lines about one full disk:\n%s", n, log)
+	}
+}
+
+// Messages that are gone are on record as gone; ones that somebody else took
+// are not, and are read after all.
+func TestWhatDoesNotCome(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.publish(10)
+	p := start(t, r.env(dir), "run")
+	eventually(t, "10 on record", func() bool { return len(recorded(t, dir)) == 10 })
+	p.kill()
+	r.publish(10)
+	must(t, r.made.DeleteMsg(t.Context(), 13))
+	must(t, r.made.Purge(t.Context(), jetstream.WithPurgeSequence(12)))
+	p = start(t, r.env(dir), "run")
+	eventually(t, "the rest on record", func() bool { return len(recorded(t, dir)) == 18 })
+	thief, err := r.js.Consumer(t.Context(), "LIVE", "roomaudit")
+	must(t, err)
+	p.kill()
+	r.publish(10)
+	batch, err := thief.Fetch(5)
+	must(t, err)
+	for msg := range batch.Messages() {
+		must(t, msg.DoubleAck(t.Context()))
+	}
+	p = start(t, r.env(dir), "run")
+	eventually(t, "what was taken on record", func() bool { return len(recorded(t, dir)) == 28 })
+	var gaps []uint64
+	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+		if l.Kind == trail.Gap {
+			gaps = append(gaps, l.From, l.To)
+		}
+		return nil
+	}))
+	if !slices.Equal(gaps, []uint64{11, 11, 13, 13}) {
+		t.Errorf("gaps %v", gaps)
+	}
+	wantSound(t, dir)
+	p.stop()
+}
+
+// A stream that is made anew begins at 1 again: that is on record, and nothing is
+// passed over as known.
+func TestStreamMadeAnew(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	p := start(t, r.env(dir), "run")
+	r.publish(10)
+	eventually(t, "10 on record", func() bool { return len(recorded(t, dir)) == 10 })
+	must(t, r.js.DeleteStream(t.Context(), "LIVE"))
+	r.makeStream()
+	r.publish(15)
+	eventually(t, "25 on record", func() bool { return len(recorded(t, dir)) == 25 })
+	p.stop()
+	wantSound(t, dir)
+	reasons := 0
+	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+		if l.Kind == trail.Stream && strings.Contains(l.Reason, "is followed by") {
+			reasons++
+		}
+		return nil
+	}))
+	if reasons != 1 {
+		t.Errorf("%d lines about the stream", reasons)
+	}
+}
+
+// NATS is away at the start, and a trail that is broken is not gone on with.
+func TestStart(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.down()
+	p := start(t, r.env(dir), "run")
+	eventually(t, "a word about NATS", func() bool { return strings.Contains(p.out.String(), "nats away") })
+	r.up()
+	r.publish(5)
+	r.wantAll(dir)
+	second := start(t, r.env(dir), "run")
+	if status := second.wait(); status != 1 || !strings.Contains(second.out.String(), "another process writes to it") {
+		t.Errorf("a second one: exit status %d: %s", status, second.out)
+	}
+	p.stop()
+	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	must(t, err)
+	text, err := os.ReadFile(files[0])
+	must(t, err)
+	must(t, os.WriteFile(files[0], []byte(strings.Replace(string(text), "room.created", "room.cheated", 1)), 0o600))
+	broken := start(t, r.env(dir), "run")
+	if status := broken.wait(); status != 2 || !strings.Contains(broken.out.String(), "roomaudit verify") {
+		t.Errorf("a broken trail: exit status %d: %s", status, broken.out)
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/publisher/events"
+)
+
+// tablePrinter shows an event in a line for people. The columns have fixed
+// widths, so that nothing is held back to measure it; what is longer moves the
+// rest of its line.
+func tablePrinter(w io.Writer) printer {
+	row := func(cells ...any) error {
+		_, err := fmt.Fprintf(w, "%-23s  %-17s  %-24s  %9v  %7v  %-16s  %s\n", cells...)
+		return err
+	}
+	begun := false
+	return printer{
+		print: func(_ trail.Line, _ []byte, e events.Event) error {
+			if !begun {
+				begun = true
+				if err := row("TIME", "TYPE", "ROOM", "VIEWS", "VERSION", "OWNER", "NAME"); err != nil {
+					return err
+				}
+			}
+			r := e.Data.Room
+			return row(e.Time.UTC().Format("2006-01-02T15:04:05.000"), e.Type, visible(r.RoomID), r.ViewCount, e.Data.Version, visible(r.OwnerAccount), visible(r.RoomName))
+		},
+		flush: func() error { return nil },
+	}
+}
+
+// visible writes what a stranger has chosen so that it cannot move the cursor,
+// colour the screen or turn the line around.
+func visible(s string) string {
+	if strings.IndexFunc(s, hidden) < 0 {
+		return s
+	}
+	return strings.Trim(strconv.QuoteToASCII(s), `"`)
+}
+
+func hidden(r rune) bool { return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }
+
+// csvPrinter writes comma separated values with a header, by RFC 4180.
+func csvPrinter(w io.Writer) printer {
+	out := csv.NewWriter(w)
+	begun := false
+	header := func() error {
+		if begun {
+			return nil
+		}
+		begun = true
+		return out.Write([]string{
+			"line", "stored", "id", "type", "time", "sdkappid", "room_id", "create_time", "owner", "name", "views", "previous_views", "version", "since", "baseline",
+		})
+	}
+	return printer{
+		print: func(l trail.Line, _ []byte, e events.Event) error {
+			if err := header(); err != nil {
+				return err
+			}
+			r, previous, since := e.Data.Room, "", ""
+			if p := e.Data.Previous; p != nil && p.ViewCount != nil {
+				previous = strconv.FormatInt(*p.ViewCount, 10)
+			}
+			if !e.Data.Since.IsZero() {
+				since = e.Data.Since.UTC().Format(time.RFC3339Nano)
+			}
+			return out.Write([]string{
+				strconv.FormatUint(l.Line, 10), l.Stored.UTC().Format(time.RFC3339Nano), e.ID, string(e.Type), e.Time.UTC().Format(time.RFC3339Nano),
+				strconv.Itoa(e.App()), cell(r.RoomID), strconv.FormatInt(r.CreateTime, 10), cell(r.OwnerAccount), cell(r.RoomName),
+				strconv.FormatInt(r.ViewCount, 10), previous, strconv.FormatUint(e.Data.Version, 10), since, strconv.FormatBool(e.Data.Baseline),
+			})
+		},
+		flush: func() error {
+			err := header()
+			out.Flush()
+			if err == nil {
+				err = out.Error()
+			}
+			return err
+		},
+	}
+}
+
+// cell keeps a spreadsheet from running what a stranger has chosen: it takes what
+// begins like a formula for one, unless an apostrophe stands before it.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(s)[0]) {
+		return "'" + s
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"roomwatch/cmd/roomaudit/trail"
+)
+
+func verifyCommand() *cobra.Command {
+	var keyFile, noted string
+	var first int
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Check that nobody has changed the trail; exit status 1 if someone has",
+		Long: "verify reads every line and prints what is not as it was written: lines that were changed, taken out, put in or moved,\n" +
+			"files that are missing or cut. At last it prints the number and the hash of the last line. Note it in another place: `--noted`\n" +
+			"then shows also whether everything behind some line was written anew, or the end taken away.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := configured()
+			if err != nil {
+				return err
+			}
+			check := trail.Check{Dir: c.Dir, First: first}
+			if keyFile != "" {
+				if check.Key, err = publicKey(keyFile); err != nil {
+					return err
+				}
+			}
+			if noted != "" {
+				line, hash, _ := strings.Cut(noted, ":")
+				n, err := strconv.ParseUint(line, 10, 64)
+				if err != nil || n == 0 || len(hash) != 64 {
+					return fmt.Errorf("--noted is %q: write LINE:HASH as verify printed it", noted)
+				}
+				check.NotedLine, check.NotedHash = n, hash
+			}
+			return verify(check, raw, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&keyFile, "public-key", "", "`file` with the Ed25519 public key in PEM of all signatures; without it none is checked")
+	f.StringVar(&noted, "noted", "", "`LINE:HASH` that was noted in another place")
+	f.IntVar(&first, "first", 1, "the `number` of the first file; those before it were moved away")
+	f.BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
+	return cmd
+}
+
+func verify(c trail.Check, raw bool, w io.Writer) error {
+	show := func(v any) error {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "%s\n", b)
+		return err
+	}
+	s, err := trail.Verify(c, func(f trail.Fault) error {
+		if raw {
+			return show(map[string]any{"fault": f})
+		}
+		_, err := fmt.Fprintln(w, f)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if raw {
+		err = show(map[string]any{"summary": s})
+	} else {
+		_, err = fmt.Fprintln(w, inWords(c, s))
+	}
+	if err == nil && s.Faults > 0 {
+		err = errReported
+	}
+	return err
+}
+
+func inWords(c trail.Check, s trail.Summary) string {
+	signed := "no file is signed"
+	switch {
+	case s.Signed > 0 && c.Key != nil:
+		signed = fmt.Sprintf("%d signatures checked", s.Signed)
+	case s.Signed > 0:
+		signed = fmt.Sprintf("%d signatures not checked (--public-key)", s.Signed)
+	}
+	result := "nothing was changed"
+	if s.Faults > 0 {
+		result = fmt.Sprintf("%d faults", s.Faults)
+	}
+	return fmt.Sprintf("%d files, %d lines, %d messages, %d gaps on record, %s: %s\nlast line %d:%s", s.Files, s.Lines, s.Messages, s.Gaps, signed, result, s.Last, s.Hash)
+}

@@ -77,10 +77,13 @@ func (r *rig) down() {
 func (r *rig) publish(n int) {
 	r.t.Helper()
 	for range n {
-		ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
-		_, err := r.js.Publish(ctx, "live.room.created.1400000000.x", event(r.next, fmt.Sprintf("r%d", r.next), "a <b> 房"))
-		cancel()
-		must(r.t, err)
+		stored := func() bool {
+			ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
+			defer cancel()
+			_, err := r.js.Publish(ctx, "live.room.created.1400000000.x", event(r.next, fmt.Sprintf("r%d", r.next), "a <b> 房"), jetstream.WithMsgID(strconv.FormatUint(r.next, 10)))
+			return err == nil
+		}
+		eventually(r.t, "an event is stored", stored) // an answer is lost with its connection
 		r.next++
 	}
 }

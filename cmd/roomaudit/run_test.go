@@ -65,8 +65,10 @@ func TestDiskFullWhileRecording(t *testing.T) {
 	r := newRig(t)
 	log, dir := &output{}, t.TempDir()
 	var full atomic.Bool
+	var refused atomic.Int32
 	w, err := trail.Open(trail.Options{Dir: dir, Refuse: func(string, string) error {
 		if full.Load() {
+			refused.Add(1)
 			return syscall.ENOSPC
 		}
 		return nil
@@ -81,7 +83,7 @@ func TestDiskFullWhileRecording(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- watch(ctx, c, w, c.logger(log)) }()
 	r.publish(30)
-	eventually(t, "a word about the disk", func() bool { return strings.Contains(log.String(), "no space left") })
+	eventually(t, "a word about the disk", func() bool { return strings.Contains(log.String(), "no space left") && refused.Load() > 5 })
 	if cons, err := r.js.Consumer(ctx, "LIVE", "roomaudit"); err == nil && cons.CachedInfo().AckFloor.Stream != 0 {
 		t.Error("something is acknowledged that is not on disk")
 	}
@@ -120,6 +122,19 @@ func TestWhatDoesNotCome(t *testing.T) {
 	}
 	p = start(t, r.env(dir), "run")
 	eventually(t, "what was taken on record", func() bool { return len(recorded(t, dir)) == 28 })
+	// While it records, too: the server shares what comes among those who ask.
+	for taken := 0; taken == 0; {
+		if thief, err = r.js.Consumer(t.Context(), "LIVE", "roomaudit"); err != nil {
+			continue // it is being made anew
+		}
+		batch, err := thief.Fetch(5, jetstream.FetchMaxWait(time.Second))
+		must(t, err)
+		r.publish(5)
+		for range batch.Messages() {
+			taken++
+		}
+	}
+	eventually(t, "what was taken meanwhile on record", func() bool { return len(recorded(t, dir)) == int(r.next)-1-2 })
 	var gaps []uint64
 	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Gap {

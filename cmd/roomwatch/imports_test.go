@@ -41,6 +41,10 @@ var mayImport = map[string][]string{
 		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/cmd/internal/environ",
 		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form",
 	},
+	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
+	"roomwatch/cmd/roomaudit": {
+		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomaudit/trail",
+	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller"},
 }
 

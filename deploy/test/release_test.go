@@ -1,7 +1,9 @@
 package test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +18,23 @@ func TestRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := c.Builds[0]
+	if len(c.Builds) != 3 {
+		t.Fatalf("%d programs", len(c.Builds))
+	}
+	for _, b := range c.Builds {
+		builds(t, b)
+	}
+	if len(c.SBOMs) == 0 || c.Checksum.Algorithm != "sha256" {
+		t.Errorf("%d SBOMs, checksum %q", len(c.SBOMs), c.Checksum.Algorithm)
+	}
+	if !strings.Contains(strings.Join(c.Builds[0].Ldflags, " "), "main.releaseCommit=") {
+		t.Error("roomwatch does not know its commit")
+	}
+}
+
+// builds checks one program of the release.
+func builds(t *testing.T, b config.Build) {
+	t.Helper()
 	var targets []string
 	for _, os := range b.Goos {
 		for _, arch := range b.Goarch {
@@ -33,12 +51,10 @@ func TestRelease(t *testing.T) {
 	if len(targets) != 6 || !slices.Equal(targets, compiled) {
 		t.Errorf("releases %q, the CI compiles %q", targets, compiled)
 	}
-	if !slices.Contains(b.Env, "CGO_ENABLED=0") || !slices.Contains(b.Flags, "-trimpath") || len(c.SBOMs) == 0 || c.Checksum.Algorithm != "sha256" {
-		t.Errorf("build %+v, %d SBOMs, checksum %q", b, len(c.SBOMs), c.Checksum.Algorithm)
+	if !slices.Contains(b.Env, "CGO_ENABLED=0") || !slices.Contains(b.Flags, "-trimpath") || !strings.Contains(strings.Join(b.Ldflags, " "), "main.releaseVersion=") {
+		t.Errorf("build %+v", b)
 	}
-	for _, variable := range []string{"main.releaseVersion=", "main.releaseCommit="} {
-		if !strings.Contains(strings.Join(b.Ldflags, " "), variable) {
-			t.Errorf("the build does not set %s", variable)
-		}
+	if _, err := os.Stat(filepath.Join(top, b.Main, "main.go")); err != nil || filepath.Base(b.Main) != b.Binary {
+		t.Errorf("%s from %s: %v", b.Binary, b.Main, err)
 	}
 }

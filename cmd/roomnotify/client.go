@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"roomwatch/cmd/roomnotify/form"
+	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/publisher"
+	"roomwatch/publisher/events"
+)
+
+func checkCommand(path *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Read the rule file, look at NATS and what waits; a line for each",
+		Long: "check tries what `roomnotify run` would need. It makes and tells nothing, and may run beside the daemon. Exit status 1\n" +
+			"if anything is wrong.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return check(cmd.Context(), cmd.OutOrStdout(), *path)
+		},
+	}
+}
+
+// A checklist prints one line for each thing that was tried.
+type checklist struct {
+	w      io.Writer
+	failed bool
+}
+
+func (l *checklist) line(what string, err error, format string, args ...any) {
+	verdict, text := "ok", fmt.Sprintf(format, args...)
+	if err != nil {
+		verdict, text, l.failed = "FAILED", err.Error(), true
+	}
+	_, _ = fmt.Fprintf(l.w, "%-10s %-7s %s\n", what, verdict, text)
+}
+
+func check(ctx context.Context, w io.Writer, path string) error {
+	l := checklist{w: w}
+	cfg, file, err := configured(path)
+	if err != nil {
+		l.line("rules", err, "")
+		return errReported
+	}
+	l.line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
+	for _, warning := range file.Warnings {
+		_, _ = fmt.Fprintf(w, "%-10s %-7s %s\n", "rules", "LOOK", warning)
+	}
+	for _, t := range file.Targets {
+		limit := "any number"
+		if n := t.PerMinute(); n > 0 {
+			limit = fmt.Sprintf("%d", n)
+		}
+		l.line("target", nil, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
+	}
+	l.nats(ctx, cfg, file)
+	if l.failed {
+		return errReported
+	}
+	return nil
+}
+
+func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	connect := cfg.ConnectConfig(cfg.NATSURL, slog.New(slog.DiscardHandler))
+	connect.Denied = giveUp
+	nc, err := publisher.Dial(ctx, connect)
+	if err != nil {
+		l.line("nats", err, "")
+		return
+	}
+	defer nc.Close()
+	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
+	js, err := jetstream.New(nc)
+	if err != nil {
+		l.line("nats", err, "")
+		return
+	}
+	ask, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	s, err := js.Stream(ask, cfg.Stream)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		l.line("events", nil, "stream %s does not exist yet: `roomnotify run` waits for roomwatch, which makes it", cfg.Stream)
+	case err != nil:
+		l.line("events", fmt.Errorf("stream %s: %w", cfg.Stream, err), "")
+	default:
+		l.line("events", nil, "stream %s has %d messages", cfg.Stream, s.CachedInfo().State.Msgs)
+	}
+	store, err := openStore(ctx, js, cfg.store(), false)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		l.line("store", nil, "stream %s does not exist yet: `roomnotify run` makes it", cfg.store().stream())
+	case err != nil:
+		l.line("store", err, "")
+	default:
+		l.store(ctx, store, file)
+	}
+}
+
+// store tells what waits, and what waits for ever because its rule is gone.
+func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
+	waits, err := s.waiting(ctx)
+	if err != nil {
+		l.line("store", err, "")
+		return
+	}
+	if len(waits) == 0 {
+		l.line("store", nil, "nothing waits")
+	}
+	for _, w := range waits {
+		rule := file.Rule(w.rule)
+		gone := rule == nil || !slices.Contains(rule.Targets, w.target)
+		switch {
+		case w.part == heldPart && gone:
+			_, _ = fmt.Fprintf(l.w, "%-10s %-7s %d held back for %s by rule %s, which is gone: nobody will be told\n", "store", "LOOK", w.count, w.target, w.rule)
+		case w.part == heldPart:
+			l.line("store", nil, "%d held back for %s by rule %s: a digest will tell them", w.count, w.target, w.rule)
+		case w.class == outage && !gone:
+			l.line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
+		default:
+			_, _ = fmt.Fprintf(l.w, "%-10s %-7s %d dead letters for %s by rule %s: mend the target, then run `roomnotify resend --target %s`\n", "store", "LOOK", w.count, w.target, w.rule, w.target)
+		}
+	}
+}
+
+// What waits on one subject of the store.
+type waits struct {
+	part, target, rule, class string
+	count                     uint64
+}
+
+// waiting returns what is held and dead, by subject.
+func (s *store) waiting(ctx context.Context) ([]waits, error) {
+	var list []waits
+	for _, part := range []string{heldPart, deadPart} {
+		ask, cancel := context.WithTimeout(ctx, askWait)
+		info, err := s.stream.Info(ask, jetstream.WithSubjectFilter(s.subject(part, ">")))
+		cancel()
+		if err != nil {
+			return nil, fmt.Errorf("look at what waits: %w", err)
+		}
+		for subject, n := range info.State.Subjects {
+			tokens := append(strings.Split(strings.TrimPrefix(subject, s.prefix+"."), "."), "")
+			if len(tokens) >= 4 {
+				list = append(list, waits{tokens[0], tokens[1], tokens[2], tokens[3], n})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b waits) int {
+		return strings.Compare(a.part+a.target+a.rule+a.class, b.part+b.target+b.rule+b.class)
+	})
+	return list, nil
+}
+
+func testCommand(path *string) *cobra.Command {
+	var rule, to string
+	cmd := &cobra.Command{
+		Use:   "test --rule RULE [--target TARGET]",
+		Short: "Send one example, marked as a test",
+		Long: "test sends one example of what a rule tells to its targets, or to one of them, marked as a test. It asks no limit, no\n" +
+			"quiet hours and no NATS. Exit status 1 if a target does not take it.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, file, err := configured(*path)
+			if err != nil {
+				return err
+			}
+			r := file.Rule(rule)
+			if r == nil {
+				return fmt.Errorf("%w: there is no rule %q: choose from %s", errConfig, rule, file.RuleNames())
+			}
+			if to != "" && !slices.Contains(r.Targets, to) {
+				return fmt.Errorf("%w: rule %s has no target %q: choose from %s", errConfig, rule, to, strings.Join(r.Targets, ", "))
+			}
+			failed := false
+			for _, t := range file.Targets {
+				if !slices.Contains(r.Targets, t.Name) || to != "" && to != t.Name {
+					continue
+				}
+				if err := newSender(&t, nil).send(cmd.Context(), example(r, t.Name, time.Now())); err != nil {
+					failed = true
+					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  FAILED  %s: %v\n", t.Name, t.Host(), err)
+					continue
+				}
+				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  ok  %s has taken it\n", t.Name, t.Host())
+			}
+			if failed {
+				return errReported
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&rule, "rule", "", "the `rule` whose example is sent")
+	cmd.Flags().StringVar(&to, "target", "", "one `target` of the rule; all of them without it")
+	_ = cmd.MarkFlagRequired("rule") // fails only for a flag that does not exist
+	return cmd
+}
+
+// example is what a rule would tell of a room that does not exist. Its id is new
+// each time, so that no receiver takes a second test for the first.
+func example(r *rules.Rule, target string, now time.Time) form.Notification {
+	now = now.UTC().Truncate(time.Millisecond)
+	e := events.Event{
+		SpecVersion: "1.0", ID: fmt.Sprintf("TEST%d-%016d", now.UnixMilli(), 1), Source: "/live/88888888", Type: events.RoomCreated, Subject: "example",
+		Time: now, Sequence: fmt.Sprintf("%016d", 1), DataContentType: "application/json",
+		Data: events.Data{Version: 1, Sweep: 1, Room: events.Room{
+			RoomID: "example", RoomName: "An example of roomnotify", OwnerAccount: "nobody", Category: []int64{}, CreateTime: now.Add(-time.Hour).Unix(), ViewCount: 1,
+		}},
+	}
+	var milestone int64
+	if len(r.Events) > 0 {
+		e.Type = events.Type(r.Events[0])
+	} else {
+		milestone = r.Milestones[0]
+		e.Type, e.Data.Room.ViewCount = events.ViewCountChanged, milestone
+	}
+	if e.Type != events.RoomCreated {
+		e.Data.Version = 2
+	}
+	n := form.New(e, r.Name, target, milestone)
+	n.Test = true
+	return n
+}

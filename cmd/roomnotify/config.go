@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"regexp"
+	"time"
+
+	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/roomnotify/rules"
+)
+
+// errConfig marks what only a person can mend: exit status 2.
+var errConfig = errors.New("configuration")
+
+// A config is every environment variable that roomnotify reads, besides those
+// that the rule file names.
+type config struct {
+	Rules     string        `envconfig:"ROOMNOTIFY_RULES" default:"rules.yaml" desc:"the rule file; --rules says the same"`
+	Name      string        `envconfig:"ROOMNOTIFY_NAME" default:"notify" desc:"of this installation: its durables and subjects begin with it, its stream is it in capitals"`
+	Replicas  int           `envconfig:"ROOMNOTIFY_STREAM_REPLICAS" default:"1" desc:"replicas of the stream that roomnotify makes"`
+	MaxAge    time.Duration `envconfig:"ROOMNOTIFY_STREAM_MAX_AGE" default:"720h" desc:"how long the stream that roomnotify makes keeps what was held back, dead letters and told milestones"`
+	NATSURL   string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
+	Stream    string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
+	Prefix    string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of its subjects"`
+	LogLevel  slog.Level    `envconfig:"ROOMNOTIFY_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat string        `envconfig:"ROOMNOTIFY_LOG_FORMAT" default:"text" desc:"text or json"`
+
+	environ.NATS
+}
+
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+// configured reads the environment and the rule file. The error names every
+// problem at once.
+func configured(rulesFlag string) (*config, *rules.File, error) {
+	c := &config{}
+	errs := []error{environ.Load(c)}
+	add := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	add(nameForm.MatchString(c.Name), "ROOMNOTIFY_NAME is %q: write small letters, digits and -", c.Name)
+	add(c.Name != c.Prefix, "ROOMNOTIFY_NAME is %q, which is also the prefix of the events: choose another", c.Name)
+	add(c.Replicas >= 1 && c.Replicas <= 5, "ROOMNOTIFY_STREAM_REPLICAS is %d: set 1 to 5", c.Replicas)
+	add(c.MaxAge >= time.Hour, "ROOMNOTIFY_STREAM_MAX_AGE is %s: set at least 1h", c.MaxAge)
+	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMNOTIFY_LOG_FORMAT is %q: set text or json", c.LogFormat)
+	if rulesFlag != "" {
+		c.Rules = rulesFlag
+	}
+	f, err := readRules(c.Rules)
+	errs = append(errs, err)
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, fmt.Errorf("%w:\n%w\n`roomnotify help config` and `roomnotify help rules` say what there is", errConfig, err)
+	}
+	return c, f, nil
+}
+
+func readRules(path string) (*rules.File, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("rule file: %w; name one that exists and that roomnotify may read, by --rules or ROOMNOTIFY_RULES", err)
+	}
+	f, err := rules.Parse(text, rules.Source{Lookup: os.LookupEnv, ReadFile: os.ReadFile})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+func (c *config) store() storeConfig {
+	return storeConfig{name: c.Name, replicas: c.Replicas, maxAge: c.MaxAge}
+}
+
+// durable is under which name NATS keeps the place of a target in the events.
+func (c *config) durable(target string) string { return c.Name + "-" + target }
+
+func (c *config) logger(w io.Writer) *slog.Logger { return environ.Logger(w, c.LogLevel, c.LogFormat) }

@@ -1,0 +1,218 @@
+package form
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"roomwatch/publisher/events"
+)
+
+// A Target says how a service is spoken to, and with what secrets.
+type Target struct {
+	Kind   string // webhook, slack, discord, feishu, wecom or telegram
+	URL    string
+	Secret string // of webhook, several apart from each other by blanks; of feishu, perhaps empty
+	Token  string // of a telegram bot
+	Chat   string // of telegram
+}
+
+// Request returns the request that tells n, tried at now.
+func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*http.Request, error) {
+	url := t.URL
+	if t.Kind == "telegram" {
+		url = strings.TrimSuffix(t.URL, "/") + "/bot" + t.Token + "/sendMessage"
+	}
+	content, err := t.body(n, now)
+	if err != nil {
+		return nil, err
+	}
+	body, err := encode(content)
+	if err != nil {
+		return nil, fmt.Errorf("write notification %s: %w", n.ID, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("write notification %s: the target's URL cannot be used", n.ID) // the error has the URL
+	}
+	req.Header.Set("Content-Type", "application/json; charset=utf-8")
+	req.Header.Set("User-Agent", "roomnotify")
+	if t.Kind == "webhook" {
+		return req, t.sign(req.Header, n.ID, now, body)
+	}
+	return req, nil
+}
+
+// sign adds the headers of Standard Webhooks, with a signature for each secret:
+// while a secret is being replaced there are two.
+func (t Target) sign(h http.Header, id string, now time.Time, body []byte) error {
+	var signatures []string
+	for _, secret := range strings.Fields(t.Secret) {
+		w, err := standardwebhooks.NewWebhook(secret)
+		if err != nil {
+			return fmt.Errorf("sign notification %s: the secret is no base64", id)
+		}
+		s, err := w.Sign(id, now, body)
+		if err != nil {
+			return fmt.Errorf("sign notification %s: %w", id, err)
+		}
+		signatures = append(signatures, s)
+	}
+	h.Set(standardwebhooks.HeaderWebhookID, id)
+	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return nil
+}
+
+// encode writes JSON without escapes for HTML: WeCom counts bytes.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func (t Target) body(n Notification, now time.Time) (any, error) {
+	switch t.Kind {
+	case "webhook":
+		return webhook(n), nil
+	case "slack":
+		return slack(n.message()), nil
+	case "discord":
+		return discord(n.message()), nil
+	case "feishu":
+		return t.feishu(n.message(), now), nil
+	case "wecom":
+		return wecom(n.message()), nil
+	case "telegram":
+		return t.telegram(n.message()), nil
+	}
+	return nil, fmt.Errorf("write notification %s: there is no form %q", n.ID, t.Kind)
+}
+
+type object = map[string]any
+
+// A payload is the generic form, as Standard Webhooks recommends it.
+type payload struct {
+	Type      string      `json:"type"`
+	Timestamp time.Time   `json:"timestamp"`
+	Data      payloadData `json:"data"`
+}
+
+type payloadData struct {
+	Rule      string        `json:"rule"`
+	Test      bool          `json:"test,omitzero"`
+	Milestone int64         `json:"milestone,omitzero"`
+	Event     *events.Event `json:"event,omitzero"`
+	Since     time.Time     `json:"since,omitzero"`
+	Until     time.Time     `json:"until,omitzero"`
+	Items     []payloadItem `json:"items,omitzero"`
+}
+
+type payloadItem struct {
+	ID        string        `json:"id"`
+	Type      string        `json:"type"`
+	Milestone int64         `json:"milestone,omitzero"`
+	Event     *events.Event `json:"event"`
+}
+
+func webhook(n Notification) payload {
+	p := payload{Type: n.Type, Timestamp: n.Time().UTC(), Data: payloadData{Rule: n.Rule, Test: n.Test, Milestone: n.Milestone, Event: n.Event}}
+	if d := n.Digest; d != nil {
+		p.Data.Since, p.Data.Until = d.Since.UTC(), d.Until.UTC()
+		for _, i := range d.Items {
+			p.Data.Items = append(p.Data.Items, payloadItem{ID: i.ID, Type: i.Type, Milestone: i.Milestone, Event: i.Event})
+		}
+	}
+	return p
+}
+
+// slack sends blocks of plain text, in which nothing is markup. The text beside
+// them is for where blocks are not shown; there & < > are escaped, so that it has
+// no <!channel>, and no link.
+func slack(m message) object {
+	same := func(s string) string { return s }
+	title, text := m.fit(2900, utf16In, same)
+	fallback := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(title)
+	return object{
+		"text": fallback,
+		"blocks": []object{{
+			"type": "section",
+			"text": object{"type": "plain_text", "emoji": false, "text": title + "\n" + text},
+		}},
+		"unfurl_links": false, "unfurl_media": false,
+	}
+}
+
+// discordSuppressEmbeds keeps links in the text from being shown as pictures.
+const discordSuppressEmbeds = 1 << 2
+
+// discord escapes all of Markdown, and allows no mentions.
+func discord(m message) object {
+	title, text := m.fit(2000, utf16In, escapeMarkdown)
+	return object{
+		"content":          title + "\n" + text,
+		"allowed_mentions": object{"parse": []string{}},
+		"flags":            discordSuppressEmbeds,
+	}
+}
+
+func escapeMarkdown(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune("\\*_~`|<>[]()#:@-+", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// narrow replaces < by a letter that looks like it: Feishu and WeCom read tags
+// such as <at user_id="all"> and <@all>, and know no escape.
+func narrow(s string) string { return strings.ReplaceAll(s, "<", "＜") }
+
+// feishu sends a post, whose text elements have no markup.
+func (t Target) feishu(m message, now time.Time) object {
+	title, text := m.fit(8000, bytesIn, narrow)
+	var paragraphs [][]object
+	for line := range strings.SplitSeq(text, "\n") {
+		paragraphs = append(paragraphs, []object{{"tag": "text", "text": line}})
+	}
+	o := object{"msg_type": "post", "content": object{"post": object{"en_us": object{"title": title, "content": paragraphs}}}}
+	if t.Secret != "" {
+		stamp := strconv.FormatInt(now.Unix(), 10)
+		// As the documentation has it: the text is the key, and what is signed is empty.
+		mac := hmac.New(sha256.New, []byte(stamp+"\n"+t.Secret))
+		o["timestamp"], o["sign"] = stamp, base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	return o
+}
+
+// wecom sends text, which unlike its markdown has no markup.
+func wecom(m message) object {
+	title, text := m.fit(2048, bytesIn, narrow)
+	return object{"msgtype": "text", "text": object{"content": title + "\n" + text}}
+}
+
+// telegram sends text without a parse mode. Telegram finds @names and /commands
+// in any text: an invisible word joiner behind the sign keeps them from being one.
+func (t Target) telegram(m message) object {
+	title, text := m.fit(4096, utf16In, func(s string) string {
+		return strings.NewReplacer("@", "@\u2060", "/", "/\u2060").Replace(s)
+	})
+	return object{"chat_id": t.Chat, "text": title + "\n" + text, "link_preview_options": object{"is_disabled": true}}
+}

@@ -1,0 +1,227 @@
+package rules
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"roomwatch/publisher/events"
+)
+
+// ErrRules means that a rule file cannot be used; the text has all of its
+// problems, with their lines, and how to mend them.
+var ErrRules = errors.New("rule file")
+
+// Kinds are the kinds of targets.
+func Kinds() []string { return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram"} }
+
+// A File is a rule file that makes sense.
+type File struct {
+	Targets []Target // by name
+	Rules   []Rule   // by name
+
+	// Warnings are what may be meant otherwise, each with a mend.
+	Warnings []string
+}
+
+// A Target is where notifications go.
+type Target struct {
+	Name string `yaml:"-"`
+	Kind string `yaml:"kind"`
+
+	URL, URLFile       string   `yaml:"-"`
+	Secret, SecretFile string   `yaml:"-"`
+	Token, TokenFile   string   `yaml:"-"`
+	Chat               string   `yaml:"chat"`
+	Limit              *int     `yaml:"limit"`   // notifications a minute; nil: what the service allows; 0: no limit
+	Timeout            Duration `yaml:"timeout"` // of one request; 0 means 10 s
+	Tries              int      `yaml:"tries"`   // before the target counts as down; 0 means 6
+
+	line int
+}
+
+// A Rule says which events become notifications.
+type Rule struct {
+	Name string `yaml:"-"`
+
+	Events     []string `yaml:"events"`     // types; room.created and so on
+	Milestones []int64  `yaml:"milestones"` // view counts that are told once for each life of a room
+	Targets    []string `yaml:"targets"`
+
+	Apps       []int    `yaml:"apps"`       // SDKAppIDs; none means all, as below
+	Categories []int64  `yaml:"categories"` // any of them
+	Owners     []string `yaml:"owners"`     // patterns
+	Names      []string `yaml:"names"`      // patterns
+	MinViews   int64    `yaml:"min_views"`
+
+	Quiet     *Quiet   `yaml:"quiet"`
+	Limit     int      `yaml:"limit"` // notifications a minute to each target; 0: no limit
+	Baseline  bool     `yaml:"baseline"`
+	Late      bool     `yaml:"late"`
+	LateAfter Duration `yaml:"late_after"` // 0 means 10 m
+
+	line          int
+	owners, names []pattern
+}
+
+// A Duration is written as Go writes it, such as 10m.
+type Duration time.Duration
+
+// UnmarshalYAML implements [yaml.Unmarshaler].
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || v <= 0 {
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no time: write it with its unit, such as 10s or 5m", n.Line, n.Value)}}
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// wireTarget is a target as it is written: the fields that may hold a secret are
+// names of where it is.
+type wireTarget struct {
+	Target `yaml:",inline"`
+
+	URL        string `yaml:"url"`
+	URLFile    string `yaml:"url_file"`
+	Secret     string `yaml:"secret"`
+	SecretFile string `yaml:"secret_file"`
+	Token      string `yaml:"token"`
+	TokenFile  string `yaml:"token_file"`
+}
+
+type wireFile struct {
+	Targets map[string]wireTarget `yaml:"targets"`
+	Rules   map[string]Rule       `yaml:"rules"`
+}
+
+// A Source is where secrets come from.
+type Source struct {
+	Lookup   func(name string) (string, bool) // of the environment
+	ReadFile func(path string) ([]byte, error)
+}
+
+// Parse reads a rule file. It names every problem at once.
+func Parse(text []byte, from Source) (*File, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrRules, yamlText(err))
+	}
+	if len(root.Content) == 0 {
+		return nil, fmt.Errorf("%w: it is empty; `roomnotify help rules` has an example", ErrRules)
+	}
+	var w wireFile
+	var p problems
+	err := root.Decode(&w)
+	var types *yaml.TypeError
+	switch {
+	case errors.As(err, &types):
+		for _, s := range types.Errors {
+			p = append(p, errors.New(s))
+		}
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s", ErrRules, yamlText(err))
+	}
+	p = append(p, unknownFields(root.Content[0])...)
+	lines := linesOf(root.Content[0])
+	f := &File{}
+	for _, name := range slices.Sorted(maps.Keys(w.Targets)) {
+		t := w.Targets[name]
+		t.Name, t.line = name, lines["targets."+name]
+		f.Targets = append(f.Targets, t.resolve(&p, from))
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Rules)) {
+		r := w.Rules[name]
+		r.Name, r.line = name, lines["rules."+name]
+		r.check(&p, f.Targets)
+		f.Rules = append(f.Rules, r)
+	}
+	p.add(len(f.Targets) > 0 || len(p) > 0, 1, "there are no targets: say under targets where notifications go")
+	p.add(len(f.Rules) > 0 || len(p) > 0, 1, "there are no rules: say under rules what is told to whom")
+	if len(p) > 0 {
+		return nil, fmt.Errorf("%w:\n%w", ErrRules, errors.Join(p...))
+	}
+	f.warn()
+	return f, nil
+}
+
+// yamlText is the text of a YAML error without the name of the library.
+func yamlText(err error) string { return strings.TrimPrefix(err.Error(), "yaml: ") }
+
+// problems are what is wrong with a rule file.
+type problems []error
+
+func (p *problems) add(ok bool, line int, format string, args ...any) {
+	if !ok {
+		*p = append(*p, fmt.Errorf("line %d: %w", line, fmt.Errorf(format, args...)))
+	}
+}
+
+// Types returns the types of events that the rules of a target need.
+func (f *File) Types(target string) []events.Type {
+	var list []events.Type
+	for _, r := range f.Of(target) {
+		for _, e := range r.Events {
+			list = append(list, events.Type(e))
+		}
+		if len(r.Milestones) > 0 {
+			list = append(list, events.RoomCreated, events.ViewCountChanged)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Of returns the rules that name a target.
+func (f *File) Of(target string) []*Rule {
+	var list []*Rule
+	for i := range f.Rules {
+		if slices.Contains(f.Rules[i].Targets, target) {
+			list = append(list, &f.Rules[i])
+		}
+	}
+	return list
+}
+
+// Rule returns the rule of a name; nil if there is none.
+func (f *File) Rule(name string) *Rule {
+	i := slices.IndexFunc(f.Rules, func(r Rule) bool { return r.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.Rules[i]
+}
+
+// RuleNames returns the names of the rules, for texts.
+func (f *File) RuleNames() string {
+	var names []string
+	for _, r := range f.Rules {
+		names = append(names, r.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (f *File) warn() {
+	for _, t := range f.Targets {
+		if len(f.Of(t.Name)) == 0 {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: no rule names target %s: it gets nothing", t.line, t.Name))
+		}
+		if strings.HasPrefix(t.URL, "http://") && !loopback(t.URL) {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: target %s is reached without encryption: write https if it can", t.line, t.Name))
+		}
+	}
+	for _, r := range f.Rules {
+		if slices.Contains(r.Events, string(events.RoomUpdated)) {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s waits for room.updated, which roomwatch publishes only if its ROOMWATCH_EVENTS names it", r.line, r.Name))
+		}
+	}
+}
+
+// LateBound returns the age from which an event is late.
+func (r *Rule) LateBound() time.Duration { return cmp.Or(time.Duration(r.LateAfter), 10*time.Minute) }

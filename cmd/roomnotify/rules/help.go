@@ -1,0 +1,56 @@
+package rules
+
+// Help says how a rule file is written.
+const Help = `The rule file says what is told to whom. It is YAML, and strict: a word that is
+not below is an error.
+
+targets:
+  team:                          # a name: letters, digits and -
+    kind: slack                  # webhook, slack, discord, feishu (or lark), wecom, telegram
+    url: ${SLACK_URL}            # what is secret is named, never written: ${NAME} of the
+                                 # environment, or url_file: /path, secret_file, token_file
+    limit: 30                    # notifications a minute; without it what the service
+                                 # allows, 0 for any number
+    timeout: 10s                 # of one request
+    tries: 6                     # before the target counts as down
+  hook:
+    kind: webhook                # signed JSON, as standardwebhooks.com has it
+    url: https://hooks.example.com/rooms
+    secret: ${HOOK_SECRET}       # whsec_ and base64; two, apart by a blank, while one replaces the other
+  lark:
+    kind: feishu
+    url_file: /run/secrets/lark-url
+    secret: ${LARK_SECRET}       # only if the bot asks for signatures
+  channel:
+    kind: telegram
+    token: ${TELEGRAM_TOKEN}
+    chat: "-1001234567890"       # or @channel
+
+rules:
+  new-rooms:
+    events: [room.created, room.ended, room.updated]
+    milestones: [1000, 10000]    # view counts, told once for each life of a room
+    targets: [team, hook]
+    # Which rooms; without a line, all:
+    apps: [1400000000]           # SDKAppIDs
+    categories: [1, 2]           # any of them
+    owners: ["bren*"]            # * is anything, ? one character, the case does not matter;
+    names: ["/^(live|show) /"]   # or a regular expression between slashes
+    min_views: 100
+    # When:
+    limit: 10                    # notifications a minute to each target
+    quiet: {from: "22:00", to: "08:00", zone: Asia/Shanghai}
+    baseline: true               # also rooms that were live before roomwatch first looked
+    late: true                   # also events that are older than
+    late_after: 10m              # this
+
+Each rule stands for itself: an event that two rules match is told twice.
+
+What a limit or quiet hours hold back is kept on the stream and told later, as one
+digest; a single one is told as it is. While a target is down, what is for it is
+kept, and told when it is up again. What it refuses is kept until
+` + "`roomnotify resend`" + `.
+
+A room crosses a milestone when its count was below it in the event before. One
+that is announced with a count has crossed all up to it.
+`

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/publisher"
+	"roomwatch/publisher/events"
+)
+
+const (
+	startPause    = 2 * time.Second // between tries to find the streams
+	mostPending   = 256             // events that wait in memory for one target; the others wait in the stream
+	graceOverTime = 2 * time.Second // what a handler needs after its request has ended
+)
+
+func runCommand(path *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Tell what happens until stopped",
+		Long: "run is the daemon. It tells what happens from its first start on; later starts go on where the last one was.\n" +
+			"Each target has a place in the events of its own, so none waits for another.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, file, err := configured(*path)
+			if err != nil {
+				return err
+			}
+			return runDaemon(cmd.Context(), cfg, file, cfg.logger(cmd.ErrOrStderr()))
+		},
+	}
+}
+
+func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Logger) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	connect := cfg.ConnectConfig(cfg.NATSURL, log)
+	connect.Name = "roomnotify"
+	connect.Denied = func(err error) { giveUp(fmt.Errorf("notify: %w", err)) }
+	nc, err := publisher.Connect(ctx, connect)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	for _, w := range file.Warnings {
+		log.WarnContext(ctx, "rule file", "finding", w)
+	}
+	log.InfoContext(ctx, "start", "version", version(), "rules", len(file.Rules), "targets", len(file.Targets), "stream", cfg.Stream)
+	d := &daemon{cfg: cfg, file: file, js: js, log: log}
+	if err := d.run(ctx); err != nil {
+		return err
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		return cause
+	}
+	log.InfoContext(ctx, "stop")
+	return nil
+}
+
+// A daemon tells all targets what their rules want.
+type daemon struct {
+	cfg       *config
+	file      *rules.File
+	js        jetstream.JetStream
+	log       *slog.Logger
+	transport http.RoundTripper // nil: a usual one for each target
+}
+
+// run returns nil when ctx is done, and an error for what waiting does not mend.
+func (d *daemon) run(ctx context.Context) error {
+	s, err := d.open(ctx)
+	if err != nil || s == nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range d.file.Targets {
+		t := &d.file.Targets[i]
+		list := d.file.Of(t.Name)
+		if len(list) == 0 {
+			continue
+		}
+		sender := newSender(t, d.transport)
+		defer sender.client.CloseIdleConnections()
+		g := newTarget(ctx, t, list, s, sender.send, d.log)
+		group.Go(func() error { return d.serve(ctx, g) })
+	}
+	return group.Wait()
+}
+
+// serve tells one target.
+func (d *daemon) serve(ctx context.Context, g *target) error {
+	for g.restore(ctx) != nil { // NATS is away again
+		if !pause(ctx, startPause) {
+			return nil
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		g.tend(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		return events.Subscribe(ctx, d.js, events.Options{
+			Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
+			Workers: workers(g.t), Pending: mostPending, Grace: g.t.RequestTimeout() + graceOverTime,
+			// A handler fails only while the store cannot be reached, or at the end: what
+			// goes to Park is no event.
+			Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
+			Log: g.log,
+		}, g.handle)
+	})
+	return group.Wait()
+}
+
+// workers is how many requests a target gets at once. A chat gets one, so that
+// what it shows is in order.
+func workers(t *rules.Target) int {
+	if t.Kind == "webhook" {
+		return 8
+	}
+	return 1
+}
+
+// open waits for the stream of events and opens the store; nil if ctx is done first.
+func (d *daemon) open(ctx context.Context) (*store, error) {
+	var told string
+	for {
+		s, err := d.tryOpen(ctx)
+		var api *jetstream.APIError
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil
+		case err == nil:
+			return s, nil
+		case errors.Is(err, errUnfitStream), errors.As(err, &api) && api.Code == 400:
+			return nil, err
+		}
+		if text := err.Error(); text != told {
+			told = text
+			d.log.WarnContext(ctx, "wait for nats", "error", err, "mend", "see that NATS and roomwatch run; it is tried again for ever")
+		}
+		if !pause(ctx, startPause) {
+			return nil, nil
+		}
+	}
+}
+
+func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
+	ask, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	if _, err := d.js.Stream(ask, d.cfg.Stream); err != nil {
+		return nil, fmt.Errorf("stream %s: %w", d.cfg.Stream, err)
+	}
+	return openStore(ctx, d.js, d.cfg.store(), true)
+}
+
+// pause reports false if ctx is done first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -34,28 +35,40 @@ func resendCommand(path *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			nc, err := publisher.Dial(cmd.Context(), cfg.ConnectConfig(cfg.NATSURL, slog.New(slog.DiscardHandler)))
-			if err != nil {
-				return err
-			}
-			defer nc.Close()
-			js, err := jetstream.New(nc)
-			if err != nil {
-				return fmt.Errorf("open jetstream: %w", err)
-			}
-			s, err := openStore(cmd.Context(), js, cfg.store(), false)
-			if errors.Is(err, jetstream.ErrStreamNotFound) {
-				return fmt.Errorf("stream %s does not exist: nothing was kept", cfg.store().stream())
-			}
-			if err != nil {
-				return err
-			}
-			return resend(cmd.Context(), s, file, to, rule, cmd.OutOrStdout())
+			return resendCommanded(cmd.Context(), cfg, file, to, rule, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&to, "target", "", "for this `target` alone")
 	cmd.Flags().StringVar(&rule, "rule", "", "by this `rule` alone")
 	return cmd
+}
+
+// resendCommanded connects for [resend].
+func resendCommanded(ctx context.Context, cfg *config, file *rules.File, to, rule string, w io.Writer) error {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	connect := cfg.ConnectConfig(cfg.NATSURL, slog.New(slog.DiscardHandler))
+	connect.Denied = func(err error) { giveUp(fmt.Errorf("resend: %w", err)) }
+	nc, err := publisher.Dial(ctx, connect)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	s, err := openStore(ctx, js, cfg.store(), false)
+	if err == nil {
+		err = resend(ctx, s, file, to, rule, w)
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		return cause
+	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("stream %s does not exist: nothing was kept", cfg.store().stream())
+	}
+	return err
 }
 
 // resend sends the letters that were there when it began, each target's in their

@@ -22,6 +22,7 @@ import (
 const (
 	startPause    = 2 * time.Second // between tries to find the streams
 	mostPending   = 256             // events that wait in memory for one target; the others wait in the stream
+	ackWait       = 5 * time.Second // after which the next roomnotify gets what one that was killed had taken
 	graceOverTime = 2 * time.Second // what a handler needs after its request has ended
 )
 
@@ -117,7 +118,7 @@ func (d *daemon) serve(ctx context.Context, g *target) error {
 	group.Go(func() error {
 		return events.Subscribe(ctx, d.js, events.Options{
 			Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
-			Workers: workers(g.t), Pending: mostPending, Grace: g.t.RequestTimeout() + graceOverTime,
+			Workers: workers(g.t), Pending: mostPending, AckWait: ackWait, Grace: g.t.RequestTimeout() + graceOverTime,
 			// A handler fails only while the store cannot be reached, or at the end: what
 			// goes to Park is no event.
 			Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
@@ -128,7 +129,7 @@ func (d *daemon) serve(ctx context.Context, g *target) error {
 }
 
 // workers is how many requests a target gets at once. A chat gets one, so that
-// what it shows is in order.
+// rooms that are told beside each other come in their order, or nearly.
 func workers(t *rules.Target) int {
 	if t.Kind == "webhook" {
 		return 8

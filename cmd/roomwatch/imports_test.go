@@ -19,7 +19,8 @@ import (
 // poller, state and publisher never see each other; they meet in cmd and speak
 // in the types of diff. web shows what state and publisher know, and is used by
 // nobody but cmd, which uses all of them. The simulator stands alone: one that shared code with
-// the decoder would prove nothing. So does events, the part of subscribers.
+// the decoder would prove nothing. So does events, the part of subscribers, such
+// as cmd/roomnotify; with roomwatch it shares how the environment is read.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                 {},
 	"roomwatch/poller":               {"roomwatch/diff"},

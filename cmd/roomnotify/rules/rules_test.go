@@ -69,7 +69,7 @@ func TestHelpIsComplete(t *testing.T) {
 		}
 		known, _, _ = strings.Cut(known, "\n")
 		for word := range strings.SplitSeq(known, ", ") {
-			if !regexp.MustCompile(`\b`+word+`\b`).MatchString(rules.Help) {
+			if !regexp.MustCompile(`\b` + word + `\b`).MatchString(rules.Help) {
 				t.Errorf("help lacks %s", word)
 			}
 		}

@@ -65,7 +65,7 @@ func (t *Target) Secrets() []string {
 	if t.Kind != "webhook" && t.Kind != "telegram" {
 		list = append(list, t.URL)
 	}
-	if u, err := url.Parse(t.URL); err == nil && t.Kind != "telegram" {
+	if u, err := url.Parse(t.URL); err == nil {
 		list = append(list, u.RequestURI(), u.Path, u.RawQuery)
 	}
 	list = append(list, strings.Fields(t.Secret)...)

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/cmd/roomnotify/form"
+	"roomwatch/publisher/events"
+	"roomwatch/publisher/natstest"
+)
+
+// A bench has a JetStream server, a receiver and a rule file outside any bubble.
+type bench struct {
+	t     *testing.T
+	js    jetstream.JetStream
+	to    *receiver
+	url   string // of NATS
+	hook  string // of the receiver
+	rules string // path of the file
+}
+
+func newBench(t *testing.T, file string) *bench {
+	t.Helper()
+	srv := natstest.Start(t, nil)
+	nc, err := nats.Connect(srv.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	b := &bench{t: t, to: &receiver{t: t}, url: srv.ClientURL(), rules: filepath.Join(t.TempDir(), "rules.yaml")}
+	if b.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(b.to)
+	t.Cleanup(server.Close)
+	b.hook = server.URL + "/path-hush"
+	if err := os.WriteFile(b.rules, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b *bench) env() []string {
+	return []string{"NATS_URL=" + b.url, "ROOMNOTIFY_RULES=" + b.rules, "HOOK_URL=" + b.hook, "HOOK_SECRET=" + hookSecret, "BOT_TOKEN=123:token-hush"}
+}
+
+// run runs a command and returns its exit status and all its output.
+func (b *bench) run(args ...string) (int, string) {
+	b.t.Helper()
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		if !f.Anonymous {
+			b.t.Setenv(f.Tag.Get("envconfig"), "")
+		}
+	}
+	for _, kv := range b.env() {
+		k, v, _ := strings.Cut(kv, "=")
+		b.t.Setenv(k, v)
+	}
+	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	status := run(ctx, args, &out, &out)
+	if strings.Contains(out.String(), "hush") || strings.Contains(out.String(), hookSecret) {
+		b.t.Errorf("a secret is in the output of %s:\n%s", args, &out)
+	}
+	return status, out.String()
+}
+
+const benchRules = `targets:
+  hook: {kind: webhook, url: "${HOOK_URL}", secret: "${HOOK_SECRET}"}
+  chat: {kind: discord, url: "${HOOK_URL}"}
+  bot: {kind: telegram, url: "${HOOK_URL}", token: "${BOT_TOKEN}", chat: "-100"}
+rules:
+  new: {events: [room.created], targets: [hook, chat, bot]}
+  large: {milestones: [1000], targets: [hook]}
+`
+
+// test sends one example to each target, marked as one, or says why not.
+func TestTestCommand(t *testing.T) {
+	b := newBench(t, benchRules)
+	status, out := b.run("test", "--rule", "new")
+	if status != 0 || strings.Count(out, "  ok  ") != 3 {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	got := b.to.requests("")
+	if len(got) != 3 {
+		t.Fatalf("%d requests, want 3", len(got))
+	}
+	marked := 0
+	for _, q := range got {
+		if strings.Contains(q.body, `"test":true`) || strings.Contains(q.body, "[test]") || strings.Contains(q.body, `\\[test\\]`) {
+			marked++
+		}
+	}
+	if marked != 3 {
+		t.Errorf("%d of 3 are marked as a test: %v", marked, got)
+	}
+	if status, out := b.run("test", "--rule", "large", "--target", "hook"); status != 0 || !strings.Contains(b.to.requests("")[3].body, `"milestone":1000`) {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"test"}, "rule"},
+		{[]string{"test", "--rule", "nwe"}, "choose from large, new"},
+		{[]string{"test", "--rule", "large", "--target", "chat"}, "choose from hook"},
+	} {
+		if status, out := b.run(tt.args...); status == 0 || !strings.Contains(out, tt.want) {
+			t.Errorf("%v: status %d:\n%s", tt.args, status, out)
+		}
+	}
+	// A service that repeats what it was sent tells no secret either.
+	b.to.answers(func(w http.ResponseWriter, r *http.Request) bool {
+		http.Error(w, "no "+r.URL.Path+" "+r.Header.Get("webhook-signature"), http.StatusForbidden)
+		return true
+	})
+	status, out = b.run("test", "--rule", "new")
+	if status != 1 || strings.Count(out, "FAILED") != 3 || !strings.Contains(out, "status 403") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+// A target that nobody answers for is named by its host alone.
+func TestErrorsHaveNoURL(t *testing.T) {
+	b := newBench(t, benchRules)
+	b.hook = "http://127.0.0.1:1/path-hush?key=query-hush"
+	status, out := b.run("test", "--rule", "new")
+	if status != 1 || strings.Count(out, "127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused") != 3 {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+// bury makes a dead letter of each room.
+func (b *bench) bury(class string, rooms ...string) {
+	b.t.Helper()
+	s, err := openStore(b.t.Context(), b.js, storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}, true)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i, room := range rooms {
+		e := roomEvent(uint64(i+1), room, time.Now())
+		if err := s.bury(b.t.Context(), form.New(e, "new", "hook", 0), class, "status 410"); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// left returns the rooms of the letters that are still there, and the reason of the last.
+func (b *bench) left() (rooms []string, reason string) {
+	b.t.Helper()
+	s, err := openStore(b.t.Context(), b.js, storeConfig{name: "notify"}, false)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for from := uint64(0); ; {
+		l, err := s.next(b.t.Context(), "notify.dead.>", from)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		if l == nil {
+			return rooms, reason
+		}
+		rooms, reason, from = append(rooms, l.n.Event.Data.Room.RoomID), l.reason, l.seq+1
+	}
+}
+
+// resend sends dead letters with the ids they had, and removes those that were taken.
+func TestResend(t *testing.T) {
+	b := newBench(t, benchRules)
+	if status, out := b.run("resend"); status != 1 || !strings.Contains(out, "nothing was kept") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	b.bury(refused, "a", "b", "c")
+	b.to.answers(func(w http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.Header.Get("webhook-id"), "-0000000000000002_") {
+			w.WriteHeader(http.StatusGone)
+			return true
+		}
+		return false
+	})
+	status, out := b.run("resend")
+	if status != 1 || !strings.Contains(out, "2 sent, 1 not taken") || !strings.Contains(out, "status 410") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if rooms, reason := b.left(); fmt.Sprint(rooms) != "[b]" || reason != "status 410" {
+		t.Errorf("left are %v, for %q", rooms, reason)
+	}
+	if got := b.to.taken(t, ""); got != "a created; c created" {
+		t.Errorf("taken: %s", got)
+	}
+	b.to.answers(nil)
+	if status, out := b.run("resend", "--target", "chat"); status != 0 || !strings.Contains(out, "0 sent") {
+		t.Errorf("another target: status %d:\n%s", status, out)
+	}
+	if status, out := b.run("resend", "--rule", "large"); status != 0 || !strings.Contains(out, "0 sent") {
+		t.Errorf("another rule: status %d:\n%s", status, out)
+	}
+	if status, out := b.run("resend", "--target", "x"); status != 2 {
+		t.Errorf("no such target: status %d:\n%s", status, out)
+	}
+	if status, out := b.run("resend", "--target", "hook", "--rule", "new"); status != 0 || !strings.Contains(out, "1 sent, 0 not taken") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if rooms, _ := b.left(); len(rooms) != 0 {
+		t.Errorf("left are %v", rooms)
+	}
+}
+
+// check says how things are, and makes nothing.
+func TestCheck(t *testing.T) {
+	b := newBench(t, benchRules)
+	status, out := b.run("check")
+	for _, want := range []string{"2 rules, 3 targets", "hook: webhook at 127.0.0.1", "any number a minute", "chat: discord at", "25 a minute", "stream LIVE has 0 messages", "stream NOTIFY does not exist yet"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in:\n%s", want, out)
+		}
+	}
+	if _, err := b.js.Stream(t.Context(), "NOTIFY"); status != 0 || err == nil {
+		t.Errorf("status %d, and the stream was made: %t", status, err == nil)
+	}
+	b.bury(refused, "a", "b")
+	b.bury(outage, "c")
+	if status, out := b.run("check"); status != 0 || !strings.Contains(out, "2 dead letters for hook by rule new") || !strings.Contains(out, "1 wait until hook is up") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if err := os.WriteFile(b.rules, []byte(benchRules+"  x: {evnts: []}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"check", "run"} {
+		if status, out := b.run(command); status == 0 || !strings.Contains(out, `line 8: "evnts" is unknown in a rule; known are`) {
+			t.Errorf("%s: status %d:\n%s", command, status, out)
+		}
+	}
+}
+
+// A stream that cannot keep things is refused, with the mend.
+func TestUnfitStream(t *testing.T) {
+	b := newBench(t, benchRules)
+	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTIFY", Subjects: []string{"notify.>"}, DenyPurge: true}); err != nil {
+		t.Fatal(err)
+	}
+	if status, out := b.run("run"); status != 2 || !strings.Contains(out, "purged") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+// help config has every variable, and the README each of roomnotify's own.
+func TestHelpConfigIsComplete(t *testing.T) {
+	b := newBench(t, benchRules)
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, out := b.run("help", "config")
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		name := f.Tag.Get("envconfig")
+		if !f.Anonymous && !strings.Contains(out, name+" ") {
+			t.Errorf("help config lacks %s", name)
+		}
+		if strings.HasPrefix(name, "ROOMNOTIFY_") && !strings.Contains(string(readme), "| `"+name+"` | `"+f.Tag.Get("default")+"` |") {
+			t.Errorf("the README lacks %s", name)
+		}
+	}
+	if status, out := b.run("help", "rules"); status != 0 || !strings.Contains(out, "milestones:") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if status, out := b.run("version"); status != 0 || !strings.HasPrefix(out, "roomnotify ") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+// An example is an event as roomwatch writes it.
+func TestExampleIsAnEvent(t *testing.T) {
+	f := parseRules(t, strings.ReplaceAll(benchRules, "${BOT_TOKEN}", "${HOOK_SECRET}"))
+	for i := range f.Rules {
+		n := example(&f.Rules[i], "hook", time.Now())
+		body, err := events.Encode(*n.Event)
+		if err == nil {
+			_, err = events.Decode(body)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", f.Rules[i].Name, err)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What is above the limit comes as one digest when the minute is over.
+func TestLimitAndDigest(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 2, targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		began := time.Now()
+		r.put("x1", "x2", "x3", "x4", "x5")
+		r.takes("a", "x1 created", "x2 created", "digest x3,x4,x5")
+		got := r.to.requests("")
+		if waited := got[2].at.Sub(began); waited < 59*time.Second || waited > 63*time.Second {
+			t.Errorf("the digest came after %s", waited)
+		}
+		r.acked("a")
+		if s := r.subjects(); s != "" {
+			t.Errorf("the store still has %q", s)
+		}
+		r.put("y1") // the second of this minute
+		r.takes("a", "x1 created", "x2 created", "digest x3,x4,x5", "y1 created")
+		r.put("y2") // held back alone
+		r.takes("a", "x1 created", "x2 created", "digest x3,x4,x5", "y1 created", "y2 created")
+		stop()
+	})
+}
+
+// The limit of a target counts all its rules.
+func TestLimitOfATarget(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", ", limit: 3")+"rules:\n  r: {"+all+", targets: [a]}\n  s: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.put("x", "y", "z")
+		time.Sleep(30 * time.Second)
+		if n := len(r.to.requests("")); n != 3 {
+			t.Errorf("%d notifications in a minute, want 3:\n%s", n, r.requests())
+		}
+		r.until("all were told", func() bool { return strings.Count(r.to.taken(t, ""), "z") == 2 })
+		stop()
+	})
+}
+
+// In quiet hours nothing is told, and when they are over one digest tells it,
+// also by a roomnotify that was started meanwhile.
+func TestQuietHours(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", quiet: {from: '08:00', to: '20:00', zone: Asia/Shanghai}, targets: [a]}\n", func(r *rig) {
+		// The bubble's clock begins at midnight UTC, which is 08:00 there.
+		stop := r.start()
+		r.put("x")
+		time.Sleep(5 * time.Hour)
+		r.put("y", "-x")
+		time.Sleep(time.Hour)
+		stop()
+		stop = r.start()
+		time.Sleep(5 * time.Hour)
+		if n := len(r.to.requests("")); n != 0 {
+			t.Errorf("%d notifications in quiet hours", n)
+		}
+		r.takes("a", "digest x,y,x")
+		if at := r.to.requests("")[0].at.UTC().Format("15:04"); at != "12:00" {
+			t.Errorf("the digest came at %s UTC, want 12:00", at)
+		}
+		stop()
+	})
+}
+
+// A digest that was sent by one who died before removing what it told comes
+// again from the next with the same content and id, whatever came meanwhile.
+func TestDigestAfterACrash(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		// Its last moment: the request is answered by nobody.
+		r.to.answers(func(w http.ResponseWriter, _ *http.Request) bool {
+			if len(r.to.requests("")) == 0 {
+				return false
+			}
+			time.Sleep(5 * time.Second)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		})
+		r.put("x1", "x2", "x3")
+		r.until("the digest is on its way", func() bool { return len(r.to.requests("")) > 1 })
+		stop()
+		r.put("x4")
+		before := r.to.requests("")[1].id
+		r.to.answers(nil)
+		stop = r.start()
+		r.takes("a", "x1 created", "digest x2,x3", "x4 created")
+		if got := r.to.requests(""); got[len(got)-2].id != before {
+			t.Errorf("the digest has id %s, and had %s", got[len(got)-2].id, before)
+		}
+		stop()
+	})
+}
+
+// A chat gets a digest of any size as one message that counts.
+func TestDigestForAChat(t *testing.T) {
+	inBubble(t, "targets:\n  a: {kind: discord, url: \"${A}\", limit: 1}\nrules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		for i := range 130 {
+			r.put(fmt.Sprintf("x%d", i))
+		}
+		r.until("a digest comes", func() bool { return len(r.to.requests("")) == 2 })
+		if body := r.to.requests("")[1].body; !strings.Contains(body, "129 new rooms") || !strings.Contains(body, "… and 119 more") {
+			t.Errorf("the digest is %s", body)
+		}
+		stop()
+	})
+}
+
+// What waited for a target that was down comes within its limit: the first as
+// they are, and the rest as a digest.
+func TestLimitAfterAnOutage(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", ", limit: 2, tries: 2")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.to.answers(with(502))
+		r.put("x1")
+		r.until("it is down", func() bool { return strings.Contains(r.log.String(), "target down") })
+		r.put("x2", "x3", "x4", "x5", "x6")
+		r.acked("a")
+		time.Sleep(30 * time.Minute)
+		r.to.answers(nil)
+		r.takes("a", "x1 created", "x2 created", "x3 created", "digest x4,x5,x6")
+		if s := r.subjects(); s != "" {
+			t.Errorf("the store still has %q", s)
+		}
+		stop()
+	})
+}
+
+// While NATS is away nothing is lost, and nothing ends.
+func TestNATSAway(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.put("x1", "x2", "x3")
+		r.takes("a", "x1 created")
+		r.srv.Down()
+		time.Sleep(2 * time.Minute)
+		r.srv.Up()
+		r.takes("a", "x1 created", "digest x2,x3")
+		r.until("events can be published", func() bool { _, err := r.js.Stream(r.t.Context(), "LIVE"); return err == nil })
+		time.Sleep(2 * time.Minute)
+		r.put("y")
+		r.takes("a", "x1 created", "digest x2,x3", "y created")
+		stop()
+	})
+}

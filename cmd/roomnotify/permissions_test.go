@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/publisher/events"
+	"roomwatch/publisher/natstest"
+)
+
+const natsConfig = "../../deploy/nats/nats.conf"
+
+// guarded returns a server that was loaded from the file that operators copy,
+// perhaps with one permission of roomnotify less.
+func guarded(t *testing.T, lacks string) *server.Server {
+	t.Helper()
+	return natstest.Start(t, func(o *server.Options) {
+		loaded, err := server.ProcessConfigFile(natsConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := o.StoreDir
+		*o = *loaded
+		o.Host, o.Port, o.StoreDir, o.NoSigs, o.NoLog, o.JetStream = "127.0.0.1", -1, dir, true, true, true
+		for _, u := range slices.Clone(o.Users) {
+			if u.Username == "roomnotify" {
+				o.Users = append(o.Users, &server.User{Username: "admin", Password: "pass", Account: u.Account})
+				u.Permissions.Publish.Allow = slices.DeleteFunc(u.Permissions.Publish.Allow, func(s string) bool { return s == lacks })
+			}
+		}
+	})
+}
+
+// With the permissions of the example file all of roomnotify works. With any one
+// less it ends, and says which permission lacks.
+func TestLeastPermissions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for requests that NATS does not answer")
+	}
+	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD"} {
+		t.Setenv(name, "pass")
+	}
+	opts, err := server.ProcessConfigFile(natsConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []string{""}
+	for _, u := range opts.Users {
+		if u.Username == "roomnotify" {
+			all = append(all, u.Permissions.Publish.Allow...)
+		}
+	}
+	if len(all) < 10 {
+		t.Fatalf("the file has %q", all)
+	}
+	t.Run("without", func(t *testing.T) {
+		for _, lacks := range all {
+			t.Run(lacks, func(t *testing.T) {
+				t.Parallel()
+				err := useEverything(t, guarded(t, lacks))
+				switch {
+				case lacks == "" && err != nil:
+					t.Error(err)
+				case lacks != "" && (err == nil || !strings.Contains(err.Error(), "grant it")):
+					t.Errorf("without %s: %v", lacks, err)
+				}
+			})
+		}
+	})
+}
+
+// useEverything lets roomnotify make its stream, tell, hold back, be refused,
+// send a digest and dead letters. It returns the first error that ends it.
+func useEverything(t *testing.T, srv *server.Server) error {
+	t.Helper()
+	nc, err := nats.Connect(srv.ClientURL(), nats.UserInfo("admin", "pass"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	to := &receiver{t: t}
+	web := httptest.NewServer(to)
+	defer web.Close()
+	var first sync.Once
+	to.answers(func(w http.ResponseWriter, _ *http.Request) (refused bool) {
+		first.Do(func() {
+			w.WriteHeader(http.StatusGone)
+			refused = true
+		})
+		return refused
+	})
+	file, err := rules.Parse([]byte("targets:\n  a: {kind: webhook, url: '"+web.URL+"', secret: '${S}'}\nrules:\n  r: {events: [room.created], milestones: [5], limit: 2, targets: [a]}\n"),
+		rules.Source{Lookup: func(string) (string, bool) { return hookSecret, true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: time.Hour, NATSURL: srv.ClientURL(), NATS: environ.NATS{NATSUser: "roomnotify", NATSPassword: "pass"}}
+	publish := func(first int) {
+		for i := first; i < first+3; i++ {
+			e := roomEvent(uint64(i), fmt.Sprintf("room%d", i), time.Now())
+			e.Data.Room.ViewCount = int64(i)
+			body, err := events.Encode(e)
+			if err == nil {
+				_, err = js.Publish(t.Context(), events.SubjectOf("live", e), body)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	// One is refused, one is told, one is held back.
+	if err := runUntil(t, js, cfg, file, func() { publish(1) }, func() bool { return len(to.requests("")) >= 2 && held(t, js) == 1 }); err != nil {
+		return err
+	}
+	// The next start tells what is held; some cross a milestone.
+	if err := runUntil(t, js, cfg, file, func() { publish(4) }, func() bool { return len(to.requests("")) >= 3 && held(t, js) == 0 }); err != nil {
+		return err
+	}
+	var out strings.Builder
+	err = resendCommanded(t.Context(), cfg, file, "", "", &out)
+	if err == nil && !strings.Contains(out.String(), "1 sent, 0 not taken") {
+		t.Errorf("resend: %s", &out)
+	}
+	return err
+}
+
+// runUntil runs roomnotify until done holds or it ends by itself.
+func runUntil(t *testing.T, js jetstream.JetStream, cfg *config, file *rules.File, publish func(), done func() bool) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan error, 1)
+	logs := &logBuffer{}
+	go func() { ended <- runDaemon(ctx, cfg, file, slog.New(slog.NewTextHandler(logs, nil))) }()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var published bool
+	for {
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Errorf("it works neither, nor says why:\n%s", logs)
+			}
+			return err
+		case <-tick.C:
+		}
+		if !published {
+			if _, err := js.Consumer(t.Context(), "LIVE", "notify-a"); err == nil {
+				published = true
+				publish()
+			}
+		}
+		if published && done() {
+			cancel()
+			return <-ended
+		}
+	}
+}
+
+// held returns how many messages are held back.
+func held(t *testing.T, js jetstream.JetStream) int {
+	t.Helper()
+	s, err := openStore(t.Context(), js, storeConfig{name: "notify"}, false)
+	if err != nil {
+		return 0
+	}
+	list, err := s.waiting(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	n := 0
+	for _, w := range list {
+		if w.part == heldPart {
+			n += int(w.count)
+		}
+	}
+	return n
+}

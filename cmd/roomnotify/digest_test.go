@@ -19,7 +19,7 @@ func TestLimitAndDigest(t *testing.T) {
 		if waited := got[2].at.Sub(began); waited < 59*time.Second || waited > 63*time.Second {
 			t.Errorf("the digest came after %s", waited)
 		}
-		r.acked("a")
+		r.acked()
 		if s := r.subjects(); s != "" {
 			t.Errorf("the store still has %q", s)
 		}
@@ -122,7 +122,7 @@ func TestLimitAfterAnOutage(t *testing.T) {
 		r.put("x1")
 		r.until("it is down", func() bool { return strings.Contains(r.log.String(), "target down") })
 		r.put("x2", "x3", "x4", "x5", "x6")
-		r.acked("a")
+		r.acked()
 		time.Sleep(30 * time.Minute)
 		r.to.answers(nil)
 		r.takes("a", "x1 created", "x2 created", "x3 created", "digest x4,x5,x6")

@@ -347,11 +347,11 @@ func (r *rig) subjects() string {
 	return strings.Join(list, "; ")
 }
 
-// acked waits until NATS waits for nothing of a target.
-func (r *rig) acked(target string) {
+// acked waits until NATS waits for nothing of target a.
+func (r *rig) acked() {
 	r.t.Helper()
 	r.until("all is acknowledged", func() bool {
-		c, err := r.js.Consumer(r.t.Context(), "LIVE", "notify-"+target)
+		c, err := r.js.Consumer(r.t.Context(), "LIVE", "notify-a")
 		return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().NumPending == 0
 	})
 }

@@ -27,7 +27,7 @@ func TestTells(t *testing.T) {
 				t.Errorf("there is no notification %s: %v", id, ids)
 			}
 		}
-		r.acked("a")
+		r.acked()
 		stop()
 	})
 }
@@ -50,7 +50,7 @@ func TestGoesOnWhereItWas(t *testing.T) {
 		if !strings.Contains(r.log.String(), `msg="pass over late events"`) {
 			t.Errorf("nothing says that an event was late:\n%s", r.log)
 		}
-		r.acked("a")
+		r.acked()
 		stop()
 	})
 }
@@ -84,7 +84,7 @@ func TestRetryAfter(t *testing.T) {
 						t.Errorf("tried after %s, want 20s", waited)
 					}
 				}
-				r.acked("a")
+				r.acked()
 				stop()
 			})
 		})
@@ -110,7 +110,7 @@ func TestFailuresThatPass(t *testing.T) {
 		w.(*statusWriter).status = 0
 		return true
 	}
-	half := func(w http.ResponseWriter, r *http.Request) bool {
+	half := func(w http.ResponseWriter, _ *http.Request) bool {
 		conn, _, err := w.(*statusWriter).ResponseWriter.(http.Hijacker).Hijack()
 		if err == nil {
 			_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
@@ -163,7 +163,7 @@ func TestDownAndUp(t *testing.T) {
 		r.until("it is down", func() bool { return strings.Contains(r.log.String(), "target down") })
 		r.put("y", "z")
 		r.takes("b", "x created", "y created", "z created")
-		r.acked("a")
+		r.acked()
 		if got, want := r.subjects(), "dead.a.r.outage 3"; got != want {
 			t.Errorf("the store has %q, want %q", got, want)
 		}
@@ -243,7 +243,7 @@ func TestRefused(t *testing.T) {
 				r.to.answers(refuse)
 				r.put("x")
 				r.until("it is kept", func() bool { return r.subjects() == "dead.a.r.refused 1" })
-				r.acked("a")
+				r.acked()
 				r.to.answers(nil)
 				r.put("y")
 				r.takes("a", "y created")
@@ -294,7 +294,7 @@ func TestMilestonesOnce(t *testing.T) {
 		r.takes("a", "x 1000", "x 10000", "x 1000")
 		r.put("y=5", "y=50000")
 		r.takes("a", "x 1000", "x 10000", "x 1000", "y 1000", "y 10000")
-		r.acked("a")
+		r.acked()
 		stop()
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"roomwatch/publisher/events"
 )
@@ -181,8 +180,6 @@ func (m message) fit(most int, measure func(string) int, escape func(string) str
 }
 
 func bytesIn(s string) int { return len(s) }
-
-func charactersIn(s string) int { return utf8.RuneCountInString(s) }
 
 // utf16In counts as JavaScript does; services that do not say what a character is count less.
 func utf16In(s string) int {

@@ -127,11 +127,16 @@ func TestTestCommand(t *testing.T) {
 	}
 	// A service that repeats what it was sent tells no secret either.
 	b.to.answers(func(w http.ResponseWriter, r *http.Request) bool {
+		// The bound of what is shown falls into the middle of the secret.
+		if strings.Contains(r.Header.Get("webhook-id"), "_hook_") {
+			http.Error(w, strings.Repeat("x", 194)+r.URL.Path, http.StatusForbidden)
+			return true
+		}
 		http.Error(w, "no "+r.URL.Path+" "+r.Header.Get("webhook-signature"), http.StatusForbidden)
 		return true
 	})
 	status, out = b.run("test", "--rule", "new")
-	if status != 1 || strings.Count(out, "FAILED") != 3 || !strings.Contains(out, "status 403") {
+	if status != 1 || strings.Count(out, "FAILED") != 3 || !strings.Contains(out, "status 403") || strings.Contains(out, "/path") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"roomwatch/cmd/roomnotify/form"
 )
 
 // What is above the limit comes as one digest when the minute is over.
@@ -147,6 +149,51 @@ func TestNATSAway(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		r.put("y")
 		r.takes("a", "x1 created", "digest x2,x3", "y created")
+		stop()
+	})
+}
+
+// What is stored by one who died before the event was acknowledged is not stored
+// again by the next.
+func TestKeptOnce(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		s, err := openStore(r.t.Context(), r.js, storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := form.New(r.next("x"), "r", "a", 0)
+		for range 2 {
+			for _, err := range []error{s.hold(r.t.Context(), n), s.bury(r.t.Context(), n, outage, "x"), s.bury(r.t.Context(), n, refused, "x")} {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if got, want := r.subjects(), "dead.a.r.outage 1; dead.a.r.refused 1; held.a.r 1"; got != want {
+			t.Errorf("the store has %q, want %q", got, want)
+		}
+	})
+}
+
+// A letter that is refused when its target is up again is kept as refused, and
+// those behind it are told.
+func TestLetterRefused(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", ", tries: 1")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.to.answers(with(500))
+		r.put("x", "y", "z")
+		r.until("all wait", func() bool { return r.subjects() == "dead.a.r.outage 3" })
+		r.to.answers(func(w http.ResponseWriter, q *http.Request) bool {
+			if strings.Contains(q.Header.Get("webhook-id"), "-0000000000000002_") {
+				w.WriteHeader(http.StatusUnprocessableEntity)
+				return true
+			}
+			return false
+		})
+		r.takes("a", "x created", "z created")
+		if got, want := r.subjects(), "dead.a.r.refused 1"; got != want {
+			t.Errorf("the store has %q, want %q", got, want)
+		}
 		stop()
 	})
 }

@@ -51,7 +51,7 @@ func TestLeastPermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for requests that NATS does not answer")
 	}
-	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD"} {
+	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD", "ROOMAUDIT_NATS_PASSWORD"} {
 		t.Setenv(name, "pass")
 	}
 	opts, err := server.ProcessConfigFile(natsConfig)

@@ -134,7 +134,8 @@ func TestLeastPermissions(t *testing.T) {
 	}
 	t.Setenv("ROOMWATCH_NATS_PASSWORD", writerPassword)
 	t.Setenv("SUBSCRIBER_NATS_PASSWORD", readerPassword)
-	t.Setenv("ROOMNOTIFY_NATS_PASSWORD", readerPassword) // whose permissions its own tests try
+	t.Setenv("ROOMNOTIFY_NATS_PASSWORD", readerPassword) // whose permissions its own tests try, as those of
+	t.Setenv("ROOMAUDIT_NATS_PASSWORD", readerPassword)  // roomaudit do
 	if _, err := buildDaemon(); err != nil {
 		t.Fatal(err)
 	}

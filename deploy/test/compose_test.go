@@ -37,7 +37,7 @@ func composed(t *testing.T, secrets map[string]string, profile string) (*types.P
 }
 
 var secretFiles = map[string]string{
-	"secret_key": "k", "http_token": "t", "roomwatch.env": "NATS_PASSWORD=p\n", "nats.env": "ROOMWATCH_NATS_PASSWORD=p\nSUBSCRIBER_NATS_PASSWORD=q\nROOMNOTIFY_NATS_PASSWORD=r\n",
+	"secret_key": "k", "http_token": "t", "roomwatch.env": "NATS_PASSWORD=p\n", "nats.env": "ROOMWATCH_NATS_PASSWORD=p\nSUBSCRIBER_NATS_PASSWORD=q\nROOMNOTIFY_NATS_PASSWORD=r\nROOMAUDIT_NATS_PASSWORD=s\n",
 }
 
 // Each profile is whole: what it mounts exists, what it names is there.

@@ -101,8 +101,8 @@ func event(n uint64, room, name string) []byte {
 	panic(err) // unreachable: strings encode
 }
 
-func (r *rig) env(dir string, more ...string) []string {
-	return append([]string{"ROOMAUDIT_DIR=" + dir, "ROOMAUDIT_MAX_FILE_BYTES=20000", "NATS_URL=nats://127.0.0.1:" + strconv.Itoa(r.port)}, more...)
+func (r *rig) env(dir string) []string {
+	return []string{"ROOMAUDIT_DIR=" + dir, "ROOMAUDIT_MAX_FILE_BYTES=20000", "NATS_URL=nats://127.0.0.1:" + strconv.Itoa(r.port)}
 }
 
 // wantAll waits until the trail has all events of the stream, and fails unless

@@ -121,9 +121,9 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	default:
 		text, mend = err.Error(), "see that NATS runs and that JetStream answers"
 	}
-	switch {
-	case text == r.failing:
-	case text == "":
+	switch text {
+	case r.failing:
+	case "":
 		r.log.InfoContext(ctx, "record", "condition", "recovered")
 	default:
 		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "mend", mend)

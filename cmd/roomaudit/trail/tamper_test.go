@@ -115,7 +115,7 @@ func TestTampering(t *testing.T) {
 			must(f.t, os.Remove(f.files[3].Path))
 			c.NotedLine, c.NotedHash = last.Last, last.Hash
 		}, []string{"line 39, which was noted"}},
-		{"the open file's end, and a line was noted", func(f forger, c *Check) {
+		{"the open file's end, and a line was noted", func(_ forger, c *Check) {
 			c.NotedLine, c.NotedHash = 38, "0"
 		}, []string{"4.jsonl:2: line 38: its hash is"}},
 		{"a half line of the open file", func(f forger, _ *Check) {

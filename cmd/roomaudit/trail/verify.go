@@ -146,19 +146,20 @@ func (v *verifier) line(f File, text []byte) error {
 	l, err := Parse(text)
 	v.at.Line = l.Line
 	v.Lines++
-	if errors.Is(err, errChanged) && l.Line == v.end.line+1 && l.Previous == v.end.hash {
+	intact := l.Line == v.end.line+1 && l.Previous == v.end.hash
+	switch {
+	case errors.Is(err, errChanged) && intact: // one fault, not that of the next line, too
 		err = v.fault("%v", err)
-	} else if err != nil {
+	case err != nil:
 		if terr := v.fault("%v", err); terr != nil {
 			return terr
 		}
 		v.end.line++ // it stands where a line was
-		v.fresh = v.fresh || l.Line == 0
-		if l.Line == 0 {
+		if err = nil; l.Line == 0 {
+			v.fresh = true
 			return nil
 		}
-		err = nil
-	} else if !v.fresh {
+	case !v.fresh:
 		err = v.follows(l)
 	}
 	if err == nil {

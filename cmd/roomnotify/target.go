@@ -165,7 +165,7 @@ func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification
 	}
 	if !r.holding {
 		r.holding, r.due = true, due
-		g.log.InfoContext(ctx, "hold back", "rule", r.Name, "quiet", r.Quiet.At(now))
+		g.log.DebugContext(ctx, "hold back", "rule", r.Name, "quiet", r.Quiet.At(now))
 	}
 	return true, nil
 }

@@ -144,7 +144,7 @@ func (x *exporter) take(l trail.Line, _ []byte) error {
 	}
 	e, err := events.Decode(l.Event)
 	if err != nil {
-		return nil //nolint:nilerr // a writer's claim: it is no event of a room
+		return fmt.Errorf("line %d: %w", l.Line, err)
 	}
 	r := e.Data.Room
 	var previous *int64

@@ -114,7 +114,7 @@ func (s selection) each(dir string, take func(l trail.Line, text []byte, e event
 		}
 		room := e.Data.Room
 		if s.room != "" && room.RoomID != s.room || s.owner != "" && room.OwnerAccount != s.owner ||
-			len(s.types) > 0 && !slices.Contains(s.types, string(e.Type)) || !slices.Contains(events.Types(), e.Type) {
+			len(s.types) > 0 && !slices.Contains(s.types, string(e.Type)) {
 			return nil
 		}
 		return take(l, text, e)

@@ -24,7 +24,7 @@ func strangers(t *testing.T) string {
 		n := uint64(i + 1)
 		must(t, w.Append([]trail.Message{{Seq: n, Stored: day.Add(time.Duration(i) * time.Hour), Subject: "live.x", Body: event(n, "r"+string(rune('0'+n)), name)}}))
 	}
-	must(t, w.Append([]trail.Message{{Seq: 5, Stored: day.Add(30 * time.Hour), Subject: "live.writer.claimed.1", Body: []byte(`{"type":"writer.claimed"}`)}}))
+	must(t, w.Append([]trail.Message{{Seq: 5, Stored: day.Add(30 * time.Hour), Subject: "live.writer.claimed.1", Body: []byte(`{"type":"writer.claimed","data":{"instance":"i","host":"h","version":"v1"}}`)}}))
 	must(t, w.Close())
 	return dir
 }

@@ -16,7 +16,8 @@
 //	stream  from here on the messages are those of another stream, or of one
 //	        that was cut: "stream" as above, "reason"
 //	event   "seq", "stored" (when the stream took it), "subject", "event" byte for byte
-//	other   a message that is no event: "raw" in base64, "reason"
+//	claim   the same, of an event that says which roomwatch writes from here on
+//	other   a message that is neither: "raw" in base64, "reason"
 //	gap     the messages "from" … "to" were gone before they were read
 //	end     the last of a sealed file; with a key also "key" and "signature"
 //

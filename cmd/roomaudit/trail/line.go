@@ -21,6 +21,7 @@ const (
 	Begin  Kind = "begin"
 	Stream Kind = "stream"
 	Event  Kind = "event"
+	Claim  Kind = "claim"
 	Other  Kind = "other"
 	Gap    Kind = "gap"
 	End    Kind = "end"

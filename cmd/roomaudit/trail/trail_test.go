@@ -146,7 +146,7 @@ func TestRecord(t *testing.T) {
 		got = append(got, what)
 		return nil
 	}))
-	want := []string{"begin 0", "gap 1-2", "event 3", `other 4 "\xff\n\""`, `other 5 "{\"s"`, `other 6 "{\"a"`, "gap 7-8", "event 9", "stream 0", "event 1"}
+	want := []string{"begin 0", "gap 1-2", "event 3", `other 4 "\xff\n\""`, `other 5 "{\"s"`, `other 6 "{\"a"`, "gap 7-8", "claim 9", "stream 0", "event 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}

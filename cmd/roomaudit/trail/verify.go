@@ -206,7 +206,7 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 			return v.fault("it begins file %d of trail %s", l.File, l.Trail)
 		}
 		v.trail = l.Trail
-	case Event, Other:
+	case Event, Claim, Other:
 		v.Messages++
 		if l.Seq != v.end.position.Last+1 && !v.fresh {
 			return v.fault("message %d follows message %d", l.Seq, v.end.position.Last)

@@ -185,8 +185,10 @@ func record(m Message) Line {
 		reason = "it is not JSON"
 	case bytes.ContainsAny(m.Body, "\r\n"):
 		reason = "it has more than one line"
+	case claims(m.Body):
+		l.Kind = Claim
 	default:
-		if _, err := events.Decode(m.Body); err != nil && !claim(m.Body) {
+		if _, err := events.Decode(m.Body); err != nil {
 			reason = err.Error()
 		}
 	}
@@ -196,8 +198,8 @@ func record(m Message) Line {
 	return l
 }
 
-// claim reports whether a body says who writes the events, which is no change of a room.
-func claim(body []byte) bool {
+// claims reports whether a body says who writes the events, which is no change of a room.
+func claims(body []byte) bool {
 	var e struct {
 		Type string `json:"type"`
 	}

@@ -79,12 +79,6 @@ func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	want := jetstream.ConsumerConfig{Durable: s.o.Durable, AckPolicy: jetstream.AckExplicitPolicy}
-	switch {
-	case s.o.OnlyNew:
-		want.DeliverPolicy = jetstream.DeliverNewPolicy
-	case !s.o.From.IsZero():
-		want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.o.From
-	}
 	cons, err := s.js.Consumer(ctx, s.o.Stream, s.o.Durable)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
 		return nil, errUnfit
@@ -97,6 +91,8 @@ func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
 		}
 	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return nil, err
+	} else if err := s.begins(ctx, &want); err != nil {
+		return nil, err
 	}
 	have := want
 	want.FilterSubject = ""
@@ -107,6 +103,25 @@ func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
 		return cons, nil // who may not make consumers may use one
 	}
 	return s.js.CreateOrUpdateConsumer(ctx, s.o.Stream, want)
+}
+
+// begins says where a new durable begins.
+//
+// Not with the policy "new": each node of a cluster would take it for the end of
+// the stream as it knows it, so that one that becomes the leader before anything
+// was delivered could pass events over.
+func (s *subscription) begins(ctx context.Context, want *jetstream.ConsumerConfig) error {
+	switch {
+	case s.o.OnlyNew:
+		stream, err := s.js.Stream(ctx, s.o.Stream)
+		if err != nil {
+			return err
+		}
+		want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, stream.CachedInfo().State.LastSeq+1
+	case !s.o.From.IsZero():
+		want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.o.From
+	}
+	return nil
 }
 
 func filtersOf(c jetstream.ConsumerConfig) []string {

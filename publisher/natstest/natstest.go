@@ -56,6 +56,9 @@ type Server struct {
 	dir string
 	srv atomic.Pointer[server.Server]
 	tap atomic.Pointer[func(net.Conn) (net.Conn, error)]
+
+	mu    sync.Mutex
+	conns []net.Conn // of clients, made since the last Up
 }
 
 // Up starts the server on the files it had before.
@@ -76,9 +79,20 @@ func (s *Server) Up() {
 
 // Down stops the server and cuts its clients off. Down of a stopped server does nothing.
 func (s *Server) Down() {
-	if srv := s.srv.Swap(nil); srv != nil {
-		srv.Shutdown()
-		srv.WaitForShutdown()
+	s.mu.Lock()
+	srv, conns := s.srv.Swap(nil), s.conns
+	s.conns = nil
+	s.mu.Unlock()
+	if srv == nil {
+		return
+	}
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	// The server leaves a connection open that it was just about to greet. The
+	// client waits for that with a mutex held, for which the bubble's clock would
+	// stand still for ever; a machine that goes away closes it.
+	for _, c := range conns {
+		_ = c.Close()
 	}
 }
 
@@ -90,13 +104,23 @@ func (s *Server) Tap(f func(net.Conn) (net.Conn, error)) { s.tap.Store(&f) }
 // InProcessConn lets a Server be the argument of [nats.InProcessServer]; the
 // client reconnects through it after each [Server.Up].
 func (s *Server) InProcessConn() (net.Conn, error) {
+	conn, err := s.conn()
+	if tap := s.tap.Load(); tap != nil && err == nil {
+		return (*tap)(conn)
+	}
+	return conn, err
+}
+
+func (s *Server) conn() (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	srv := s.srv.Load()
 	if srv == nil {
 		return nil, errors.New("natstest: server is down")
 	}
 	conn, err := srv.InProcessConn()
-	if tap := s.tap.Load(); tap != nil && err == nil {
-		return (*tap)(conn)
+	if err == nil {
+		s.conns = append(s.conns, conn)
 	}
 	return conn, err
 }

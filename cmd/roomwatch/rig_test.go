@@ -119,6 +119,11 @@ func startProcess(t *testing.T, env []string, args ...string) *daemonProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startBinary(t, bin, env, args...)
+}
+
+func startBinary(t *testing.T, bin string, env []string, args ...string) *daemonProcess {
+	t.Helper()
 	p := &daemonProcess{t: t, cmd: exec.Command(bin, args...), output: &lockedBuffer{}, exited: make(chan struct{})} //nolint:noctx // killed by hand
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output

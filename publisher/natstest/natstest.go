@@ -77,7 +77,13 @@ func (s *Server) Up() {
 	s.srv.Store(srv)
 }
 
-// Down stops the server and cuts its clients off. Down of a stopped server does nothing.
+// Down cuts the clients off, whatever is on its way, and stops the server. Down
+// of a stopped server does nothing.
+//
+// The server sleeps with a mutex held while it stops, and for whoever waits for a
+// mutex the bubble's clock stands still, for ever. So what it was just doing for a
+// client comes to an end first. A connection that it was just about to greet it
+// would leave open, and the client waits for that with a mutex held, too.
 func (s *Server) Down() {
 	s.mu.Lock()
 	srv, conns := s.srv.Swap(nil), s.conns
@@ -86,14 +92,12 @@ func (s *Server) Down() {
 	if srv == nil {
 		return
 	}
-	srv.Shutdown()
-	srv.WaitForShutdown()
-	// The server leaves a connection open that it was just about to greet. The
-	// client waits for that with a mutex held, for which the bubble's clock would
-	// stand still for ever; a machine that goes away closes it.
 	for _, c := range conns {
 		_ = c.Close()
 	}
+	synctest.Wait()
+	srv.Shutdown()
+	srv.WaitForShutdown()
 }
 
 // Tap puts f between the server and each connection that is made from now on.

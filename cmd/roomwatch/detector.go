@@ -39,6 +39,7 @@ type detector struct {
 	log    *slog.Logger
 	tracer trace.Tracer
 	queue  chan work
+	memory *memoryLimit
 
 	failed atomic.Pointer[error] // why the sweep that is going on was given up
 	sweep  atomic.Uint64         // its number
@@ -61,7 +62,7 @@ type verdict struct {
 }
 
 func newDetector(s *state.Store, log *slog.Logger, tracer trace.Tracer) *detector {
-	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages)}
+	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages), memory: newMemoryLimit()}
 	d.sweep.Store(s.Status().Sweep + 1)
 	return d
 }
@@ -120,6 +121,7 @@ func (d *detector) Run() {
 		}
 		d.commit(pages)
 		committed = time.Now()
+		d.memory.fit(int(d.store.Status().Rooms))
 		if end != nil {
 			d.end(end)
 		}

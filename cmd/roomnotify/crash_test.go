@@ -52,7 +52,7 @@ func TestKilledAtRandom(t *testing.T) {
 		return cmd, own
 	}
 	var work sync.WaitGroup
-	begun := make(chan struct{}, len(names))
+	begun, published := make(chan struct{}, len(names)), make(chan struct{})
 	for i, name := range names {
 		rng := rand.New(rand.NewPCG(1, uint64(i)))
 		work.Go(func() {
@@ -72,6 +72,7 @@ func TestKilledAtRandom(t *testing.T) {
 				cmd, own = start(name)
 			}
 			waitFor(t, name+" starts", func() bool { return strings.Contains(own.String(), "msg=start") })
+			<-published
 			waitFor(t, "all is acknowledged by "+name, func() bool {
 				c, err := b.js.Consumer(t.Context(), "LIVE", name+"-hook")
 				return err == nil && c.CachedInfo().NumAckPending == 0 && c.CachedInfo().NumPending == 0 && c.CachedInfo().Delivered.Stream > 0
@@ -86,6 +87,7 @@ func TestKilledAtRandom(t *testing.T) {
 		<-begun
 	}
 	want := b.publish(45)
+	close(published)
 	work.Wait()
 	b.judge(names, want, logs.String())
 }

@@ -224,6 +224,11 @@ func (r *recorder) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		if i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
 			return cons, nil
 		}
+		if i.AckFloor.Stream > last {
+			if err := r.shortened(ctx, i.AckFloor.Stream); err != nil {
+				return nil, err
+			}
+		}
 		err = r.js.DeleteConsumer(ctx, r.Stream, r.Durable)
 	}
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -237,6 +242,20 @@ func (r *recorder) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, failed(err)
 	}
 	return cons, nil
+}
+
+// shortened records that more was acknowledged than is on record: the end of the
+// trail was taken away, or somebody else acknowledged in its name. What the stream
+// still has of it is read again.
+func (r *recorder) shortened(ctx context.Context, acknowledged uint64) error {
+	at := r.trail.Position()
+	reason := fmt.Sprintf("message %d was acknowledged, and the trail ends at %d: its end was taken away, or an old copy of it put back, or another process has used consumer %s",
+		acknowledged, at.Last, r.Durable)
+	r.log.WarnContext(ctx, "trail shortened", "reason", reason, "mend", "find out which; what the stream still has is read again, and this is on record")
+	if err := r.trail.Follow(at, time.Now(), reason); err != nil {
+		return fmt.Errorf("%w: %w", errDisk, err)
+	}
+	return nil
 }
 
 // batch returns the messages that are there, up to batchRows, and the last of

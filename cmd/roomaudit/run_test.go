@@ -200,3 +200,37 @@ func TestStart(t *testing.T) {
 		t.Errorf("a broken trail: exit status %d: %s", status, broken.out)
 	}
 }
+
+// That the end of a trail was taken away shows in NATS: it is on record, and
+// what the stream still has is there again.
+func TestEndTakenAway(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.publish(10)
+	p := start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	eventually(t, "all are acknowledged", func() bool {
+		c, err := r.js.Consumer(t.Context(), "LIVE", "roomaudit")
+		return err == nil && c.CachedInfo().AckFloor.Stream == 10
+	})
+	p.stop()
+	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	must(t, err)
+	text, err := os.ReadFile(files[0])
+	must(t, err)
+	rows := strings.SplitAfter(string(text), "\n")
+	must(t, os.WriteFile(files[0], []byte(strings.Join(rows[:7], "")), 0o600))
+	p = start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	p.stop()
+	told := 0
+	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+		if strings.Contains(l.Reason, "message 10 was acknowledged, and the trail ends at 6") {
+			told++
+		}
+		return nil
+	}))
+	if told != 1 {
+		t.Errorf("told %d times:\n%s", told, p.out)
+	}
+}

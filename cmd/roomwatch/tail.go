@@ -116,11 +116,12 @@ func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *s
 	if err != nil {
 		return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
 	}
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
+	defer msgs.Stop()
 	for {
-		msg, err := msgs.Next()
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) && ctx.Err() != nil {
+		// Not Stop when ctx is done: the library may just be making the consumer
+		// anew, and would then wait with the new one for ever.
+		msg, err := msgs.Next(jetstream.NextContext(ctx))
+		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {

@@ -40,11 +40,12 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "sweeps":
 		rooms := flags.Int("rooms", 100_000, "rooms on the list")
+		rounds := flags.Int("rounds", 5, "how often everything is measured")
 		if err := flags.Parse(args[1:]); err != nil {
 			return err
 		}
 		printMachine()
-		return benchSweeps(ctx, *rooms)
+		return benchSweeps(ctx, *rooms, max(1, *rounds))
 	case "quota":
 		rooms := flags.Int("rooms", 10_000, "rooms on the list")
 		sweeps := flags.Int("sweeps", 3, "sweeps to measure, after the first")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -145,6 +146,11 @@ func (r *rig) last(ctx context.Context) (uint64, time.Time, error) {
 	return st.Msgs, st.LastTime, nil
 }
 
+// forget takes away what a daemon has left: its state and its stream.
+func (r *rig) forget(ctx context.Context) error {
+	return errors.Join(os.RemoveAll(filepath.Join(r.dir, "data")), r.js.DeleteStream(ctx, "LIVE"))
+}
+
 func (r *rig) close() error {
 	if r.nc != nil {
 		r.nc.Close()
@@ -185,4 +191,17 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func get(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return io.ReadAll(resp.Body)
 }

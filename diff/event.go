@@ -1,6 +1,9 @@
 package diff
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // A Type says what happened to a room.
 type Type string
@@ -20,7 +23,7 @@ func Types() []Type { return []Type{RoomCreated, RoomEnded, ViewCountChanged, Ro
 type Event struct {
 	// ID and Seq are given when the event is committed; until then they are
 	// empty and 0. Seq counts 1, 2, 3 … within an epoch and ID is
-	// <epoch>-<Seq, 16 digits>.
+	// <epoch>-<Seq as of [FormatSeq]>.
 	ID  string
 	Seq uint64
 
@@ -48,4 +51,12 @@ type Previous struct {
 	Category       *[]int64
 	ActivityStatus *int64
 	ViewCount      *int64
+}
+
+// FormatSeq returns a sequence number with 16 digits, so that the order of the
+// strings is that of the numbers.
+func FormatSeq(seq uint64) string {
+	const zeros = "0000000000000000"
+	digits := strconv.FormatUint(seq, 10)
+	return zeros[min(len(digits), len(zeros)):] + digits
 }

@@ -20,8 +20,8 @@ const (
 	wireTime = "2006-01-02T15:04:05.000Z"
 )
 
-// An envelope is a CloudEvents 1.0 event in structured JSON. This file is the
-// only place that knows the wire form.
+// An envelope is a CloudEvents 1.0 event in structured JSON. It and [appendEvent],
+// which writes the same by hand, are the only places that know the wire form.
 type envelope[T any] struct {
 	SpecVersion     string `json:"specversion"`
 	ID              string `json:"id"`
@@ -65,39 +65,6 @@ type wirePrevious struct {
 	Category       *[]int64 `json:"Category,omitzero"`
 	ActivityStatus *int64   `json:"ActivityStatus,omitzero"`
 	ViewCount      *int64   `json:"ViewCount,omitzero"`
-}
-
-// Encode returns the message body of an event of an application.
-func Encode(app int, e diff.Event) ([]byte, error) {
-	d := eventData{
-		Room: wireRoom{
-			RoomID: e.Room.RoomID, RoomName: e.Room.RoomName, OwnerAccount: e.Room.OwnerAccount, CoverURL: e.Room.CoverURL,
-			Category: e.Room.Category, CreateTime: e.Room.CreateTime, ActivityStatus: e.Room.ActivityStatus, ViewCount: e.Room.ViewCount,
-		},
-		Version: e.Version, Baseline: e.Baseline, Sweep: e.Sweep,
-	}
-	if d.Room.Category == nil {
-		d.Room.Category = []int64{} // a list that is empty, not one that is unknown
-	}
-	if e.Previous != (diff.Previous{}) {
-		p := wirePrevious(e.Previous)
-		if p.Category != nil && *p.Category == nil {
-			p.Category = &[]int64{}
-		}
-		d.Previous = &p
-	}
-	if !e.Since.IsZero() {
-		d.Since = e.Since.UTC().Format(wireTime)
-	}
-	b, err := marshal(envelope[eventData]{
-		SpecVersion: "1.0", ID: e.ID, Source: source(app), Type: string(e.Type), Subject: e.Room.RoomID,
-		Time: e.Time.UTC().Format(wireTime), Sequence: fmt.Sprintf("%016d", e.Seq), TraceParent: e.Trace, DataContentType: "application/json",
-		DataSchema: dataSchema(string(e.Type)), Data: d,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode event %s: %w", e.ID, err)
-	}
-	return b, nil
 }
 
 // Decode returns the event in a message body, as [Encode] made it; times have

@@ -84,10 +84,7 @@ func TestClaimsPerConnection(t *testing.T) {
 func TestEventOnAForeignSubject(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, _ *box) {
 		b := storedFirst(t, nc, 3)
-		body, err := Encode(app, diff.Event{ID: eventID("E1", 9), Seq: 9, Type: diff.RoomEnded, Version: 9, Room: diff.Room{RoomID: "room1"}, Time: time.Now()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		body := Encode(app, diff.Event{ID: eventID("E1", 9), Seq: 9, Type: diff.RoomEnded, Version: 9, Room: diff.Room{RoomID: "room1"}, Time: time.Now()})
 		send(t, nc, "live.room.ended.88888888.room7", body)
 		b.add(1)
 		r := start(t, nc, b)

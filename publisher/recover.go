@@ -127,8 +127,7 @@ func (p *Publisher) isOurs(m *storedMessage, stored, seq uint64) (bool, error) {
 	if len(events) == 0 || events[0].Seq != seq {
 		return false, nil
 	}
-	body, err := Encode(p.app, events[0])
-	return bytes.Equal(body, m.Data), err
+	return bytes.Equal(Encode(p.app, events[0]), m.Data), nil
 }
 
 // lastOfEachSubject returns the last event of every subject, in the stream's

@@ -112,13 +112,10 @@ func TestRebuild(t *testing.T) {
 		var seq uint64
 		event := func(eventType diff.Type, room string, life int64) {
 			seq++
-			body, err := Encode(app, diff.Event{
+			body := Encode(app, diff.Event{
 				ID: eventID("E0", seq), Seq: seq, Type: eventType, Version: seq, Time: time.Now(),
 				Room: diff.Room{RoomID: room, CreateTime: life},
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			send(t, nc, Subject("live", eventType, app, room), body)
 		}
 		event(diff.RoomCreated, "stays", 1)

@@ -10,13 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
-
-	"roomwatch/diff"
 )
 
 const (
-	batchRows  = 1000    // the server's limit for an atomic batch
-	batchBytes = 1 << 20 // bodies in one batch: it is held in the server's memory until its commit
 	// Events that come within hurry after the last publish are the first of many:
 	// they wait for linger, unless they fill half a batch, because a batch costs the server about
 	// as much as hundreds of its messages. Pages at the vendor's quota come further apart.
@@ -50,15 +46,17 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 	limit := batchRows
 	pause := newBackOff()
 	var published time.Time
+	var now, next batch // the one that is published, and the one that is made meanwhile
 	for {
 		if p.reconnected() {
 			return errReconnected
 		}
-		events, err := p.outbox.Events(seq, limit)
-		if err != nil {
-			return err
+		if now, next = next, now.empty(); len(now.msgs) == 0 {
+			if err := p.fill(&now, seq, limit, batches); err != nil {
+				return err
+			}
 		}
-		if len(events) == 0 {
+		if len(now.msgs) == 0 {
 			select {
 			case <-p.outbox.Committed():
 				continue
@@ -70,23 +68,28 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 				return nil
 			}
 		}
-		if batches && len(events) < limit/2 && time.Since(published) < hurry {
+		if batches && len(now.msgs) < limit/2 && time.Since(published) < hurry {
 			if sleep(ctx, linger) != nil {
 				return nil
 			}
+			now = now.empty()
 			published = time.Time{}
 			continue
 		}
-		if events[0].Seq != seq+1 {
-			return fmt.Errorf("outbox: event %d follows %d", events[0].Seq, seq)
+		// Where there is more than a batch, the server need not wait for the next one.
+		making := make(chan error, 1)
+		if now.full {
+			go func() { making <- p.fill(&next, now.last(), limit, batches) }()
+		} else {
+			making <- nil
 		}
-		if !batches {
-			events = events[:1]
+		err := p.publish(ctx, &now)
+		if err := <-making; err != nil {
+			return err
 		}
-		n, err := p.publish(ctx, events)
 		switch {
 		case err == nil:
-			seq += uint64(n)
+			seq = now.last()
 			if err := p.outbox.Stored(seq); err != nil {
 				return err
 			}
@@ -96,10 +99,12 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 			published = time.Now()
 		case outcomeOf(err) != refused:
 			return err
-		case len(events) > 1:
-			limit = len(events) / 2 // what fits is stored, and the culprit is found and named
+		case len(now.msgs) > 1:
+			limit = len(now.msgs) / 2 // what fits is stored, and the culprit is found and named
+			next = next.empty()
 		default:
 			p.failed(ctx, err)
+			next = next.empty()
 			if sleep(ctx, pause.NextBackOff()) != nil {
 				return nil
 			}
@@ -110,44 +115,31 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 	}
 }
 
-// publish stores the first events, all that it takes or none, and returns how
-// many it took. It finishes also if ctx ends meanwhile.
-func (p *Publisher) publish(ctx context.Context, events []diff.Event) (n int, err error) {
-	ctx, span := p.tracer.Start(ctx, "publish", spanOptions(events)...)
-	defer func() { endSpan(span, n, err) }()
+// publish stores all events of a batch, or none. It finishes also if ctx ends meanwhile.
+func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
+	ctx, span := p.tracer.Start(ctx, "publish", spanOptions(b.events)...)
+	defer func() { endSpan(span, len(b.msgs), err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	began := time.Now()
-	msgs := make([]*nats.Msg, 0, len(events))
-	size := 0
-	for _, e := range events {
-		body, err := Encode(p.app, e)
-		if err != nil {
-			return 0, err // unreachable: strings and numbers encode
-		}
-		if size += len(body); size > batchBytes && len(msgs) > 0 {
-			break
-		}
-		msgs = append(msgs, message(Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID), e.ID, body))
-	}
-	setFence(msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
+	setFence(b.msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
 	if p.reconnected() {
-		return 0, errReconnected // P3; making the messages took its time
+		return errReconnected // P3; making the messages took its time
 	}
-	if len(msgs) == 1 {
+	if len(b.msgs) == 1 {
 		var ack *jetstream.PubAck
-		if ack, err = p.js.PublishMsg(ctx, msgs[0]); err == nil && ack.Duplicate {
+		if ack, err = p.js.PublishMsg(ctx, b.msgs[0]); err == nil && ack.Duplicate {
 			err = errRemembered
 		}
 	} else {
-		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, msgs, jetstreamext.BatchFlowControl{AckFirst: false})
+		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	}
 	p.metrics.batch(outcomeOf(err), time.Since(began))
 	if err != nil {
-		return 0, fmt.Errorf("publish %s and %d more: %w", events[0].ID, len(msgs)-1, p.explain(err))
+		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(err))
 	}
-	p.acknowledged(events[:len(msgs)])
-	return len(msgs), nil
+	p.acknowledged(b.events)
+	return nil
 }
 
 // An outcome is what is known after a publish.

@@ -14,6 +14,7 @@ const hexDigits = "0123456789ABCDEF"
 // A-Z a-z 0-9 _ - becomes %XX. No two RoomIds have one token.
 func Token(roomID string) string {
 	var b strings.Builder
+	b.Grow(len(roomID))
 	for i := range len(roomID) {
 		if c := roomID[i]; isPlain(c) {
 			b.WriteByte(c)
@@ -54,7 +55,7 @@ func isPlain(c byte) bool {
 
 // Subject returns the subject of an event of a room.
 func Subject(prefix string, t diff.Type, app int, roomID string) string {
-	return fmt.Sprintf("%s.%s.%d.%s", prefix, t, app, Token(roomID))
+	return prefix + "." + string(t) + "." + strconv.Itoa(app) + "." + Token(roomID)
 }
 
 // Filter returns a subject filter for events. An empty type or room and an

@@ -251,7 +251,7 @@ func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
 }
 
 // eventID is the ID of the event with this sequence number.
-func eventID(epoch string, seq uint64) string { return fmt.Sprintf("%s-%016d", epoch, seq) }
+func eventID(epoch string, seq uint64) string { return epoch + "-" + diff.FormatSeq(seq) }
 
 func nano(t time.Time) int64 {
 	if t.IsZero() {

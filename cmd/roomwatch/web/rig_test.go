@@ -147,10 +147,7 @@ func (r *rig) publish(t diff.Type, room string) {
 		ID: fmt.Sprintf("EPOCH-%016d", r.seq), Seq: r.seq, Type: t, Version: 1, Sweep: 1, Time: time.Now(),
 		Room: diff.Room{RoomID: room, RoomName: "name", CreateTime: 1, ViewCount: int64(r.seq)},
 	}
-	body, err := publisher.Encode(testApp, e)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	body := publisher.Encode(testApp, e)
 	r.put(publisher.Subject("live", t, testApp, room), body)
 }
 

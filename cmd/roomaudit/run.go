@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher"
 )
@@ -79,7 +80,7 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 		return fmt.Errorf("open jetstream: %w", err)
 	}
 	line, _ := w.Lines()
-	log.InfoContext(ctx, "start", "version", version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
+	log.InfoContext(ctx, "start", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
 	r := &recorder{config: c, js: js, trail: w, log: log}
 	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(pauseMost), backoff.WithMaxElapsedTime(0))
 	for ctx.Err() == nil {

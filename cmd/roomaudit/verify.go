@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 )
 
@@ -78,7 +79,7 @@ func verify(c trail.Check, raw bool, w io.Writer) error {
 		_, err = fmt.Fprintln(w, inWords(c, s))
 	}
 	if err == nil && s.Faults > 0 {
-		err = errReported
+		err = program.ErrReported
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
 )
@@ -48,7 +49,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 	cfg, file, err := configured(path)
 	if err != nil {
 		l.line("rules", err, "")
-		return errReported
+		return program.ErrReported
 	}
 	l.line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
 	for _, warning := range file.Warnings {
@@ -63,7 +64,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 	}
 	l.nats(ctx, cfg, file)
 	if l.failed {
-		return errReported
+		return program.ErrReported
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
@@ -93,7 +94,7 @@ func resend(ctx context.Context, s *store, file *rules.File, to, rule string, w 
 	}
 	_, _ = fmt.Fprintf(w, "%d sent, %d not taken\n", sent, kept)
 	if kept > 0 {
-		return errReported
+		return program.ErrReported
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
@@ -61,7 +62,7 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 	for _, w := range file.Warnings {
 		log.WarnContext(ctx, "rule file", "finding", w)
 	}
-	log.InfoContext(ctx, "start", "version", version(), "rules", len(file.Rules), "targets", len(file.Targets), "stream", cfg.Stream)
+	log.InfoContext(ctx, "start", "version", program.Version(), "rules", len(file.Rules), "targets", len(file.Targets), "stream", cfg.Stream)
 	d := &daemon{cfg: cfg, file: file, js: js, log: log}
 	if err := d.run(ctx); err != nil {
 		return err

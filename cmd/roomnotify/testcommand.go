@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher/events"
@@ -46,7 +47,7 @@ func testCommand(path *string) *cobra.Command {
 				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  ok  %s has taken it\n", t.Name, t.Host())
 			}
 			if failed {
-				return errReported
+				return program.ErrReported
 			}
 			return nil
 		},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/publisher"
 	"roomwatch/state"
 )
@@ -50,14 +51,14 @@ func check(ctx context.Context, w io.Writer) error {
 	cfg, err := loadConfig()
 	if err = errors.Join(err, cfg.validate()); err != nil {
 		l.line("configuration", err, "")
-		return errReported
+		return program.ErrReported
 	}
 	l.line("configuration", nil, "SDKAppID %d, endpoint %s", cfg.SDKAppID, cfg.Endpoint)
 	l.service(ctx, &cfg)
 	l.nats(ctx, &cfg)
 	l.state(&cfg)
 	if l.failed {
-		return errReported
+		return program.ErrReported
 	}
 	return nil
 }

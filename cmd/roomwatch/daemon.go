@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/poller"
 	"roomwatch/publisher"
 	"roomwatch/state"
@@ -88,7 +89,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	}
 	d.pub, err = publisher.New(publisher.Config{
 		Conn: d.nc, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
-		Version: version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.tracer,
+		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.tracer,
 	})
 	return d, err
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"roomwatch/cmd/internal/program"
 )
 
 // manCommand is for those who make packages.
@@ -21,7 +23,7 @@ func manCommand() *cobra.Command {
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true // the same input gives the same page
-			header := &doc.GenManHeader{Title: "ROOMWATCH", Section: "1", Source: "roomwatch " + version(), Manual: "roomwatch"}
+			header := &doc.GenManHeader{Title: "ROOMWATCH", Section: "1", Source: "roomwatch " + program.Version(), Manual: "roomwatch"}
 			if err := doc.GenManTree(root, header, args[0]); err != nil {
 				return fmt.Errorf("write man pages: %w", err)
 			}

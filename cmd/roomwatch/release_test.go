@@ -22,7 +22,7 @@ func TestVersion(t *testing.T) {
 		t.Errorf("version says\n%s--version says\n%s", command, flag)
 	}
 	bin := filepath.Join(t.TempDir(), "roomwatch")
-	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.releaseVersion=v7.8.9 -X main.releaseCommit=abcdef", "-o", bin, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X roomwatch/cmd/internal/program.releaseVersion=v7.8.9 -X roomwatch/cmd/internal/program.releaseCommit=abcdef", "-o", bin, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/publisher"
 )
 
@@ -27,7 +28,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			log.InfoContext(cmd.Context(), "start", "version", version(), "sdkappid", cfg.SDKAppID,
+			log.InfoContext(cmd.Context(), "start", "version", program.Version(), "sdkappid", cfg.SDKAppID,
 				"endpoint", cfg.Endpoint, "nats", d.natsURL(), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
 			if err := d.run(cmd.Context()); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/diff"
 	"roomwatch/poller"
@@ -47,7 +48,7 @@ func (d *daemon) status() web.Status {
 	now := time.Now()
 	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
 	s := web.Status{
-		Version: version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
+		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
 		Health: web.OK, Conditions: d.conditions(now, poll, pub, st),
 		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
 		Sweep:        d.sweep(poll.Sweep),

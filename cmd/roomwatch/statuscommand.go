@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/diff"
 )
@@ -61,7 +62,7 @@ func showStatus(ctx context.Context, c *client, raw bool, w io.Writer) error {
 		return fmt.Errorf("print status: %w", err)
 	}
 	if s.Health == web.Failing {
-		return errReported
+		return program.ErrReported
 	}
 	return nil
 }

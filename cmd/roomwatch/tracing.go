@@ -14,6 +14,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"roomwatch/cmd/internal/program"
 )
 
 // flushTime is how long a stop may wait for the last spans to be sent.
@@ -44,7 +46,7 @@ func newTracing(ctx context.Context, log *slog.Logger) (*tracing, error) {
 	}
 	// What the environment says of the resource comes last and wins.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(),
-		resource.WithAttributes(attribute.String("service.name", "roomwatch"), attribute.String("service.version", version())),
+		resource.WithAttributes(attribute.String("service.name", "roomwatch"), attribute.String("service.version", program.Version())),
 		resource.WithFromEnv())
 	if err != nil {
 		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %w", errConfig, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
@@ -116,7 +117,7 @@ func verify(ctx context.Context, cfg *config, show func(finding) error, stderr i
 		return fmt.Errorf("print summary: %w", err)
 	}
 	if s.Faults > 0 {
-		return errReported
+		return program.ErrReported
 	}
 	return nil
 }

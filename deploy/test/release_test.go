@@ -27,7 +27,7 @@ func TestRelease(t *testing.T) {
 	if len(c.SBOMs) == 0 || c.Checksum.Algorithm != "sha256" {
 		t.Errorf("%d SBOMs, checksum %q", len(c.SBOMs), c.Checksum.Algorithm)
 	}
-	if !strings.Contains(strings.Join(c.Builds[0].Ldflags, " "), "main.releaseCommit=") {
+	if !strings.Contains(strings.Join(c.Builds[0].Ldflags, " "), "roomwatch/cmd/internal/program.releaseCommit=") {
 		t.Error("roomwatch does not know its commit")
 	}
 }
@@ -51,7 +51,7 @@ func builds(t *testing.T, b config.Build) {
 	if len(targets) != 6 || !slices.Equal(targets, compiled) {
 		t.Errorf("releases %q, the CI compiles %q", targets, compiled)
 	}
-	if !slices.Contains(b.Env, "CGO_ENABLED=0") || !slices.Contains(b.Flags, "-trimpath") || !strings.Contains(strings.Join(b.Ldflags, " "), "main.releaseVersion=") {
+	if !slices.Contains(b.Env, "CGO_ENABLED=0") || !slices.Contains(b.Flags, "-trimpath") || !strings.Contains(strings.Join(b.Ldflags, " "), "roomwatch/cmd/internal/program.releaseVersion=") {
 		t.Errorf("build %+v", b)
 	}
 	if _, err := os.Stat(filepath.Join(top, b.Main, "main.go")); err != nil || filepath.Base(b.Main) != b.Binary {

@@ -1,0 +1,83 @@
+// Package program is what the commands have in common as programs: a signal
+// stops them, one line says why they failed, the exit status tells whether
+// trying again can help, and each knows which build it is.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit statuses of a program that failed.
+const (
+	failed = 1 // trying again may help
+	unfit  = 2 // only a person can mend it: a service manager need not try again
+)
+
+// ErrReported marks an error whose text the user has already seen.
+var ErrReported = errors.New("reported")
+
+// Main runs a program until it is done, or until a signal has made it stop, and
+// ends the process with the status that it returns.
+func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// Run executes a command of root and returns the exit status. What only a
+// person can mend is an error that wraps one of mend.
+func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer, mend ...error) int {
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if !errors.Is(err, ErrReported) {
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	}
+	for _, e := range mend {
+		if errors.Is(err, e) {
+			return unfit
+		}
+	}
+	return failed
+}
+
+// Root returns the root command of a program, with a version command and a
+// version flag, for [Run].
+func Root(name, short, long string) *cobra.Command {
+	root := &cobra.Command{Use: name, Short: short, Long: long, SilenceUsage: true, SilenceErrors: true, Version: Version()}
+	root.SetVersionTemplate(about(name))
+	root.AddCommand(&cobra.Command{
+		Use:   "version",
+		Short: "Print version, commit and Go version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), about(name))
+			return err
+		},
+	})
+	return root
+}
+
+// Topic returns a text that the help command of a program shows.
+func Topic(name, short string, print func(io.Writer) error) *cobra.Command {
+	c := &cobra.Command{Use: name, Short: short}
+	c.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		if err := print(cmd.OutOrStdout()); err != nil {
+			_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.Root().Name(), err)
+		}
+	})
+	return c
+}

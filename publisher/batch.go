@@ -26,7 +26,6 @@ func (b *batch) last() uint64 { return b.events[len(b.events)-1].Seq }
 
 // empty returns a batch without events that uses the memory of b again.
 func (b *batch) empty() batch {
-	clear(b.msgs)
 	return batch{msgs: b.msgs[:0], bodies: b.bodies[:0]}
 }
 
@@ -56,8 +55,22 @@ func (p *Publisher) fill(b *batch, seq uint64, limit int, batches bool) error {
 	b.events = events[:len(ends)]
 	begin := 0
 	for i, e := range b.events {
-		b.msgs = append(b.msgs, message(Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID), e.ID, b.bodies[begin:ends[i]]))
+		b.add(Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID), e.ID, b.bodies[begin:ends[i]])
 		begin = ends[i]
 	}
 	return nil
+}
+
+// add adds a message, if possible one that an earlier batch had here.
+func (b *batch) add(subject, id string, body []byte) {
+	n := len(b.msgs)
+	if n == cap(b.msgs) || b.msgs[:n+1][n] == nil {
+		b.msgs = append(b.msgs, message(subject, id, body))
+		return
+	}
+	b.msgs = b.msgs[:n+1]
+	m := b.msgs[n]
+	clear(m.Header) // it has the place in the earlier batch
+	*m = nats.Msg{Subject: subject, Header: m.Header, Data: body}
+	setHeader(m, id)
 }

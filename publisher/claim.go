@@ -93,9 +93,13 @@ func (p *Publisher) newestClaim(ctx context.Context) (uint64, envelope[claim], e
 func message(subject, id string, body []byte) *nats.Msg {
 	m := nats.NewMsg(subject)
 	m.Data = body
+	setHeader(m, id)
+	return m
+}
+
+func setHeader(m *nats.Msg, id string) {
 	m.Header.Set(nats.MsgIdHdr, id)
 	m.Header.Set("Content-Type", contentType)
-	return m
 }
 
 // setFence lets the server store m only if the newest claim is the one at seq.

@@ -19,8 +19,9 @@ func Encode(app int, e diff.Event) []byte { return appendEvent(nil, app, e) }
 func appendEvent(b []byte, app int, e diff.Event) []byte {
 	b = append(b, `{"specversion":"1.0","id":`...)
 	b = appendString(b, e.ID)
-	b = append(b, `,"source":`...)
-	b = appendString(b, source(app))
+	b = append(b, `,"source":"/live/`...)
+	b = strconv.AppendInt(b, int64(app), 10)
+	b = append(b, '"')
 	b = append(b, `,"type":`...)
 	b = appendString(b, string(e.Type))
 	if e.Room.RoomID != "" {

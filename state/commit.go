@@ -34,7 +34,7 @@ func (s *Store) Commit(pages ...diff.Page) error {
 	defer s.write.Unlock()
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
-		w = newWriter(tx, c, s.index, s.encode)
+		w = s.newWriter(tx, c)
 		for _, p := range pages {
 			if err := s.commitPage(&w, p); err != nil {
 				return false, err
@@ -87,6 +87,8 @@ func (s *Store) done(w *writer, began time.Time) {
 		s.remember(w.events)
 		s.signal()
 	}
+	clear(w.events)
+	s.events = w.events[:0]
 }
 
 // signal tells the publisher that there may be events which it has not seen.
@@ -110,10 +112,10 @@ type writer struct {
 	events          []diff.Event
 }
 
-func newWriter(tx *bbolt.Tx, c *counters, index *roomIndex, e *encoder) writer {
+func (s *Store) newWriter(tx *bbolt.Tx, c *counters) writer {
 	w := writer{
-		rooms: newRoomTable(tx, index), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
-		c: c, encode: e, epoch: string(tx.Bucket(metaBucket).Get(epochKey)),
+		rooms: newRoomTable(tx, s.index), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
+		c: c, encode: s.encode, epoch: string(tx.Bucket(metaBucket).Get(epochKey)), events: s.events,
 	}
 	// Rows are only ever appended, so full pages are never split again.
 	w.outbox.FillPercent = 0.95

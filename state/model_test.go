@@ -398,7 +398,8 @@ func (t *modelTest) checkRooms(rt *rapid.T) {
 		if t.s.indexed && len(t.s.index.slots) != len(index.slots) {
 			return fmt.Errorf("index of %d rooms, want %d", len(t.s.index.slots), len(index.slots))
 		}
-		w := newWriter(tx, &c, index, t.s.encode)
+		w := t.s.newWriter(tx, &c)
+		w.rooms.index = index
 		for id, want := range t.m.rooms {
 			key, record := w.rooms.find(id)
 			got, err := w.room(id, key, record)

@@ -74,6 +74,7 @@ type Store struct {
 
 	write   sync.Mutex // held while the file is changed; guards what follows
 	encode  *encoder
+	events  []diff.Event // empty: memory for those of the next transaction
 	index   *roomIndex
 	indexed bool   // index is that of the file
 	sweep   uint64 // the sweep whose pages are being committed

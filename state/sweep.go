@@ -76,7 +76,7 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	began := time.Now()
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
-		w = newWriter(tx, c, s.index, s.encode)
+		w = s.newWriter(tx, c)
 		at := w.clock(sw.End)
 		for _, id := range ids {
 			if err := s.judgeRoom(&w, id, at, v, before); err != nil {

@@ -11,7 +11,7 @@ const (
 	roomBytes = 76
 	// otherBytes is what the rest takes, with room for garbage between two
 	// collections. The collector never has less room than this to work in.
-	otherBytes = 45 << 20
+	otherBytes = 36 << 20
 )
 
 // A memoryLimit asks the collector to run more often when there are very many

@@ -13,7 +13,7 @@ func TestMemoryLimit(t *testing.T) {
 	for _, rooms := range []int{0, 100, 9000, 10001, 15000, 1_000_000, 1_040_000, 100} {
 		m.fit(rooms)
 	}
-	if want := []int64{45, 117, 45}; !slices.Equal(set, want) {
+	if want := []int64{36, 108, 36}; !slices.Equal(set, want) {
 		t.Errorf("limits of %v MiB, want %v", set, want)
 	}
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(64 << 20))
@@ -23,7 +23,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	debug.SetMemoryLimit(math.MaxInt64)
 	newMemoryLimit().fit(1_000_000)
-	if n := debug.SetMemoryLimit(-1); n>>20 != 117 {
+	if n := debug.SetMemoryLimit(-1); n>>20 != 108 {
 		t.Errorf("the limit is %d", n)
 	}
 }

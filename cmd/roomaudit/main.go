@@ -2,9 +2,9 @@
 // watches: every event of the stream, once and in order, in files that show
 // whether someone has changed them.
 //
-// main.go has the commands; run.go reads the stream into the trail, query.go and
-// table.go read the trail, export.go copies it into a database. Package trail has
-// the files themselves.
+// main.go has the commands; run.go reads the stream into the trail, place.go finds
+// where the two stand to each other, query.go and table.go read the trail,
+// export.go copies it into a database. Package trail has the files themselves.
 package main
 
 import (

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/cmd/roomaudit/trail"
+)
+
+// place compares the trail with the stream, and records when it is not the one it was.
+func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	s, err := r.js.Stream(ctx, r.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("look at stream %s: %w", r.Stream, err)
+	}
+	info, at := s.CachedInfo(), r.trail.Position()
+	next := trail.Position{Name: info.Config.Name, Created: info.Created.UTC()}
+	reason := ""
+	switch {
+	case at.Name == "":
+	case at.Name != next.Name || !at.Created.Equal(next.Created):
+		reason = fmt.Sprintf("stream %s of %s is followed by stream %s of %s", at.Name, at.Created.Format(time.RFC3339), next.Name, next.Created.Format(time.RFC3339))
+	case info.State.LastSeq < at.Last:
+		reason = fmt.Sprintf("the stream ends at message %d, and %d is on record: it was cut, or an old copy of it put back", info.State.LastSeq, at.Last)
+		next.Last = info.State.LastSeq
+	default:
+		return s, nil
+	}
+	if reason != "" {
+		r.log.WarnContext(ctx, "another stream", "reason", reason, "mend", "none is needed: it is on record")
+	}
+	if err := r.trail.Follow(next, time.Now(), reason); err != nil {
+		return nil, fmt.Errorf("%w: %w", errDisk, err)
+	}
+	return s, nil
+}
+
+// consumer returns the durable, at the place where the trail stands.
+func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	failed := func(err error) error { return fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err) }
+	last := r.trail.Position().Last
+	cons, err := r.js.Consumer(ctx, r.Stream, r.Durable)
+	if err == nil {
+		i := cons.CachedInfo()
+		if i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
+			return cons, nil
+		}
+		// A purge, and the age of messages, move the floor up to before the first
+		// message; only acknowledgements move it further.
+		if i.AckFloor.Stream > last && i.AckFloor.Stream >= s.CachedInfo().State.FirstSeq {
+			if err := r.shortened(ctx, i.AckFloor.Stream); err != nil {
+				return nil, err
+			}
+		}
+		err = r.js.DeleteConsumer(ctx, r.Stream, r.Durable)
+	}
+	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, failed(err)
+	}
+	cons, err = r.js.CreateConsumer(ctx, r.Stream, jetstream.ConsumerConfig{
+		Durable: r.Durable, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: 10 * batchRows, MaxDeliver: -1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: last + 1,
+	})
+	if err != nil {
+		return nil, failed(err)
+	}
+	return cons, nil
+}
+
+// shortened records that more was acknowledged than is on record: the end of the
+// trail was taken away, or somebody else acknowledged in its name. What the stream
+// still has of it is read again.
+func (r *recorder) shortened(ctx context.Context, acknowledged uint64) error {
+	at := r.trail.Position()
+	reason := fmt.Sprintf("message %d was acknowledged, and the trail ends at %d: its end was taken away, or an old copy of it put back, or another process has used consumer %s",
+		acknowledged, at.Last, r.Durable)
+	r.log.WarnContext(ctx, "trail shortened", "reason", reason, "mend", "find out which; what the stream still has is read again, and this is on record")
+	if err := r.trail.Follow(at, time.Now(), reason); err != nil {
+		return fmt.Errorf("%w: %w", errDisk, err)
+	}
+	return nil
+}
+
+// next returns the first message from seq on that the stream has, or 0 if there
+// is none. It asks the stream's leader: any replica may answer a direct get, also
+// one that has not heard of the message yet, and a gap must not be recorded then.
+func (r *recorder) next(ctx context.Context, seq uint64) (uint64, error) {
+	req, err := json.Marshal(map[string]any{"seq": seq, "next_by_subj": ">"})
+	if err != nil {
+		return 0, err // unreachable: a number and a string encode
+	}
+	resp, err := r.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+r.Stream, req)
+	if err != nil {
+		return 0, err
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(resp.Data, &answer); err != nil {
+		return 0, err
+	}
+	if answer.Error != nil && answer.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
+		return 0, answer.Error
+	}
+	return answer.Message.Seq, nil
+}

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -38,4 +42,31 @@ func TestPurgedWhileAway(t *testing.T) {
 		t.Errorf("accused: %q", told)
 	}
 	wantSound(t, dir)
+}
+
+// That all of a trail was taken away is on record, too.
+func TestAllTakenAway(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.publish(10)
+	p := start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	eventually(t, "all are acknowledged", func() bool {
+		c, err := r.js.Consumer(t.Context(), "LIVE", "roomaudit")
+		return err == nil && c.CachedInfo().AckFloor.Stream == 10
+	})
+	p.stop()
+	files, err := filepath.Glob(filepath.Join(dir, "audit-*"))
+	must(t, err)
+	for _, f := range files {
+		must(t, os.Remove(f))
+	}
+	p = start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	p.stop()
+	if told := reasons(t, dir); !slices.ContainsFunc(told, func(s string) bool {
+		return strings.Contains(s, "message 10 was acknowledged, and the trail ends at 0")
+	}) {
+		t.Errorf("on record is %q:\n%s", told, p.out)
+	}
 }

@@ -111,9 +111,9 @@ func (w *Writer) Position() Position { return w.end.position }
 func (w *Writer) Lines() (uint64, string) { return w.end.line, w.end.hash }
 
 // Follow notes that the messages from now on are those of another stream, or of
-// one that was cut, and why.
+// one that was cut, and why. Without a reason it only says where a trail begins.
 func (w *Writer) Follow(p Position, at time.Time, reason string) error {
-	if w.file == nil && w.number == 0 {
+	if w.file == nil && w.number == 0 && reason == "" {
 		w.end.position = p // the first line of the first file tells it
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,9 +16,9 @@ import (
 
 // place compares the trail with the stream, and records when it is not the one it was.
 func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
+	look, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	s, err := r.js.Stream(ctx, r.Stream)
+	s, err := r.js.Stream(look, r.Stream)
 	if err != nil {
 		return nil, fmt.Errorf("look at stream %s: %w", r.Stream, err)
 	}
@@ -27,19 +29,66 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 	case at.Name == "":
 	case at.Name != next.Name || !at.Created.Equal(next.Created):
 		reason = fmt.Sprintf("stream %s of %s is followed by stream %s of %s", at.Name, at.Created.Format(time.RFC3339), next.Name, next.Created.Format(time.RFC3339))
-	case info.State.LastSeq < at.Last:
-		reason = fmt.Sprintf("the stream ends at message %d, and %d is on record: it was cut, or an old copy of it put back", info.State.LastSeq, at.Last)
-		next.Last = info.State.LastSeq
 	default:
-		return s, nil
+		if cut, err := r.cut(ctx, info.State.LastSeq); err != nil || !cut {
+			return s, err
+		}
+		if next.Last, err = r.parting(ctx); err != nil {
+			return nil, err
+		}
+		reason = fmt.Sprintf("the stream lost its newest messages, or an old copy of it was put back: it is what is on record up to %d, and %d is on record", next.Last, at.Last)
 	}
 	if reason != "" {
 		r.log.WarnContext(ctx, "another stream", "reason", reason, "mend", "none is needed: it is on record")
+		// How far it was acknowledged says nothing about what the stream has now.
+		if err := r.js.DeleteConsumer(look, r.Stream, r.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)
+		}
 	}
 	if err := r.trail.Follow(next, time.Now(), reason); err != nil {
 		return nil, fmt.Errorf("%w: %w", errDisk, err)
 	}
 	return s, nil
+}
+
+// cut reports whether the stream has lost messages that are on record other than
+// by their age: it ends before the trail, or has given their numbers to others.
+func (r *recorder) cut(ctx context.Context, last uint64) (bool, error) {
+	newest := r.trail.Newest()
+	if last < r.trail.Position().Last || newest.Seq == 0 {
+		return last < r.trail.Position().Last, nil
+	}
+	m, err := r.next(ctx, newest.Seq)
+	if err != nil {
+		return false, fmt.Errorf("compare message %d of stream %s with the trail: %w", newest.Seq, r.Stream, err)
+	}
+	return m.Seq == newest.Seq && !m.Stored.Equal(newest.Stored), nil
+}
+
+// parting returns the last message that both the stream and the trail have, or 0.
+// If they agree about a message, they do about all before it.
+func (r *recorder) parting(ctx context.Context) (uint64, error) {
+	last := uint64(0)
+	err := r.trail.Marks(func(marks []trail.Mark) (bool, error) {
+		var failed error
+		sort.Search(len(marks), func(i int) bool {
+			m, err := r.next(ctx, marks[i].Seq)
+			if err != nil {
+				failed = err
+				return true
+			}
+			agree := slices.ContainsFunc(marks, func(k trail.Mark) bool { return k.Seq == m.Seq && k.Stored.Equal(m.Stored) })
+			if agree {
+				last = max(last, m.Seq)
+			}
+			return !agree
+		})
+		return last == 0, failed
+	})
+	if err != nil {
+		return 0, fmt.Errorf("find where stream %s and the trail part: %w", r.Stream, err)
+	}
+	return last, nil
 }
 
 // consumer returns the durable, at the place where the trail stands.
@@ -90,29 +139,32 @@ func (r *recorder) shortened(ctx context.Context, acknowledged uint64) error {
 	return nil
 }
 
-// next returns the first message from seq on that the stream has, or 0 if there
-// is none. It asks the stream's leader: any replica may answer a direct get, also
-// one that has not heard of the message yet, and a gap must not be recorded then.
-func (r *recorder) next(ctx context.Context, seq uint64) (uint64, error) {
+// next returns the first message from seq on that the stream has, or none. It
+// asks the stream's leader: any replica may answer a direct get, also one that
+// has not heard of the message yet, and a gap must not be recorded then.
+func (r *recorder) next(ctx context.Context, seq uint64) (trail.Mark, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
 	req, err := json.Marshal(map[string]any{"seq": seq, "next_by_subj": ">"})
 	if err != nil {
-		return 0, err // unreachable: a number and a string encode
+		return trail.Mark{}, err // unreachable: a number and a string encode
 	}
 	resp, err := r.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+r.Stream, req)
 	if err != nil {
-		return 0, err
+		return trail.Mark{}, err
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message struct {
-			Seq uint64 `json:"seq"`
+			Seq  uint64    `json:"seq"`
+			Time time.Time `json:"time"`
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(resp.Data, &answer); err != nil {
-		return 0, err
+		return trail.Mark{}, err
 	}
 	if answer.Error != nil && answer.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return 0, answer.Error
+		return trail.Mark{}, answer.Error
 	}
-	return answer.Message.Seq, nil
+	return trail.Mark{Seq: answer.Message.Seq, Stored: answer.Message.Time}, nil
 }

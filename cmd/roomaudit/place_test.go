@@ -70,3 +70,42 @@ func TestAllTakenAway(t *testing.T) {
 		t.Errorf("on record is %q:\n%s", told, p.out)
 	}
 }
+
+// A server that lost its newest messages, or was put back from a copy, gives
+// their numbers to others. None of these is passed over as known.
+func TestPutBack(t *testing.T) {
+	for _, running := range []bool{false, true} {
+		r := newRig(t)
+		dir, away := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+		r.publish(10)
+		p := start(t, r.env(dir), "run")
+		r.wantAll(dir)
+		r.down()
+		must(t, os.CopyFS(away, os.DirFS(r.dir)))
+		r.up()
+		r.publish(5)
+		eventually(t, "15 on record", func() bool { return len(recorded(t, dir)) == 15 })
+		if !running {
+			p.stop()
+		}
+		r.down()
+		must(t, os.RemoveAll(r.dir))
+		must(t, os.CopyFS(r.dir, os.DirFS(away)))
+		r.up()
+		r.publish(8)
+		if !running {
+			p = start(t, r.env(dir), "run")
+		}
+		eventually(t, "those with old numbers on record", func() bool { return len(recorded(t, dir)) == 23 })
+		p.stop()
+		for i, l := range recorded(t, dir) {
+			if n := uint64(i + 1); !strings.Contains(string(l.Event), string(event(n, "r", "n")[:52])) {
+				t.Errorf("running %t: line %d is not event %d: %s", running, l.Line, n, l.Event[:60])
+			}
+		}
+		if told := reasons(t, dir); len(told) != 1 || !strings.Contains(told[0], "up to 10") {
+			t.Errorf("running %t: on record is %q", running, told)
+		}
+		wantSound(t, dir)
+	}
+}

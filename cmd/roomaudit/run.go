@@ -91,7 +91,9 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 		if w.Position() != before {
 			pause.Reset()
 		}
-		r.condition(ctx, err)
+		if !errors.Is(err, errReconnected) {
+			r.condition(ctx, err)
+		}
 		wait(ctx, pause.NextBackOff())
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
@@ -116,6 +118,8 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	case err == nil:
 	case errors.Is(err, errDisk):
 		text, mend = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or mend it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
+	case errors.Is(err, trail.ErrBroken):
+		text, mend = err.Error(), "find out who changed it; keep the directory as evidence and set another ROOMAUDIT_DIR"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		text, mend = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
 	default:
@@ -133,7 +137,10 @@ func (r *recorder) condition(ctx context.Context, err error) {
 
 var (
 	errDisk = errors.New("the trail cannot be written")
-	errLost = errors.New("messages that the stream still has did not come: another process may use ROOMAUDIT_DURABLE")
+	// errReconnected ends a session: the server that is there again may not have
+	// all that it had.
+	errReconnected = errors.New("the connection was made anew")
+	errLost        = errors.New("messages that the stream still has did not come: another process may use ROOMAUDIT_DURABLE")
 )
 
 // session reads the stream from where the trail stands. It never returns nil.
@@ -145,6 +152,7 @@ var (
 //	before the sync           the lines are cut off, and the messages come again
 //	between sync and ack      the messages come again, and the trail passes them over
 func (r *recorder) session(ctx context.Context) error {
+	reconnects := r.js.Conn().Stats().Reconnects // before anything is asked
 	stream, err := r.place(ctx)
 	if err != nil {
 		return err
@@ -163,6 +171,9 @@ func (r *recorder) session(ctx context.Context) error {
 		batch, last, err := r.batch(msgs)
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", r.Stream, err)
+		}
+		if r.js.Conn().Stats().Reconnects != reconnects {
+			return errReconnected
 		}
 		if last == nil {
 			if err := r.idle(ctx); err != nil {
@@ -228,8 +239,6 @@ func (r *recorder) idle(ctx context.Context) error {
 // stream, and was not given to somebody else or lost on the way. Only then may
 // the trail record it as gone.
 func (r *recorder) complete(ctx context.Context, batch []trail.Message) error {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
 	want := r.trail.Position().Last + 1
 	for _, m := range batch {
 		if m.Seq > want {
@@ -237,8 +246,8 @@ func (r *recorder) complete(ctx context.Context, batch []trail.Message) error {
 			if err != nil {
 				return fmt.Errorf("look for messages %d to %d: %w", want, m.Seq-1, err)
 			}
-			if found > 0 && found < m.Seq {
-				return fmt.Errorf("%w: message %d", errLost, found)
+			if found.Seq > 0 && found.Seq < m.Seq {
+				return fmt.Errorf("%w: message %d", errLost, found.Seq)
 			}
 			r.log.WarnContext(ctx, "gap", "from", want, "to", m.Seq-1, "mend", "none: the stream has them no more; let it keep messages for longer than roomaudit may be away")
 		}

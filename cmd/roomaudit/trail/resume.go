@@ -38,7 +38,13 @@ func (w *Writer) resume() error {
 			w.packOrLeave(f.Path)
 		}
 	}
-	return nil
+	if w.end.newest.Seq > 0 || w.end.position.Last == 0 {
+		return nil
+	}
+	return w.Marks(func(marks []Mark) (bool, error) { // the newest file has no message yet
+		w.end.newest = marks[len(marks)-1]
+		return false, nil
+	})
 }
 
 // tidy removes what a compression that was cut short has left.
@@ -122,10 +128,13 @@ func (c *chain) follow(l Line) {
 	c.line, c.hash = l.Line, l.Hash
 	switch {
 	case l.Stream != nil:
+		if !l.Stream.same(c.position) || c.newest.Seq > l.Stream.Last {
+			c.newest = Mark{}
+		}
 		c.position = *l.Stream
 	case l.Kind == Gap:
 		c.position.Last = l.To
 	case l.Seq > 0:
-		c.position.Last = l.Seq
+		c.position.Last, c.newest = l.Seq, Mark{l.Seq, l.Stored}
 	}
 }

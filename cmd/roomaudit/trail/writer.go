@@ -68,6 +68,7 @@ type chain struct {
 	line     uint64 // the last one
 	hash     string // of it
 	position Position
+	newest   Mark
 	begun    uint64 // the first line of its file
 }
 

@@ -109,3 +109,23 @@ func TestPutBack(t *testing.T) {
 		wantSound(t, dir)
 	}
 }
+
+// A trail whose file is removed while it is written ends the recording, and the
+// next start reads what lacks again.
+func TestFileRemovedWhileRecording(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.publish(10)
+	p := start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
+	must(t, err)
+	must(t, os.Remove(files[0]))
+	r.publish(5)
+	if status := p.wait(); status != 2 || !strings.Contains(p.out.String(), "it was removed or exchanged") {
+		t.Errorf("exit status %d: %s", status, p.out)
+	}
+	p = start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	p.stop()
+}

@@ -63,6 +63,7 @@ type recorder struct {
 }
 
 // watch records until ctx is done. NATS may be away, and the disk full: it waits.
+// A trail that somebody changes ends it.
 func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -87,6 +88,9 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 		err := r.session(ctx)
 		if ctx.Err() != nil {
 			break
+		}
+		if errors.Is(err, trail.ErrBroken) {
+			return err
 		}
 		if w.Position() != before {
 			pause.Reset()
@@ -118,8 +122,6 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	case err == nil:
 	case errors.Is(err, errDisk):
 		text, mend = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or mend it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
-	case errors.Is(err, trail.ErrBroken):
-		text, mend = err.Error(), "find out who changed it; keep the directory as evidence and set another ROOMAUDIT_DIR"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		text, mend = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
 	default:

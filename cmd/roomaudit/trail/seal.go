@@ -14,6 +14,9 @@ import (
 // Tick seals the open file when its day is over, so that a quiet day is sealed,
 // too. It is called now and then.
 func (w *Writer) Tick(now time.Time) error {
+	if err := w.attached(); err != nil {
+		return err
+	}
 	if w.file == nil || w.damaged || day(now) <= w.day {
 		return nil
 	}

@@ -209,6 +209,9 @@ func claims(body []byte) bool {
 
 // ready sees to it that a file is open to which a message of a time can be appended.
 func (w *Writer) ready(at time.Time) error {
+	if err := w.attached(); err != nil {
+		return err
+	}
 	if w.damaged {
 		if err := w.disk.cut(w.file, w.size); err != nil {
 			return fmt.Errorf("cut %s after %d bytes: %w", w.path, w.size, err)
@@ -224,6 +227,27 @@ func (w *Writer) ready(at time.Time) error {
 		return w.begin(at)
 	}
 	return nil
+}
+
+// attached makes sure that the open file still has its name: what is written to
+// one that was removed or exchanged is acknowledged and lost.
+func (w *Writer) attached() error {
+	if w.file == nil {
+		return nil
+	}
+	open, err := w.file.Stat()
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", w.path, err)
+	}
+	named, err := os.Stat(w.path)
+	switch {
+	case err == nil && os.SameFile(open, named):
+		return nil
+	case err == nil || errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%s: %w: it was removed or exchanged while it was written; find out by whom and put it back, or start again: what lacks is read from the stream again, "+
+			"and that is on record", w.path, ErrBroken)
+	}
+	return fmt.Errorf("look at %s: %w", w.path, err)
 }
 
 // begin opens the next file. Its name is durable before its first line is.

@@ -1,0 +1,36 @@
+package trail
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Into a file that was removed, or exchanged, while it is written nothing more is
+// recorded: it would be acknowledged and lost.
+func TestFileTakenAwayWhileWriting(t *testing.T) {
+	for _, exchanged := range []bool{false, true} {
+		dir := t.TempDir()
+		w := mustOpen(t, Options{Dir: dir})
+		must(t, w.Append(messages(1, 5, noon)))
+		text, err := os.ReadFile(w.path)
+		must(t, err)
+		must(t, os.Rename(w.path, filepath.Join(t.TempDir(), "away")))
+		if exchanged {
+			must(t, os.WriteFile(w.path, text, 0o600))
+		}
+		if err := w.Append(messages(6, 6, noon)); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), w.path) {
+			t.Errorf("exchanged %t: %v", exchanged, err)
+		}
+		if err := w.Tick(noon); !errors.Is(err, ErrBroken) {
+			t.Errorf("exchanged %t, while nothing comes: %v", exchanged, err)
+		}
+		must(t, w.Close())
+		w = mustOpen(t, Options{Dir: dir})
+		must(t, w.Append(messages(w.Position().Last+1, 7, noon)))
+		must(t, w.Close())
+		wantMessages(t, dir, 7)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 const (
@@ -70,6 +71,10 @@ var errTorn = errors.New("its last line is not whole")
 // has no newline.
 func (f File) lines(take func(text []byte) error) (err error) {
 	file, err := os.Open(f.Path)
+	if errors.Is(err, os.ErrNotExist) && !f.Compressed { // it was compressed after it was listed
+		f.Path, f.Compressed = strings.TrimSuffix(f.Path, plain)+packed, true
+		file, err = os.Open(f.Path)
+	}
 	if err != nil {
 		return err
 	}

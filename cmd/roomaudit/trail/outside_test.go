@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Into a file that was removed, or exchanged, while it is written nothing more is
@@ -32,5 +33,19 @@ func TestFileTakenAwayWhileWriting(t *testing.T) {
 		must(t, w.Append(messages(w.Position().Last+1, 7, noon)))
 		must(t, w.Close())
 		wantMessages(t, dir, 7)
+	}
+}
+
+// A file that is compressed between the listing and the reading is read as it is then.
+func TestReadWhileCompressed(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir})
+	must(t, w.Append(messages(1, 5, noon)))
+	files, err := Files(dir)
+	must(t, err)
+	must(t, w.Tick(noon.Add(24*time.Hour)))
+	rows := 0
+	if err := files[0].lines(func([]byte) error { rows++; return nil }); err != nil || rows != 7 {
+		t.Errorf("%d rows, %v", rows, err)
 	}
 }

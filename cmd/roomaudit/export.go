@@ -89,6 +89,9 @@ func export(ctx context.Context, dir, path string) (added int, err error) {
 		return 0, err
 	}
 	err = trail.Read(dir, since, "", x.take)
+	if err == nil && x.seen < x.last {
+		err = x.parted()
+	}
 	if err == nil {
 		err = x.commit()
 	}
@@ -109,6 +112,8 @@ type exporter struct {
 	tx    *sql.Tx
 	trail string // the one that the database is of; empty: none yet
 	last  uint64 // the last line that the database has
+	hash  string // of it
+	seen  uint64 // the last line of the trail
 	rows  int    // in the transaction
 	added int    // in those that were committed
 }
@@ -119,7 +124,7 @@ func (x *exporter) place() (since string, err error) {
 		return "", err
 	}
 	var stored sql.NullString
-	if err := x.db.QueryRowContext(x.ctx, "SELECT line, stored FROM events ORDER BY line DESC LIMIT 1").Scan(&x.last, &stored); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := x.db.QueryRowContext(x.ctx, "SELECT line, hash, stored FROM events ORDER BY line DESC LIMIT 1").Scan(&x.last, &x.hash, &stored); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", err
 	}
 	if len(stored.String) >= len(time.DateOnly) {
@@ -135,6 +140,9 @@ func (x *exporter) take(l trail.Line, _ []byte) error {
 			return err
 		}
 		x.tx = tx
+	}
+	if x.seen = l.Line; l.Line == x.last && l.Hash != x.hash {
+		return x.parted()
 	}
 	if l.Kind == trail.Begin {
 		return x.belongs(l.Trail)
@@ -174,6 +182,11 @@ func (x *exporter) belongs(id string) error {
 	x.trail = id
 	_, err := x.tx.ExecContext(x.ctx, "INSERT INTO trail VALUES (?)", id)
 	return err
+}
+
+// parted says that rows of the database lead back to nothing any more.
+func (x *exporter) parted() error {
+	return fmt.Errorf("it has line %d with hash %s, which the trail has no more: its end was taken away since, or an old copy put back; find out which, and choose another file", x.last, x.hash)
 }
 
 func (x *exporter) commit() error {

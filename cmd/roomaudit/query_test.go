@@ -157,3 +157,32 @@ func TestExport(t *testing.T) {
 		t.Errorf("another trail: %d %s", status, errs)
 	}
 }
+
+// A database that has lines that were taken away from the trail since is not
+// added to: its rows would no longer lead back to what proves them.
+func TestExportOfShortenedTrail(t *testing.T) {
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "audit.db")
+	write := func(from, to uint64) {
+		w, err := trail.Open(trail.Options{Dir: dir})
+		must(t, err)
+		for n := from; n <= to; n++ {
+			must(t, w.Append([]trail.Message{{Seq: n, Stored: time.Date(2026, 11, 24, 9, 0, 0, int(n+to), time.UTC), Body: event(n, "r", "n")}}))
+		}
+		must(t, w.Close())
+	}
+	write(1, 8)
+	if status, _, errs := call(t, dir, "export", "--sqlite", path); status != 0 {
+		t.Fatal(errs)
+	}
+	files, err := trail.Files(dir)
+	must(t, err)
+	text, err := os.ReadFile(files[0].Path)
+	must(t, err)
+	must(t, os.WriteFile(files[0].Path, []byte(strings.Join(strings.SplitAfter(string(text), "\n")[:6], "")), 0o600))
+	for _, last := range []uint64{6, 12} { // shorter than the database, and longer
+		write(6, last)
+		if status, out, errs := call(t, dir, "export", "--sqlite", path); status != 1 || !strings.Contains(errs, "line 9") {
+			t.Errorf("%d lines: %d %s%s", last, status, out, errs)
+		}
+	}
+}

@@ -49,3 +49,32 @@ func TestReadWhileCompressed(t *testing.T) {
 		t.Errorf("%d rows, %v", rows, err)
 	}
 }
+
+// A newest file that cannot be unpacked is named, and is for a person to mend.
+func TestNewestFileBroken(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir})
+	must(t, w.Append(messages(1, 5, noon)))
+	must(t, w.Tick(noon.Add(24*time.Hour)))
+	must(t, w.Close())
+	files, err := Files(dir)
+	must(t, err)
+	for _, left := range []int{100, 0} {
+		must(t, os.Truncate(files[0].Path, int64(left)))
+		if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), files[0].Path) {
+			t.Errorf("%d bytes left: %v", left, err)
+		}
+	}
+}
+
+// Files of others in the directory are let be.
+func TestFilesOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"notes.jsonl", "notes.jsonl.gz"} {
+		must(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	mustOpen(t, Options{Dir: dir})
+	if _, err := os.Stat(filepath.Join(dir, "notes.jsonl")); err != nil {
+		t.Error(err)
+	}
+}

@@ -61,7 +61,7 @@ func (w *Writer) tidy() error {
 			}
 		}
 		base, ok := strings.CutSuffix(path, packed)
-		if _, err := os.Stat(base + plain); ok && err == nil {
+		if _, err := os.Stat(base + plain); ok && err == nil && fileName.MatchString(e.Name()) {
 			if err := w.disk.remove(base + plain); err != nil {
 				return err
 			}
@@ -97,8 +97,13 @@ func (w *Writer) measure(f File) (bool, error) {
 		return nil
 	})
 	torn := errors.Is(err, errTorn)
-	if err != nil && !torn {
+	var disk *os.PathError
+	switch {
+	case err == nil || torn:
+	case errors.Is(err, ErrBroken) || errors.As(err, &disk):
 		return false, err
+	default:
+		return false, fmt.Errorf("%s: %w: %w; `roomaudit verify` says more. Put it back from a copy, or keep the directory as evidence and set another ROOMAUDIT_DIR", f.Path, ErrBroken, err)
 	}
 	if size == 0 && !f.Compressed {
 		w.end = chain{hash: noHash}

@@ -233,4 +233,7 @@ func TestEndTakenAway(t *testing.T) {
 	if told != 1 {
 		t.Errorf("told %d times:\n%s", told, p.out)
 	}
+	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, ": on record: message 10 was acknowledged") {
+		t.Errorf("verify keeps it to itself: %d %s", status, out)
+	}
 }

@@ -21,8 +21,9 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Check that nobody has changed the trail; exit status 1 if someone has",
 		Long: "verify reads every line and prints what is not as it was written: lines that were changed, taken out, put in or moved,\n" +
-			"files that are missing or cut. At last it prints the number and the hash of the last line. Note it in another place: `--noted`\n" +
-			"then shows also whether everything behind some line was written anew, or the end taken away.",
+			"files that are missing or cut; and what roomaudit put on record about the stream, or about an end that was taken away, which is\n" +
+			"no fault of the files and does not change the exit status. At last it prints the number and the hash of the last line. Note it in\n" +
+			"another place: `--noted` then shows also whether everything behind some line was written anew, or the end taken away.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := configured()
@@ -76,6 +77,9 @@ func verify(c trail.Check, raw bool, w io.Writer) error {
 	if raw {
 		err = show(map[string]any{"summary": s})
 	} else {
+		for _, n := range s.Notes {
+			_, _ = fmt.Fprintln(w, visible(n.String()))
+		}
 		_, err = fmt.Fprintln(w, inWords(c, s))
 	}
 	if err == nil && s.Faults > 0 {

@@ -49,6 +49,7 @@ type Summary struct {
 	Hash     string   `json:"hash"` // of it; worth noting somewhere else
 	Open     bool     `json:"open"` // the newest file is not sealed
 	Stream   Position `json:"stream"`
+	Notes    []Fault  `json:"notes,omitempty"` // what the trail itself says was not as usual; no faults of it
 }
 
 // Verify reads the whole trail and tells every fault. The trail may be written
@@ -217,6 +218,9 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 			return v.fault("gap from %d to %d follows message %d", l.From, l.To, v.end.position.Last)
 		}
 	case Stream:
+		note := v.at
+		note.Text = "on record: " + l.Reason
+		v.Notes = append(v.Notes, note)
 	case End:
 		v.sealed = true
 		return v.seal(text, l)

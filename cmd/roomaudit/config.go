@@ -67,7 +67,11 @@ func (c *config) key() (ed25519.PrivateKey, error) {
 			err = fmt.Errorf("it holds a key of type %T", k)
 		}
 	}
-	return nil, fmt.Errorf("%w: ROOMAUDIT_KEY_FILE %s: %w; make one with `openssl genpkey -algorithm ed25519 -out %s`", errConfig, c.KeyFile, err, c.KeyFile)
+	mend := "name a file that roomaudit may read, with an Ed25519 private key in PEM"
+	if errors.Is(err, os.ErrNotExist) { // or the advice would write over a key
+		mend = "make one with `openssl genpkey -algorithm ed25519 -out " + c.KeyFile + "`"
+	}
+	return nil, fmt.Errorf("%w: ROOMAUDIT_KEY_FILE %s: %w; %s", errConfig, c.KeyFile, err, mend)
 }
 
 // publicKey reads the key that signatures are checked with.
@@ -82,7 +86,7 @@ func publicKey(path string) (ed25519.PublicKey, error) {
 			err = fmt.Errorf("it holds a key of type %T", k)
 		}
 	}
-	return nil, fmt.Errorf("%w: --public-key %s: %w; make it from the private key with `openssl pkey -in KEY -pubout -out %s`", errConfig, path, err, path)
+	return nil, fmt.Errorf("%w: --public-key %s: %w; make one from the private key with `openssl pkey -in key.pem -pubout -out public.pem`", errConfig, path, err)
 }
 
 func readPEM(path string) ([]byte, error) {

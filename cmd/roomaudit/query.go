@@ -55,8 +55,8 @@ func queryCommand() *cobra.Command {
 	f.StringVar(&s.room, "room", "", "only of this `RoomId`")
 	f.StringVar(&s.owner, "owner", "", "only of rooms of this Owner_`Account`")
 	f.StringSliceVar(&s.types, "type", nil, "only of these `types`, such as room.created,room.ended")
-	f.StringVar(&s.since, "since", "", "only what the stream stored since this `time`: 2026-11-23, 2026-11-23T12:00:00Z, or 24h ago as 24h")
-	f.StringVar(&s.until, "until", "", "only what the stream stored before this `time`; a day counts whole")
+	f.StringVar(&s.since, "since", "", "only what the stream stored since this `time`: 2026-11-23 (in UTC), 2026-11-23T12:00:00Z, or 24h ago as 24h")
+	f.StringVar(&s.until, "until", "", "only what the stream stored before this `time`; a day (in UTC) counts whole")
 	f.StringVar(&form, "format", "table", "`table`, json or csv")
 	return cmd
 }

@@ -124,7 +124,11 @@ func TestKeysOfOpenSSL(t *testing.T) {
 	if status, out, errs := call(t, filepath.Join(dir, "audit"), "verify", "--public-key", public); status != 0 || !strings.Contains(out, "1 signatures checked") {
 		t.Errorf("%d %s %s", status, out, errs)
 	}
-	if status, _, errs := call(t, dir, "verify", "--public-key", private); status != 2 || !strings.Contains(errs, "openssl pkey") {
+	// Who follows the advice must not write over the private key.
+	if _, err := (&config{KeyFile: public}).key(); err == nil || strings.Contains(err.Error(), "-out") {
+		t.Errorf("a public key to sign with: %v", err)
+	}
+	if status, _, errs := call(t, dir, "verify", "--public-key", private); status != 2 || !strings.Contains(errs, "openssl pkey") || strings.Contains(errs, "-out "+private) {
 		t.Errorf("a private key: %d %s", status, errs)
 	}
 }
@@ -183,6 +187,18 @@ func TestExportOfShortenedTrail(t *testing.T) {
 		write(6, last)
 		if status, out, errs := call(t, dir, "export", "--sqlite", path); status != 1 || !strings.Contains(errs, "line 9") {
 			t.Errorf("%d lines: %d %s%s", last, status, out, errs)
+		}
+	}
+}
+
+// A directory without a trail is not taken for a trail without events.
+func TestNoTrail(t *testing.T) {
+	empty := t.TempDir()
+	for _, dir := range []string{empty, filepath.Join(empty, "missing")} {
+		for _, args := range [][]string{{"query"}, {"export", "--sqlite", filepath.Join(t.TempDir(), "a.db")}, {"verify"}} {
+			if status, out, errs := call(t, dir, args...); status != 1 || !strings.Contains(out+errs, dir) || !strings.Contains(out+errs, "ROOMAUDIT_DIR") {
+				t.Errorf("%v: %d %s%s", args, status, out, errs)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 )
 
@@ -57,7 +58,7 @@ type Summary struct {
 // reading.
 func Verify(c Check, tell func(Fault) error) (Summary, error) {
 	files, err := Files(c.Dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
 	}
 	v := &verifier{Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0}
@@ -70,7 +71,7 @@ func Verify(c Check, tell func(Fault) error) (Summary, error) {
 	}
 	v.at = Fault{}
 	if len(files) == 0 {
-		err = v.fault("there is no file of a trail in %s", c.Dir)
+		err = v.fault("%v", none(c.Dir))
 	} else if !v.noted {
 		err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.NotedLine, c.NotedHash)
 	}
@@ -251,6 +252,9 @@ func (v *verifier) seal(text []byte, l Line) error {
 // text is the line's bytes, valid until take returns.
 func Read(dir, since, until string, take func(l Line, text []byte) error) error {
 	files, err := Files(dir)
+	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
+		err = none(dir)
+	}
 	if err != nil {
 		return fmt.Errorf("read audit trail: %w", err)
 	}
@@ -272,4 +276,9 @@ func Read(dir, since, until string, take func(l Line, text []byte) error) error 
 		}
 	}
 	return nil
+}
+
+// none says that a directory has no trail. It is an [os.ErrNotExist].
+func none(dir string) error {
+	return fmt.Errorf("there is no file of a trail in %s: %w; set ROOMAUDIT_DIR, or wait for the first event", dir, os.ErrNotExist)
 }

@@ -88,7 +88,7 @@ func export(ctx context.Context, dir, path string) (added int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	err = trail.Read(dir, since, "", x.take)
+	err = trail.Read(ctx, dir, since, "", x.take)
 	if err == nil && x.seen < x.last {
 		err = x.parted()
 	}

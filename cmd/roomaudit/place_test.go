@@ -15,7 +15,7 @@ import (
 // reasons returns why the record went on elsewhere in the stream, each time.
 func reasons(t *testing.T, dir string) (all []string) {
 	t.Helper()
-	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+	must(t, trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Stream {
 			all = append(all, l.Reason)
 		}
@@ -51,10 +51,7 @@ func TestAllTakenAway(t *testing.T) {
 	r.publish(10)
 	p := start(t, r.env(dir), "run")
 	r.wantAll(dir)
-	eventually(t, "all are acknowledged", func() bool {
-		c, err := r.js.Consumer(t.Context(), "LIVE", "roomaudit")
-		return err == nil && c.CachedInfo().AckFloor.Stream == 10
-	})
+	r.acknowledged(10)
 	p.stop()
 	files, err := filepath.Glob(filepath.Join(dir, "audit-*"))
 	must(t, err)

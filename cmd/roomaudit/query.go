@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func queryCommand() *cobra.Command {
 			if err := s.parse(time.Now()); err != nil {
 				return err
 			}
-			if err := s.each(c.Dir, p.print); err != nil {
+			if err := s.each(cmd.Context(), c.Dir, p.print); err != nil {
 				return err
 			}
 			return p.flush()
@@ -99,12 +100,12 @@ func moment(text string, now time.Time, day time.Duration) (time.Time, error) {
 // each calls take with the selected messages. Files of other days are not opened.
 // A file's day is that of its messages, or later if a clock went backwards, so the
 // end alone bounds which files are read only by what is in them.
-func (s selection) each(dir string, take func(l trail.Line, text []byte, e events.Event) error) error {
+func (s selection) each(ctx context.Context, dir string, take func(l trail.Line, text []byte, e events.Event) error) error {
 	first := ""
 	if !s.from.IsZero() {
 		first = s.from.UTC().Format(time.DateOnly)
 	}
-	return trail.Read(dir, first, "", func(l trail.Line, text []byte) error {
+	return trail.Read(ctx, dir, first, "", func(l trail.Line, text []byte) error {
 		if l.Kind != trail.Event || !s.from.IsZero() && l.Stored.Before(s.from) || !s.to.IsZero() && !l.Stored.Before(s.to) {
 			return nil
 		}

@@ -80,6 +80,19 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+// A long trail can be left: a signal ends what only reads, and accuses nobody.
+func TestReadingEnds(t *testing.T) {
+	t.Setenv("ROOMAUDIT_DIR", strangers(t))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{"verify"}, {"query"}, {"export", "--sqlite", filepath.Join(t.TempDir(), "x.db")}} {
+		var out, errs bytes.Buffer
+		if status := run(ctx, args, &out, &errs); status != 1 || out.Len() > 0 || !strings.Contains(errs.String(), context.Canceled.Error()) {
+			t.Errorf("%v: exit status %d: %s%s", args, status, &out, &errs)
+		}
+	}
+}
+
 func TestVerifyCommand(t *testing.T) {
 	dir := strangers(t)
 	status, out, _ := call(t, dir, "verify")

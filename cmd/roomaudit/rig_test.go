@@ -126,10 +126,19 @@ func (r *rig) wantAll(dir string) {
 	wantSound(r.t, dir)
 }
 
+// acknowledged waits until NATS knows that message seq is on record.
+func (r *rig) acknowledged(seq uint64) {
+	r.t.Helper()
+	eventually(r.t, "all are acknowledged", func() bool {
+		c, err := r.js.Consumer(r.t.Context(), "LIVE", "roomaudit")
+		return err == nil && c.CachedInfo().AckFloor.Stream == seq
+	})
+}
+
 func recorded(t *testing.T, dir string) []trail.Line {
 	t.Helper()
 	var all []trail.Line
-	err := trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+	err := trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
 		if l.Seq > 0 {
 			all = append(all, l)
 		}
@@ -143,7 +152,7 @@ func recorded(t *testing.T, dir string) []trail.Line {
 
 func wantSound(t *testing.T, dir string) {
 	t.Helper()
-	_, err := trail.Verify(trail.Check{Dir: dir}, func(f trail.Fault) error { return errors.New(f.String()) })
+	_, err := trail.Verify(t.Context(), trail.Check{Dir: dir}, func(f trail.Fault) error { return errors.New(f.String()) })
 	must(t, err)
 }
 

@@ -136,7 +136,7 @@ func TestWhatDoesNotCome(t *testing.T) {
 	}
 	eventually(t, "what was taken meanwhile on record", func() bool { return len(recorded(t, dir)) == int(r.next)-1-2 })
 	var gaps []uint64
-	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+	must(t, trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Gap {
 			gaps = append(gaps, l.From, l.To)
 		}
@@ -164,7 +164,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	p.stop()
 	wantSound(t, dir)
 	reasons := 0
-	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
+	must(t, trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Stream && strings.Contains(l.Reason, "is followed by") {
 			reasons++
 		}
@@ -209,10 +209,7 @@ func TestEndTakenAway(t *testing.T) {
 	r.publish(10)
 	p := start(t, r.env(dir), "run")
 	r.wantAll(dir)
-	eventually(t, "all are acknowledged", func() bool {
-		c, err := r.js.Consumer(t.Context(), "LIVE", "roomaudit")
-		return err == nil && c.CachedInfo().AckFloor.Stream == 10
-	})
+	r.acknowledged(10)
 	p.stop()
 	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
 	must(t, err)
@@ -223,15 +220,8 @@ func TestEndTakenAway(t *testing.T) {
 	p = start(t, r.env(dir), "run")
 	r.wantAll(dir)
 	p.stop()
-	told := 0
-	must(t, trail.Read(dir, "", "", func(l trail.Line, _ []byte) error {
-		if strings.Contains(l.Reason, "message 10 was acknowledged, and the trail ends at 6") {
-			told++
-		}
-		return nil
-	}))
-	if told != 1 {
-		t.Errorf("told %d times:\n%s", told, p.out)
+	if told := reasons(t, dir); len(told) != 1 || !strings.Contains(told[0], "message 10 was acknowledged, and the trail ends at 6") {
+		t.Errorf("on record is %q:\n%s", told, p.out)
 	}
 	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, ": on record: message 10 was acknowledged") {
 		t.Errorf("verify keeps it to itself: %d %s", status, out)

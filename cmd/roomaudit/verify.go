@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func verifyCommand() *cobra.Command {
 				}
 				check.NotedLine, check.NotedHash = n, hash
 			}
-			return verify(check, raw, cmd.OutOrStdout())
+			return verify(cmd.Context(), check, raw, cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
@@ -55,7 +56,7 @@ func verifyCommand() *cobra.Command {
 	return cmd
 }
 
-func verify(c trail.Check, raw bool, w io.Writer) error {
+func verify(ctx context.Context, c trail.Check, raw bool, w io.Writer) error {
 	show := func(v any) error {
 		b, err := json.Marshal(v)
 		if err != nil {
@@ -64,7 +65,7 @@ func verify(c trail.Check, raw bool, w io.Writer) error {
 		_, err = fmt.Fprintf(w, "%s\n", b)
 		return err
 	}
-	s, err := trail.Verify(c, func(f trail.Fault) error {
+	s, err := trail.Verify(ctx, c, func(f trail.Fault) error {
 		if raw {
 			return show(map[string]any{"fault": f})
 		}

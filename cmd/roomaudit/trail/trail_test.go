@@ -53,7 +53,7 @@ func must(t *testing.T, err error) {
 func check(t *testing.T, c Check) (Summary, []string) {
 	t.Helper()
 	var faults []string
-	s, err := Verify(c, func(f Fault) error { faults = append(faults, f.String()); return nil })
+	s, err := Verify(t.Context(), c, func(f Fault) error { faults = append(faults, f.String()); return nil })
 	must(t, err)
 	if s.Faults != len(faults) {
 		t.Errorf("%d faults in the summary, %d told", s.Faults, len(faults))
@@ -68,7 +68,7 @@ func wantMessages(t *testing.T, dir string, last uint64) {
 		t.Fatalf("faults: %q", faults)
 	}
 	next := uint64(1)
-	must(t, Read(dir, "", "", func(l Line, _ []byte) error {
+	must(t, Read(t.Context(), dir, "", "", func(l Line, _ []byte) error {
 		if l.Seq == 0 {
 			return nil
 		}
@@ -135,7 +135,7 @@ func TestRecord(t *testing.T) {
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon.Add(time.Hour)}, noon, "the stream was made anew"))
 	must(t, w.Append(messages(1, 1, noon)))
 	var got []string
-	must(t, Read(dir, "", "", func(l Line, _ []byte) error {
+	must(t, Read(t.Context(), dir, "", "", func(l Line, _ []byte) error {
 		what := fmt.Sprintf("%s %d", l.Kind, l.Seq)
 		switch l.Kind {
 		case Gap:

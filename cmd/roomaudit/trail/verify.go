@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -55,13 +56,13 @@ type Summary struct {
 
 // Verify reads the whole trail and tells every fault. The trail may be written
 // to meanwhile: a last line that is not whole yet is no fault. The error is one of
-// reading.
-func Verify(c Check, tell func(Fault) error) (Summary, error) {
+// reading, or that of ctx when it ends meanwhile.
+func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, error) {
 	files, err := Files(c.Dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
 	}
-	v := &verifier{Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0}
+	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0}
 	v.fresh = v.next > 1
 	for i, f := range files {
 		v.newest = i == len(files)-1
@@ -81,6 +82,7 @@ func Verify(c Check, tell func(Fault) error) (Summary, error) {
 
 // A verifier is one run of [Verify].
 type verifier struct {
+	ctx context.Context // of the one call that it lives for
 	Check
 	Summary
 
@@ -120,10 +122,15 @@ func (v *verifier) file(f File) error {
 	v.sealed = false
 	err := f.lines(func(text []byte) error {
 		v.at.Row++
+		if err := v.ctx.Err(); err != nil {
+			return err
+		}
 		return v.line(f, text)
 	})
 	v.at.Row, v.at.Line = 0, 0
 	switch {
+	case v.ctx.Err() != nil:
+		return v.ctx.Err() // and no fault of the file
 	case errors.Is(err, errTorn) && v.newest && !f.Compressed:
 		v.Open = true
 		return nil // it is being written, or was when the power went
@@ -249,8 +256,8 @@ func (v *verifier) seal(text []byte, l Line) error {
 
 // Read calls take with each line of the trail, in order, of files whose day is
 // from since to until (as 2006-01-02; empty: all). It does not check the chain. The
-// text is the line's bytes, valid until take returns.
-func Read(dir, since, until string, take func(l Line, text []byte) error) error {
+// text is the line's bytes, valid until take returns. It ends when ctx does.
+func Read(ctx context.Context, dir, since, until string, take func(l Line, text []byte) error) error {
 	files, err := Files(dir)
 	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
 		err = none(dir)
@@ -265,6 +272,9 @@ func Read(dir, since, until string, take func(l Line, text []byte) error) error 
 		row := 0
 		err := f.lines(func(text []byte) error {
 			row++
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			l, err := Parse(text)
 			if err != nil {
 				return fmt.Errorf("row %d: %w; `roomaudit verify` says more", row, err)

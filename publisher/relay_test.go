@@ -114,6 +114,27 @@ func TestExactlyOnce(t *testing.T) {
 	}
 }
 
+// A batch that was made while the one before was on its way begins where that one
+// ends. Where it did not, the server's refusal of ids that it knows would hide
+// it: each batch would cost a new claim.
+func TestBatchesFollowEachOther(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
+		s := stream(t, nc, nil)
+		const n = 4*batchRows + batchRows/2
+		b.add(n)
+		start(t, nc, b)
+		pass(time.Minute)
+		wantEvents(t, nc, 1, n)
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter("live.writer.claimed.>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := info.State.Subjects["live.writer.claimed.88888888"]; n != 1 {
+			t.Errorf("%d claims, want 1", n)
+		}
+	})
+}
+
 func TestServerDownAtTheStart(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		s.Down()

@@ -17,6 +17,7 @@ import (
 const (
 	listPath   = "/v4/live_engine_http_srv/get_room_list"
 	maxAnswer  = 4 << 20  // bytes; a page of 20 rooms has some 5,000
+	keepAnswer = 64 << 10 // bytes of memory that are kept for the next answer
 	maxDiscard = 64 << 10 // bytes of an unwanted body that are read to keep the connection
 )
 
@@ -26,6 +27,7 @@ type client struct {
 	signer   *Signer
 	timeout  time.Duration
 	http     http.Client
+	body     bytes.Buffer // of the answer that is being read; its memory serves all of them
 }
 
 func newClient(e Endpoint, s *Signer, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *client {
@@ -70,8 +72,9 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 	return answer{page: p, at: at}, nil
 }
 
-// post sends the request and returns the body of the answer. The errors of
-// net/http hold the URL, and so the signature; they are unwrapped here.
+// post sends the request and returns the body of the answer, which is valid until
+// the next call. The errors of net/http hold the URL, and so the signature; they
+// are unwrapped here.
 func (c *client) post(ctx context.Context, next, sig string) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -123,12 +126,15 @@ func (c *client) do(req *http.Request) ([]byte, error) {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard) // for the connection's sake
 		return nil, statusError(resp.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
+	if c.body.Cap() > keepAnswer {
+		c.body = bytes.Buffer{}
+	}
+	c.body.Reset()
+	if _, err := c.body.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1)); err != nil {
 		return nil, fmt.Errorf("read answer: %w", err)
 	}
-	if len(body) > maxAnswer {
+	if c.body.Len() > maxAnswer {
 		return nil, fmt.Errorf("answer has more than %d bytes", maxAnswer)
 	}
-	return body, nil
+	return c.body.Bytes(), nil
 }

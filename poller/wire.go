@@ -42,7 +42,7 @@ type (
 	}
 	wireAnswer struct {
 		wireHead
-		Response *struct {
+		Response struct {
 			Next     *string
 			RoomList []wireRoom
 		}
@@ -59,10 +59,7 @@ type (
 	}
 )
 
-var (
-	errNoResponse = errors.New("decode answer: Response is missing")
-	errNoNext     = errors.New("decode Response: Next is missing")
-)
+var errNoNext = errors.New("decode answer: Response, or Next in it, is missing")
 
 // text is a JSON string, or an integer taken literally: the vendor's samples
 // have Owner_Account both ways, and a float would not hold it.
@@ -96,14 +93,12 @@ func encodeRequest(next string) ([]byte, error) {
 // not look like the end of an empty list.
 func decodePage(body []byte) (page, error) {
 	var a wireAnswer
+	a.Response.RoomList = make([]wireRoom, 0, pageSize) // grown row by row it would be copied five times
 	if err := jsonv2.Unmarshal(body, &a, jsonv2.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true)); err != nil {
 		return decodeParts(body)
 	}
 	if err := a.refusal(); err != nil {
 		return page{}, err
-	}
-	if a.Response == nil {
-		return page{}, errNoResponse
 	}
 	if a.Response.Next == nil {
 		return page{}, errNoNext
@@ -130,15 +125,14 @@ func decodeParts(body []byte) (page, error) {
 	if err := a.refusal(); err != nil {
 		return page{}, err
 	}
-	if len(a.Response) == 0 || string(a.Response) == "null" {
-		return page{}, errNoResponse
-	}
 	var r struct {
 		Next     *string
 		RoomList json.RawMessage
 	}
-	if err := json.Unmarshal(a.Response, &r); err != nil {
-		return page{}, fmt.Errorf("decode Response: %w", err)
+	if len(a.Response) > 0 {
+		if err := json.Unmarshal(a.Response, &r); err != nil {
+			return page{}, fmt.Errorf("decode Response: %w", err)
+		}
 	}
 	if r.Next == nil {
 		return page{}, errNoNext

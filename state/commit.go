@@ -84,7 +84,9 @@ func (s *Store) done(w *writer, began time.Time) {
 	}
 	s.metrics.commit.Observe(time.Since(began).Seconds())
 	if len(w.events) > 0 {
-		s.remember(w.events)
+		s.mu.Lock()
+		s.tail.add(w.events)
+		s.mu.Unlock()
 		s.signal()
 	}
 	clear(w.events)

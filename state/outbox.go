@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -15,9 +14,6 @@ const (
 	trimRows = 4000
 	// trimLag is how many stored rows may wait for the next transaction.
 	trimLag = 10000
-	// recentRows is how many events at least are kept in memory beside the
-	// outbox: what is published at once need not be read from the file again.
-	recentRows = 2000
 )
 
 // Position returns the epoch, the last sequence number known to be stored in
@@ -31,13 +27,15 @@ func (s *Store) Position() (epoch string, stored, assigned uint64) {
 // Events returns at most limit events with sequence numbers above after, oldest
 // first. There may be more even if it returns fewer; none are left after none.
 func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
-	if events := s.remembered(after, limit); len(events) > 0 {
-		return events, nil
-	}
+	s.mu.Lock()
+	events, assigned := s.tail.after(after, limit), s.now.Seq
+	s.mu.Unlock()
 	// The file is ahead of the mirror for a moment after a commit. What is read
 	// in it must wait for the signal that follows: Stored could not note it yet.
-	_, _, assigned := s.Position()
-	var events []diff.Event
+	if len(events) > 0 || after >= assigned {
+		return events, nil
+	}
+	events = make([]diff.Event, 0, min(uint64(limit), assigned-after))
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		epoch := string(tx.Bucket(metaBucket).Get(epochKey))
 		c := tx.Bucket(outboxBucket).Cursor()
@@ -63,30 +61,6 @@ func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
 	return events, nil
 }
 
-// remember keeps the newest committed events, without gaps.
-func (s *Store) remember(events []diff.Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := len(s.recent); n > 0 && events[0].Seq != s.recent[n-1].Seq+1 {
-		s.recent = nil // a commit between them had an error and may have reached the disk
-	}
-	s.recent = append(s.recent, events...)
-	if over := len(s.recent) - recentRows; over > recentRows/2 {
-		s.recent = slices.Delete(s.recent, 0, over)
-	}
-}
-
-// remembered returns what Events does, if memory has it.
-func (s *Store) remembered(after uint64, limit int) []diff.Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.recent) == 0 || after+1 < s.recent[0].Seq || after >= s.recent[len(s.recent)-1].Seq {
-		return nil
-	}
-	from := after + 1 - s.recent[0].Seq
-	return slices.Clone(s.recent[from:min(from+uint64(limit), uint64(len(s.recent)))])
-}
-
 // Committed returns a channel that gets a value after commits that added
 // events, or that may have; one value can stand for several commits.
 func (s *Store) Committed() <-chan struct{} { return s.committed }
@@ -97,9 +71,7 @@ func (s *Store) Committed() <-chan struct{} { return s.committed }
 func (s *Store) Stored(seq uint64) error {
 	s.mu.Lock()
 	s.stored = max(s.stored, min(seq, s.now.Seq))
-	if n := len(s.recent); n > 0 && s.recent[n-1].Seq <= seq {
-		s.recent = nil // all of them are stored: nobody asks for them any more
-	}
+	s.tail.drop(s.stored)
 	lag := s.stored + 1 - s.oldest
 	s.mu.Unlock()
 	if lag <= trimLag {

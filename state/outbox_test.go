@@ -47,11 +47,12 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Memory keeps only the newest events; the older ones are in the file.
+// What memory has no room for is in the file.
 func TestEventsBeyondMemory(t *testing.T) {
 	s := open(t, newPath(t))
-	commit(t, s, manyRooms(t, 1, recentRows-1))
+	commit(t, s, manyRooms(t, 1, tailRows-1))
 	commit(t, s, page(t, 2, "a@1=1 b@1=1 c@1=1"))
+	commit(t, s, page(t, 3, "d@1=1 e@1=1 f@1=1"))
 	var seq uint64
 	for {
 		events, err := s.Events(seq, 999)
@@ -67,8 +68,8 @@ func TestEventsBeyondMemory(t *testing.T) {
 			}
 		}
 	}
-	if seq != recentRows+2 {
-		t.Errorf("%d events, want %d", seq, recentRows+2)
+	if seq != tailRows+5 {
+		t.Errorf("%d events, want %d", seq, tailRows+5)
 	}
 }
 

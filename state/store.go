@@ -85,9 +85,9 @@ type Store struct {
 	mu     sync.Mutex // guards the mirror of the file, for readers that must not wait
 	epoch  string
 	now    counters
-	stored uint64       // the stream has the events up to this one
-	recent []diff.Event // the newest committed events, without gaps; may be empty
-	oldest uint64       // the first row of the outbox, or one past the last event given
+	stored uint64 // the stream has the events up to this one
+	tail   tail
+	oldest uint64 // the first row of the outbox, or one past the last event given
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names
@@ -248,7 +248,8 @@ func (s *Store) start(m mirror) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
-	s.stored, s.recent = m.oldest-1, nil
+	s.stored = m.oldest - 1
+	s.tail.clear()
 }
 
 // getCounters reads the counters from the file, in every transaction anew: a

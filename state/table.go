@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,13 +20,15 @@ const slotSize = 8
 // no order that the list knows, each room of a page would be on a leaf of its
 // own, and a page that changed would write twenty of them.
 type roomTable struct {
-	rooms *bbolt.Bucket
-	index *roomIndex
-	key   []byte // the key that find returned last
+	rooms  *bbolt.Bucket
+	looker *bbolt.Cursor // goes down from the root for each look, and needs new memory for none
+	index  *roomIndex
+	key    []byte // the key that find returned last
 }
 
 func newRoomTable(tx *bbolt.Tx, index *roomIndex) roomTable {
-	t := roomTable{rooms: tx.Bucket(roomsBucket), index: index}
+	rooms := tx.Bucket(roomsBucket)
+	t := roomTable{rooms: rooms, looker: rooms.Cursor(), index: index}
 	t.rooms.FillPercent = 0.9 // new rooms are appended; the rest is for records that grow
 	return t
 }
@@ -41,7 +44,7 @@ func (t *roomTable) find(id string) (key, record []byte) {
 			return nil, nil
 		}
 		t.key = roomKey(t.key[:0], slot, id)
-		if record := t.rooms.Get(t.key); record != nil {
+		if k, record := t.looker.Seek(t.key); bytes.Equal(k, t.key) {
 			return t.key, record
 		}
 	}

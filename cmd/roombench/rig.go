@@ -49,7 +49,8 @@ func newRig(ctx context.Context, rooms int) (_ *rig, err error) {
 		}
 	}()
 	for name, pkg := range map[string]string{"roomwatch": "roomwatch/cmd/roomwatch", "nats-server": "github.com/nats-io/nats-server/v2"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", r.bin(name), pkg)
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", r.bin(name), pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are released
 		cmd.Stderr = os.Stderr
 		if err := cmd.Run(); err != nil {
 			return nil, fmt.Errorf("build %s: %w", name, err)

@@ -70,7 +70,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	if err != nil {
 		return nil, err
 	}
-	d.detect = newDetector(d.store, log, d.tracing.tracer)
+	d.detect = newDetector(d.store, newMemoryLimit(cfg.NATSURL == ""), log, d.tracing.tracer)
 	if cfg.HTTPAddr != "off" {
 		var lc net.ListenConfig
 		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {

@@ -61,8 +61,8 @@ type verdict struct {
 	err   error
 }
 
-func newDetector(s *state.Store, log *slog.Logger, tracer trace.Tracer) *detector {
-	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages), memory: newMemoryLimit()}
+func newDetector(s *state.Store, memory *memoryLimit, log *slog.Logger, tracer trace.Tracer) *detector {
+	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages), memory: memory}
 	d.sweep.Store(s.Status().Sweep + 1)
 	return d
 }

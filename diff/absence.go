@@ -16,9 +16,10 @@ const (
 	// the miss rate is that of the last hundred sweeps or so. A shorter memory
 	// takes a short list for a calm one between two of its rare misses.
 	memory = 0.99
-	// priorMisses in priorLooks stand for a calm list before anything was
-	// measured: at that rate two sweeps are enough.
-	priorMisses, priorLooks = 0.01, 1000
+	// What is supposed before anything was measured. That a list of several
+	// pages is calm has to show first: its first misses are known as such only
+	// when the rooms are seen again. A list of one page cannot shift while it is read.
+	priorMisses, priorMissesOnePage, priorLooks = 1, 0.01, 1000
 	// massEndRooms is the size from which on a list is watched for mass ends.
 	massEndRooms = 20
 )
@@ -27,17 +28,23 @@ const (
 type History struct {
 	Complete   uint64    // complete sweeps so far
 	Begin, End time.Time // of the newest of them
+	Pages      int       // that it read
 	Doubted    int       // sweeps in a row, up to the newest, that missed more than MassEndPercent
 
 	// Misses in Looks: how often a sweep missed a room that was shown again in
 	// the same life, and how many rooms the sweeps looked at, old sweeps weighing
-	// less. Who believes a [Sight] adds its Missed to Misses.
+	// less. Who believes a [Sight] adds its Missed to Misses, and what [Ended.Missed]
+	// says if it is Created.
 	Misses, Looks float64
 }
 
 // MissRate returns how likely a sweep is to miss a room that is live, between 0 and 1.
 func (h History) MissRate() float64 {
-	return min(1, (h.Misses+priorMisses)/(h.Looks+priorLooks))
+	prior := float64(priorMisses)
+	if h.Pages <= 1 {
+		prior = priorMissesOnePage
+	}
+	return min(1, (h.Misses+prior)/(h.Looks+priorLooks))
 }
 
 // A Tally counts what a complete sweep found.
@@ -64,7 +71,7 @@ type Verdict struct {
 // missed.
 func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
 	h.Complete++
-	h.Begin, h.End = s.Begin, s.End
+	h.Begin, h.End, h.Pages = s.Begin, s.End, s.Pages
 	h.Misses *= memory
 	h.Looks = (h.Looks + float64(t.Known)) * memory
 

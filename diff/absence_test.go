@@ -52,8 +52,10 @@ func TestNeed(t *testing.T) {
 func TestMissRate(t *testing.T) {
 	p := DefaultPolicy()
 	var h History
-	if got := p.need(h.MissRate()); got != 2 {
-		t.Errorf("need before the first sweep = %d, want 2", got)
+	for pages, want := range []uint64{2, 2, 3, 3} {
+		if v := p.Judge(h, Sweep{Pages: pages}, Tally{Known: 30}); v.Need != want {
+			t.Errorf("a first sweep of %d pages needs %d, want %d", pages, v.Need, want)
+		}
 	}
 	for range 500 {
 		h.Misses += 50 // of a thousand

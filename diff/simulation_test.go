@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -17,14 +18,14 @@ type hostileList struct {
 	rank    map[string]int
 }
 
-func newHostileList(seed uint64, n int, zipf bool) *hostileList {
+func newHostileList(seed uint64, n, spread int, zipf bool) *hostileList {
 	l := &hostileList{rng: rand.New(rand.NewPCG(seed, 1)), rank: map[string]int{}}
 	l.popular = l.rng.IntN
 	if zipf { // slot k about as often as 1/(k+1)
 		l.popular = func(n int) int { return min(n, int(math.Exp(l.rng.Float64()*math.Log(float64(n+1))))) - 1 }
 	}
 	for i := range n {
-		r := Room{RoomID: fmt.Sprintf("room%03d", i), CreateTime: 1}
+		r := Room{RoomID: fmt.Sprintf("room%03d", i), CreateTime: 1, ViewCount: int64(spread * (n - i))}
 		l.rooms = append(l.rooms, r)
 		l.slots = append(l.slots, r.RoomID)
 		l.rank[r.RoomID] = i
@@ -50,6 +51,7 @@ func (l *hostileList) enter() {
 // A reading is one way to read the list.
 type reading struct {
 	rooms   int
+	spread  int  // how far the view counts lie apart at first
 	zipf    bool // a few rooms are entered by far the most; else all are as often
 	byKey   bool // Next is the last room of the page; else how many rooms came before
 	sweeps  int
@@ -59,7 +61,7 @@ type reading struct {
 // falseEnds lets watchers read one list and returns how many ends each has told.
 func (c reading) falseEnds(seed uint64, watchers ...*watcher) []int {
 	const pageSize, rate = 20, 9.5
-	l := newHostileList(seed, c.rooms, c.zipf)
+	l := newHostileList(seed, c.rooms, c.spread, c.zipf)
 	ends := make([]int, len(watchers))
 	var now, due float64
 	for range c.sweeps {
@@ -133,5 +135,48 @@ func TestHostileList(t *testing.T) {
 				t.Errorf("%d false ends", told)
 			}
 		})
+	}
+}
+
+// A list that shifts only now and then has not shown it when a fresh state looks
+// at it for the first times: to take it for calm until then tells false ends.
+func TestFreshStart(t *testing.T) {
+	r := reading{rooms: 240, spread: 2, sweeps: 12, changes: 100}
+	var told, trusted int
+	for seed := range uint64(400) {
+		rule, trusting := newWatcher(DefaultPolicy()), newWatcher(DefaultPolicy())
+		trusting.trusting = true
+		ends := r.falseEnds(seed, rule, trusting)
+		told, trusted = told+ends[0], trusted+ends[1]
+	}
+	t.Logf("%d false ends, %d by who takes the list for calm", told, trusted)
+	if trusted == 0 {
+		t.Error("none by who takes the list for calm: the test proves nothing")
+	}
+	if told > 0 {
+		t.Errorf("%d false ends", told)
+	}
+}
+
+// A room that is told as ended and then shown in the same life was missed: if
+// that happens again and again, ends wait for longer.
+func TestFalseEndsAreLearned(t *testing.T) {
+	w := newWatcher(DefaultPolicy())
+	all := ""
+	for i := range 30 {
+		all += fmt.Sprintf("r%02d@1=0 ", i)
+	}
+	ends := 0
+	for range 20 {
+		ends += strings.Count(play(t, w, all+"x@1=5;"+all+";"+all), "-x@1")
+	}
+	if ends == 0 || ends > 2 {
+		t.Errorf("%d of 20 absences of two sweeps were told as ends, want the first, and not many more", ends)
+	}
+	play(t, w, all+"x@2=0")
+	before := w.history.Misses
+	play(t, w, all+"x@3=0")
+	if w.history.Misses > before {
+		t.Error("a new life counts as one that was missed")
 	}
 }

@@ -19,5 +19,6 @@ type Sweep struct {
 	// page was understood. Only a complete sweep proves any absence.
 	Complete bool
 
-	Seen *Seen // the lives on its pages; may be nil if the sweep is not complete
+	Pages int   // that were read
+	Seen  *Seen // the lives on them; may be nil if the sweep is not complete
 }

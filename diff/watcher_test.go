@@ -12,10 +12,13 @@ type watcher struct {
 	rooms   map[string]Known
 	history History
 	sweep   uint64
+	pages   int
 	seen    *Seen
+	ended   Ended
 	events  []Event
 
 	forgetful bool // ignores how often sweeps miss rooms: what a fixed AbsentSweeps is
+	trusting  bool // takes the list for calm until it has shown not to be
 }
 
 func newWatcher(p Policy) *watcher {
@@ -24,6 +27,7 @@ func newWatcher(p Policy) *watcher {
 
 // page takes one page of the sweep that is going on.
 func (m *watcher) page(at time.Time, rooms ...Room) {
+	m.pages++
 	l := Look{At: at, Sweep: m.sweep, Baseline: m.history.Complete == 0, LastComplete: m.history.Begin}
 	for _, r := range rooms {
 		m.seen.Add(r.Key())
@@ -36,14 +40,17 @@ func (m *watcher) page(at time.Time, rooms ...Room) {
 			m.rooms[r.RoomID] = s.Known
 		}
 		m.history.Misses += float64(s.Missed)
+		if s.Created {
+			m.history.Misses += float64(m.ended.Missed(r.Key()))
+		}
 		m.events = append(m.events, s.Events...)
 	}
 }
 
 // end ends the sweep and begins the next one.
 func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
-	seen, sweep := m.seen, m.sweep
-	m.seen, m.sweep = NewSeen(), m.sweep+1
+	seen, sweep, pages := m.seen, m.sweep, m.pages
+	m.seen, m.sweep, m.pages = NewSeen(), m.sweep+1, 0
 	if !complete {
 		return v
 	}
@@ -57,7 +64,10 @@ func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
 	if m.forgetful {
 		before.Misses = 0
 	}
-	v = m.policy.Judge(before, Sweep{Begin: begin, End: end, Complete: true, Seen: seen}, t)
+	if m.forgetful || m.trusting {
+		pages = 1
+	}
+	v = m.policy.Judge(before, Sweep{Begin: begin, End: end, Complete: true, Pages: pages, Seen: seen}, t)
 	for id, k := range m.rooms {
 		if seen.Has(k.Room.Key()) {
 			continue
@@ -68,6 +78,7 @@ func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
 		m.rooms[id] = k
 		if v.Ends(k.Missing) {
 			m.events = append(m.events, m.policy.End(k, end, k.Missing.LastSeen, sweep)...)
+			m.ended.Add(k.Room.Key(), v.History.Complete-k.Missing.First+1)
 			delete(m.rooms, id)
 		}
 	}

@@ -108,6 +108,7 @@ type writer struct {
 	missing, outbox *bbolt.Bucket
 	c               *counters
 	encode          *encoder
+	ended           *diff.Ended
 	epoch           string
 	trace           string // of the page that is being compared
 	changed         bool
@@ -117,7 +118,7 @@ type writer struct {
 func (s *Store) newWriter(tx *bbolt.Tx, c *counters) writer {
 	w := writer{
 		rooms: newRoomTable(tx, s.index), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
-		c: c, encode: s.encode, epoch: string(tx.Bucket(metaBucket).Get(epochKey)), events: s.events,
+		c: c, encode: s.encode, ended: &s.ended, epoch: string(tx.Bucket(metaBucket).Get(epochKey)), events: s.events,
 	}
 	// Rows are only ever appended, so full pages are never split again.
 	w.outbox.FillPercent = 0.95
@@ -172,6 +173,9 @@ func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	}
 	w.changed = true
 	w.c.Misses += float64(s.Missed)
+	if s.Created {
+		w.c.Misses += float64(w.ended.Missed(s.Known.Room.Key()))
+	}
 	id := s.Known.Room.RoomID
 	v, err := w.encode.room(s.Known)
 	if err != nil {

@@ -26,6 +26,7 @@ type model struct {
 	stored   uint64
 	sweep    uint64
 	disturbs bool // a rebuild has been in the sweep that is going on
+	ended    diff.Ended
 }
 
 // modelState is the part of it that a transaction changes.
@@ -81,6 +82,9 @@ func (m *model) commit(pages []diff.Page) {
 				m.rooms[r.RoomID] = s.Known
 			}
 			m.history.Misses += float64(s.Missed)
+			if s.Created {
+				m.history.Misses += float64(m.ended.Missed(r.Key()))
+			}
 			m.append(s.Events)
 		}
 	}
@@ -114,6 +118,7 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 			k.Missing = v.Mark(k, before)
 		}
 		if v.Ends(k.Missing) {
+			m.ended.Add(k.Room.Key(), v.History.Complete-k.Missing.First+1)
 			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep))
 			delete(m.rooms, id)
 			continue
@@ -143,6 +148,7 @@ func (m *model) rebuild(epoch string, seq uint64, events []diff.Event) {
 	}
 	m.history = diff.History{Misses: m.history.Misses, Looks: m.history.Looks}
 	m.first, m.wrote, m.disturbs = false, m.sweep, true
+	m.ended = diff.Ended{}
 }
 
 // A modelTest does the same to a Store and to a model of it.
@@ -266,7 +272,10 @@ func (t *modelTest) endSweep(rt *rapid.T) {
 			rt.Fatal(err)
 		}
 	}
-	sw := diff.Sweep{Begin: t.now, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0, Seen: t.seen}
+	sw := diff.Sweep{
+		Begin: t.now, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0,
+		Pages: rapid.IntRange(0, 2).Draw(rt, "pages"), Seen: t.seen,
+	}
 	before := t.m.clone()
 	want := t.m.endSweep(sw)
 	lost, stored := t.fail("end")
@@ -315,7 +324,7 @@ func (t *modelTest) kill(*rapid.T) {
 // started is what a start makes of the model: what was only in memory is gone.
 func (t *modelTest) started(path string) {
 	t.m.stored, t.m.sweep, t.m.disturbs = t.m.trimmed, t.m.wrote+1, false
-	t.seen, t.broken = diff.NewSeen(), false
+	t.seen, t.broken, t.m.ended = diff.NewSeen(), false, diff.Ended{}
 	t.open(path)
 }
 

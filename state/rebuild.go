@@ -24,6 +24,7 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 	s.write.Lock()
 	defer s.write.Unlock()
 	s.disturbed = true
+	s.ended = diff.Ended{}
 	s.indexed = false
 	s.index.clear()
 	newest, err := s.foldAll(events)

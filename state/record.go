@@ -78,6 +78,7 @@ type (
 		Doubted      int     `cbor:"10,keyasint"`
 		Misses       float64 `cbor:"11,keyasint"`
 		Looks        float64 `cbor:"12,keyasint"`
+		Pages        int     `cbor:"13,keyasint,omitempty"`
 	}
 )
 
@@ -87,7 +88,7 @@ var decode, _ = cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode() // no er
 
 func (c *counters) history() diff.History {
 	return diff.History{
-		Complete: c.Complete, Begin: fromNano(c.Begin), End: fromNano(c.End),
+		Complete: c.Complete, Begin: fromNano(c.Begin), End: fromNano(c.End), Pages: c.Pages,
 		Doubted: c.Doubted, Misses: c.Misses, Looks: c.Looks,
 	}
 }
@@ -96,7 +97,7 @@ func (c *counters) history() diff.History {
 // is held to the clock of the epoch: the wall clock can be set back in a sweep.
 func (c *counters) setHistory(h diff.History) {
 	c.Complete, c.Begin, c.End = h.Complete, min(nano(h.Begin), c.Time), nano(h.End)
-	c.Doubted, c.Misses, c.Looks = h.Doubted, h.Misses, h.Looks
+	c.Pages, c.Doubted, c.Misses, c.Looks = h.Pages, h.Doubted, h.Misses, h.Looks
 }
 
 func attributes(r diff.Room) attributesRecord {

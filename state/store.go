@@ -76,8 +76,9 @@ type Store struct {
 	encode  *encoder
 	events  []diff.Event // empty: memory for those of the next transaction
 	index   *roomIndex
-	indexed bool   // index is that of the file
-	sweep   uint64 // the sweep whose pages are being committed
+	indexed bool       // index is that of the file
+	ended   diff.Ended // by this process since the last rebuild; what a failed transaction adds does no harm
+	sweep   uint64     // the sweep whose pages are being committed
 	// disturbed reports that the rooms were rebuilt in the middle of the sweep,
 	// so that what it has seen is no longer what they were compared with.
 	disturbed bool

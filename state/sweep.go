@@ -110,6 +110,7 @@ func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, be
 	}
 	switch {
 	case v.Ends(m):
+		w.ended.Add(k.Room.Key(), v.History.Complete-m.First+1)
 		return w.end(key, marked, s.policy.End(*k, at, m.LastSeen, s.sweep))
 	case !marked:
 		return w.mark(key, m)

@@ -11,7 +11,7 @@ type Known struct {
 	Version   uint64    // of its last event
 	Published int64     // the ViewCount that its last event told
 	FirstSeen time.Time // this life; zero if unknown
-	CountedAt time.Time // when its last viewcount.changed was seen; zero if there was none
+	CountedAt time.Time // when its last viewcount.changed was seen, by the wall clock; zero if there was none
 
 	// SeenAt is a moment at which the room was seen: when this record was last
 	// written. It is not rewritten by sweeps that change nothing; the newest
@@ -35,6 +35,7 @@ type Missing struct {
 // A Look is when and in which circumstances a page was read.
 type Look struct {
 	At       time.Time // not before any earlier event's time
+	Wall     time.Time // the same by the wall clock, which can have been set back
 	Sweep    uint64
 	Baseline bool // no sweep of this state has been complete yet
 	// LastComplete is when the newest complete sweep began; zero if there was none.
@@ -115,9 +116,9 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 	}
 	n.Room = r
 
-	if p.due(k, r, l.At) {
+	if p.due(k, r, l.Wall) {
 		n.Version++
-		n.CountedAt = l.At
+		n.CountedAt = l.Wall
 		n.Published = r.ViewCount
 		s.Events = append(s.Events, Event{
 			Type: ViewCountChanged, Room: r, Since: n.EqualAt, Time: l.At,
@@ -143,16 +144,18 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 
 // due reports whether the view count of r is to be published now. A change
 // that is held back is looked at again with every sight of the room, against
-// the published count, so it is never forgotten.
-func (p Policy) due(k Known, r Room, at time.Time) bool {
+// the published count, so it is never forgotten. Where the wall clock was set
+// back, how long ago the last one was is not known, and nothing is held back for it.
+func (p Policy) due(k Known, r Room, wall time.Time) bool {
 	d := r.ViewCount - k.Published
 	if d < 0 {
 		d = -d
 	}
+	age := wall.Sub(k.CountedAt)
 	return d != 0 && p.publishes(ViewCountChanged) &&
 		d >= p.MinChange &&
 		float64(d)*100 >= p.MinPercent*float64(k.Published) &&
-		(k.CountedAt.IsZero() || at.Sub(k.CountedAt) >= p.MinInterval)
+		(k.CountedAt.IsZero() || age < 0 || age >= p.MinInterval)
 }
 
 // changes lists what room.updated tells of, and the view count if it moved too

@@ -28,7 +28,7 @@ func newWatcher(p Policy) *watcher {
 // page takes one page of the sweep that is going on.
 func (m *watcher) page(at time.Time, rooms ...Room) {
 	m.pages++
-	l := Look{At: at, Sweep: m.sweep, Baseline: m.history.Complete == 0, LastComplete: m.history.Begin}
+	l := Look{At: at, Wall: at, Sweep: m.sweep, Baseline: m.history.Complete == 0, LastComplete: m.history.Begin}
 	for _, r := range rooms {
 		m.seen.Add(r.Key())
 		var known *Known

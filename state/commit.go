@@ -52,6 +52,7 @@ func (s *Store) Commit(pages ...diff.Page) error {
 func (s *Store) commitPage(w *writer, p diff.Page) error {
 	l := diff.Look{
 		At:           w.clock(p.At),
+		Wall:         p.At,
 		Sweep:        s.sweep,
 		Baseline:     !w.c.BaselineDone,
 		LastComplete: fromNano(w.c.Begin),

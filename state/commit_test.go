@@ -152,6 +152,29 @@ func TestUnchanged(t *testing.T) {
 	})
 }
 
+// The interval between two view counts is that of the wall clock. After it was
+// set back it begins anew; the times of the events stand still meanwhile.
+func TestIntervalOfAClockSetBack(t *testing.T) {
+	p := diff.DefaultPolicy()
+	p.MinInterval = 10e9
+	s := open(t, newPath(t), p)
+	views := 0
+	for _, at := range []float64{0, 20, 3600, 40, 45, 51, 55, 61} {
+		views++
+		commit(t, s, page(t, at, fmt.Sprintf("a@1=%d", views)))
+	}
+	wantWaiting(t, s, 1, "2 a@1:1→2, 3 a@1:2→3, 4 a@1:3→4, 5 a@1:4→6, 6 a@1:6→8")
+	events, err := s.Events(2, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if !e.Time.Equal(second(3600)) {
+			t.Errorf("event %d is of %s, want the newest time that was seen", e.Seq, e.Time)
+		}
+	}
+}
+
 // Events come from memory as they come from the file.
 func TestEventsFromMemoryAndFile(t *testing.T) {
 	p := diff.DefaultPolicy()

@@ -70,7 +70,7 @@ func (m *model) wroteSomething() { m.wrote, m.trimmed = m.sweep, m.stored }
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
 	for _, p := range pages {
-		l := diff.Look{At: m.at(p.At), Sweep: m.sweep, Baseline: m.first, LastComplete: m.history.Begin}
+		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Baseline: m.first, LastComplete: m.history.Begin}
 		for _, r := range p.Rooms {
 			var known *diff.Known
 			if k, ok := m.rooms[r.RoomID]; ok {

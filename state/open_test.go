@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -185,6 +187,42 @@ func TestOpenLocked(t *testing.T) {
 		t.Errorf("Open = %v, want %v, the file and the mend", err, ErrLocked)
 	}
 	commit(t, s, page(t, 1, "a@1=1"))
+}
+
+// A disk that was full at the first start does no harm to a later one.
+func TestOpenOnFullDisk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may mount a small disk")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no small disk can be mounted here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
+	filler, path := filepath.Join(dir, "filler"), filepath.Join(dir, "state.db")
+	for room := 0; room <= 32; room += 4 { // KiB that are left
+		if err := os.WriteFile(filler, make([]byte, (64-room)<<10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(Config{Path: path, SDKAppID: testApp})
+		if err == nil {
+			_ = s.Close()
+			_ = os.Remove(path)
+			continue
+		}
+		if room == 32 || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room on its disk") {
+			t.Errorf("%d KiB left: Open = %v, want %v and the mend", room, err, syscall.ENOSPC)
+		}
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Open(Config{Path: path, SDKAppID: testApp}); err != nil {
+			t.Errorf("%d KiB were left; with room again: %v", room, err)
+			continue
+		}
+		_ = s.Close()
+		_ = os.Remove(path)
+	}
 }
 
 func TestOpenForbidden(t *testing.T) {

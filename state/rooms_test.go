@@ -246,3 +246,15 @@ func BenchmarkWalk(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// A room is found before the first page has come after a start.
+func TestRoomAfterStart(t *testing.T) {
+	s := open(t, newPath(t))
+	sweep(t, s, 0, "a@1=5 b@1=2")
+	s = reopen(t, s)
+	for id, want := range map[string]bool{"a": true, "b": true, "c": false} {
+		if _, ok, err := s.Room(id); err != nil || ok != want {
+			t.Errorf("Room(%s) = %t, %v, want %t", id, ok, err, want)
+		}
+	}
+}

@@ -108,6 +108,13 @@ func Open(c Config) (_ *Store, err error) {
 	if err := verify(c.Path, c.SDKAppID); err != nil {
 		return nil, err
 	}
+	made := isNew(c.Path)
+	defer func() {
+		if made && isFull(err) {
+			// A stub of a file that did not fit is no state, and no later start could use it.
+			err = errors.Join(err, os.Remove(c.Path))
+		}
+	}()
 	db, err := bbolt.Open(c.Path, 0o600, &bbolt.Options{
 		Timeout: lockWait,
 		// The list of free pages would be written with every page of rooms, and
@@ -127,7 +134,7 @@ func Open(c Config) (_ *Store, err error) {
 		err = s.load(c.SDKAppID)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(explain(err), db.Close())
 	}
 	s.metrics = newMetrics(c.Metrics, s)
 	return s, nil
@@ -142,7 +149,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// load makes what a new file lacks and reads the mirror. A rebuild that was cut
+// load makes what a new file lacks and reads the mirror and the index. A rebuild that was cut
 // short is wiped: the state then believes nothing, and the publisher, who
 // compares it with the stream, rebuilds it again.
 func (s *Store) load(app int) error {
@@ -158,9 +165,13 @@ func (s *Store) load(app int) error {
 		return err
 	}
 	m, err := s.readFile()
+	if err == nil {
+		err = s.db.View(s.index.load)
+	}
 	if err != nil {
 		return err
 	}
+	s.indexed = true
 	s.start(m)
 	s.sweep = m.counters.Sweep + 1
 	return nil

@@ -113,11 +113,11 @@ func newRoomIndex() *roomIndex {
 }
 
 // load makes the index of what is in the bucket. It is an error if a RoomID has
-// two slots.
+// two slots; the index then stays as it was.
 func (x *roomIndex) load(tx *bbolt.Tx) error {
-	x.clear()
-	t := newRoomTable(tx, x)
-	return t.rooms.ForEach(func(k, _ []byte) error {
+	made := &roomIndex{hash: x.hash, slots: make(map[uint64]uint64)}
+	t := newRoomTable(tx, made)
+	err := t.rooms.ForEach(func(k, _ []byte) error {
 		id := roomID(k)
 		if len(id) == 0 {
 			return fmt.Errorf("I5: room key %x has no RoomID", k)
@@ -125,9 +125,16 @@ func (x *roomIndex) load(tx *bbolt.Tx) error {
 		if other, _ := t.find(id); other != nil {
 			return fmt.Errorf("I5: room %q is there twice", id)
 		}
-		x.add(id, binary.BigEndian.Uint64(k))
+		made.add(id, binary.BigEndian.Uint64(k))
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.slots = made.slots
+	return nil
 }
 
 func (x *roomIndex) clear() {

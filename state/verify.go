@@ -18,10 +18,10 @@ import (
 // leaves it as it is. A file without a byte or without a bucket is a new one: a
 // process can be killed between making the file and making the buckets.
 func verify(path string, app int) (err error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
+	if isNew(path) {
 		return nil
 	}
+	info, err := os.Stat(path)
 	if err != nil {
 		return explain(err)
 	}
@@ -52,6 +52,14 @@ func verify(path string, app int) (err error) {
 	})
 }
 
+// isNew reports whether a file does not exist or has not a byte.
+func isNew(path string) bool {
+	info, err := os.Stat(path)
+	return errors.Is(err, os.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func verifyContent(tx *bbolt.Tx, app int) error {
 	meta := tx.Bucket(metaBucket)
 	if meta == nil || meta.Get(formatKey) == nil {
@@ -81,6 +89,8 @@ func explain(err error) error {
 		return fmt.Errorf("%w; stop it, or set ROOMWATCH_DATA_DIR to another directory", ErrLocked)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%w; make it readable and writable for the user that roomwatch runs as", err)
+	case isFull(err):
+		return fmt.Errorf("%w; make room on its disk, or set ROOMWATCH_DATA_DIR to a directory on another one", err)
 	case errors.As(err, &errno):
 		return fmt.Errorf("%w; ROOMWATCH_DATA_DIR has to name a directory that roomwatch can make and write to", err)
 	default:

@@ -37,7 +37,7 @@ func TestSchedule(t *testing.T) {
 			want:  "1s 10s 20s 30s 40s",
 		},
 		{
-			name: "a sweep longer than the interval", interval: 2 * time.Second, run: 17 * time.Second,
+			name: "a sweep longer than the interval", interval: 2 * time.Second, run: 16 * time.Second,
 			reply: func(call) (int, string) { time.Sleep(4 * time.Second); return 200, ok("") },
 			want:  "1s 5s 9s 13s",
 		},

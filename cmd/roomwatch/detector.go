@@ -28,6 +28,13 @@ const (
 	linger = 10 * time.Millisecond
 )
 
+// A store keeps what is known and judges what is seen: a [state.Store].
+type store interface {
+	Commit(pages ...diff.Page) error
+	EndSweep(diff.Sweep) (again bool, err error)
+	Status() state.Status
+}
+
 // A detector takes the pages that the poller reads and commits them: while one
 // commit is on its way the next pages are fetched, and those that wait are
 // committed together, so that the disk's sync is paid once for all of them.
@@ -35,7 +42,7 @@ const (
 // An error of the state gives the sweep up: its further pages are dropped, it
 // proves no absence, and the next sweep finds whatever was not committed.
 type detector struct {
-	store  *state.Store
+	store  store
 	log    *slog.Logger
 	tracer trace.Tracer
 	queue  chan work
@@ -61,7 +68,7 @@ type verdict struct {
 	err   error
 }
 
-func newDetector(s *state.Store, memory *memoryLimit, log *slog.Logger, tracer trace.Tracer) *detector {
+func newDetector(s store, memory *memoryLimit, log *slog.Logger, tracer trace.Tracer) *detector {
 	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages), memory: memory}
 	d.sweep.Store(s.Status().Sweep + 1)
 	return d

@@ -13,6 +13,7 @@ const (
 	retryFirst   = 250 * time.Millisecond // doubled with every further failure, ±50 %
 	retryLongest = 10 * time.Second
 	retryBudget  = 30 * time.Second // from the first failure of a page
+	retryTell    = 5 * time.Second  // from the first failure of a page until the source counts as failing
 	throttleMore = 2 * time.Second  // the pause after a throttle is longer by this
 )
 
@@ -64,6 +65,7 @@ func (f *fetcher) page(ctx context.Context, next string, t *tally) (answer, erro
 		if wait += pause.NextBackOff(); pause.GetElapsedTime()+wait > retryBudget {
 			return answer{}, fmt.Errorf("%w (given up after %d tries)", err, tries)
 		}
+		f.health.retrying(*t, err, pause.GetElapsedTime()+wait > retryTell)
 		if sleep(ctx, wait) != nil {
 			return answer{}, err // the same where err is the end of ctx itself
 		}

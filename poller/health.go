@@ -13,8 +13,8 @@ type Status struct {
 	Sweep        *Report // the sweep in progress, its End the last answer so far; nil between sweeps
 	LastComplete *Report // nil if no sweep was complete yet
 
-	LastFailure  Failure   // of the newest sweep that was not complete; zero if there was none
-	FailingSince time.Time // first failure after the last complete sweep; zero while sweeps complete
+	LastFailure  Failure   // of the newest sweep that was not complete, or is held up; zero if there was none
+	FailingSince time.Time // first such failure after the last complete sweep; zero while sweeps complete
 
 	Refused           Failure // the configuration is refused, since when and why; zero if it is not
 	RequestsPerSecond float64 // allowed at present
@@ -82,23 +82,48 @@ func (h *health) complete(r Report) {
 	h.status.FailingSince = time.Time{}
 }
 
+// retrying notes that a page of the sweep in progress is going to be tried again,
+// and, if that goes on for long, that the source is failing: who looks at the log
+// need not wait until the sweep is given up.
+func (h *health) retrying(t tally, err error, long bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r := h.status.Sweep; r != nil {
+		now := *r // whoever has the old one may be reading it
+		now.Requests, now.Retries = t.requests, t.retries
+		h.status.Sweep = &now
+	}
+	if long {
+		h.failing(err)
+	}
+}
+
 // failed notes a sweep that is not complete, and why.
 func (h *health) failed(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !errors.Is(err, ErrConfig) {
+		h.failing(err)
+		return
+	}
 	now := time.Now()
-	failing := !h.status.FailingSince.IsZero()
 	h.status.LastFailure = Failure{Err: err, At: now}
-	if !failing {
+	if h.status.FailingSince.IsZero() {
 		h.status.FailingSince = now
 	}
-	switch refused := errors.Is(err, ErrConfig); {
-	case refused && h.status.Refused.Err == nil:
-		h.status.Refused = Failure{Err: err, At: now}
+	if h.status.Refused.Err == nil {
+		h.status.Refused.At = now
 		h.log.Error("configuration", "condition", "refused", "err", err, "next", refusedPause, "request_id", requestID(err))
-	case refused:
-		h.status.Refused.Err = err
-	case !failing:
+	}
+	h.status.Refused.Err = err
+}
+
+// failing notes that sweeps do not complete; it logs the change. mu is held.
+func (h *health) failing(err error) {
+	now := time.Now()
+	h.status.LastFailure = Failure{Err: err, At: now}
+	if h.status.FailingSince.IsZero() {
+		h.status.FailingSince = now
 		h.log.Warn("source", "condition", "failing", "err", err, "request_id", requestID(err))
 	}
 }

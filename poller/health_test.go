@@ -56,6 +56,12 @@ func TestOutage(t *testing.T) {
 			t.Errorf("while all is well: %+v", st)
 		}
 		last := st.LastComplete
+		time.Sleep(18 * time.Second) // the page is still being tried again
+		st = p.Status()
+		if st.Sweep == nil || st.Sweep.Requests < 3 || st.Sweep.Retries != st.Sweep.Requests-1 || st.FailingSince.IsZero() {
+			t.Errorf("in the first seconds of the outage: %+v, sweep %+v", st, st.Sweep)
+		}
+		expectLog(t, &log, `level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`)
 		time.Sleep(4 * time.Minute)
 		st = p.Status()
 		var api *APIError
@@ -71,7 +77,7 @@ func TestOutage(t *testing.T) {
 			t.Errorf("after the outage: %+v", st)
 		}
 		expectLog(t, &log,
-			`level=WARN msg=source condition=failing err="page 1: get_room_list http://live.test: code 100001`,
+			`level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`,
 			`level=INFO msg=source condition=recovered after=4m`)
 		if !strings.Contains(log.String(), "request_id=Id-100001") {
 			t.Errorf("no request id in %s", log.String())

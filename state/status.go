@@ -9,9 +9,8 @@ type Status struct {
 	LastComplete   time.Time // when the newest complete sweep ended; zero if there was none
 	Waiting        uint64    // events that the stream is not known to have yet
 	MissRate       float64   // how likely a sweep is to miss a room that is live
-	// Doubted counts the complete sweeps in a row that missed most rooms. While
-	// it is above zero and below MassEndSweeps nothing ends.
-	Doubted int
+	Doubted        int       // complete sweeps in a row that missed most rooms
+	Guarded        bool      // nothing ends until more of them agree
 }
 
 // Status returns what the store knows now. It reads memory only.
@@ -22,6 +21,6 @@ func (s *Store) Status() Status {
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.now.Sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Doubted: h.Doubted,
+		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: h.Doubted > 0 && h.Doubted < s.policy.MassEndSweeps,
 	}
 }

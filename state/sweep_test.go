@@ -226,6 +226,9 @@ func TestMassEndOverRestarts(t *testing.T) {
 		if again := sweep(t, s, float64(10*i+10), ""); again {
 			t.Error("a doubted sweep asks for the next at once")
 		}
+		if st := s.Status(); st.Guarded != (i < 4) {
+			t.Errorf("after %d sweeps: guarded %t", i+1, st.Guarded)
+		}
 		if got := s.Status().Doubted; got != i+1 {
 			t.Errorf("%d sweeps doubted, want %d", got, i+1)
 		}

@@ -177,7 +177,7 @@ func (d *detector) end(e *sweepEnd) {
 		e.sweep.Complete = false
 		v.err = *err
 	}
-	before := d.store.Status().Doubted
+	before := d.store.Status().Guarded
 	again, err := d.store.EndSweep(e.sweep)
 	d.sweep.Add(1)
 	if v.err == nil {
@@ -188,13 +188,13 @@ func (d *detector) end(e *sweepEnd) {
 }
 
 // report says when the mass-end guard begins and ends to hold events back.
-func (d *detector) report(before int, now state.Status) {
+func (d *detector) report(before bool, now state.Status) {
 	ctx := context.Background()
 	switch {
-	case before == 0 && now.Doubted > 0:
+	case now.Guarded && !before:
 		d.log.WarnContext(ctx, "mass end doubted", "missing", now.Missing, "rooms", now.Rooms,
 			"mend", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough complete sweeps agree")
-	case before > 0 && now.Doubted == 0:
+	case before && !now.Guarded:
 		d.log.InfoContext(ctx, "mass end no longer doubted", "missing", now.Missing, "rooms", now.Rooms)
 	}
 }

@@ -55,7 +55,7 @@ func (d *daemon) status() web.Status {
 		LastComplete: completeSweep(poll.LastComplete),
 		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing},
 		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
-			Active: d.guards(st), Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
+			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
 		}},
 		Outbox: web.Outbox{
 			Depth: pub.Waiting, Oldest: web.Time{Time: pub.WaitingSince},
@@ -113,11 +113,6 @@ func completeSweep(r *poller.Report) *web.CompleteSweep {
 	}
 }
 
-// guards reports whether the mass-end guard keeps rooms from ending.
-func (d *daemon) guards(st state.Status) bool {
-	return st.Doubted > 0 && st.Doubted < d.cfg.MassEndSweeps
-}
-
 // conditions says what keeps the daemon from doing what it is for, and what
 // somebody should look at although it does.
 func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
@@ -147,7 +142,7 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 		add(web.Degraded, "outbox", fmt.Sprintf("%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince)),
 			"wait if they become fewer; else look at NATS and its disk")
 	}
-	if d.guards(st) {
+	if st.Guarded {
 		add(web.Degraded, "guard", fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row agree, %d do so far",
 			st.Missing, st.Rooms, d.cfg.MassEndSweeps, st.Doubted),
 			"look at what the service answers; if the rooms are really gone, nothing is to be done")

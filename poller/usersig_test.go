@@ -167,6 +167,10 @@ func TestSignerRenews(t *testing.T) {
 		if !s.renew(gen) || sig() != third {
 			t.Error("a refusal of an older signature made a new one")
 		}
+		s.made = s.made.Add(24 * time.Hour) // the clock was set back by a day
+		if sig() == third {
+			t.Error("a signature of the future was used")
+		}
 	})
 }
 

@@ -139,12 +139,3 @@ func PrintHelp(w io.Writer, c any) error {
 	}
 	return t.Flush()
 }
-
-// Logger returns a logger for a level and a format, text or json.
-func Logger(w io.Writer, level slog.Level, format string) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: level}
-	if format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
-}

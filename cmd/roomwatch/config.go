@@ -39,7 +39,10 @@ func (l *byteLimit) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Expected implements [environ.Expected].
+// Word implements [environ.Worded].
+func (byteLimit) Word() string { return "bytes" }
+
+// Expected implements [environ.Worded].
 func (byteLimit) Expected() string { return "write a number of bytes above 0, or unlimited" }
 
 // A config is every environment variable that roomwatch reads. The tags are

@@ -14,8 +14,6 @@ import (
 	"os"
 	"reflect"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/kelseyhightower/envconfig"
 
@@ -88,54 +86,32 @@ func load(v reflect.Value) error {
 
 // readField lets envconfig read one variable alone: given the whole struct, it
 // would stop at the first problem. A variable that is set to nothing, as
-// container tools like to do, is as good as unset.
+// container tools like to do, is as good as unset. What cannot be read keeps its
+// default, so that who checks the values next does not blame it once more.
 func readField(f reflect.StructField, v reflect.Value) error {
 	name := f.Tag.Get("envconfig")
+	unset := f
+	unset.Tag = reflect.StructTag(strings.Replace(string(f.Tag), name, name+"_IS_EMPTY", 1))
 	if os.Getenv(name) == "" {
-		f.Tag = reflect.StructTag(strings.Replace(string(f.Tag), name, name+"_IS_EMPTY", 1))
+		f = unset
 	}
-	one := reflect.New(reflect.StructOf([]reflect.StructField{f}))
-	err := envconfig.Process("", one.Interface())
+	read, err := process(f)
+	if err != nil {
+		read, _ = process(unset) // a default can be read
+	}
+	v.Set(read)
 	var pe *envconfig.ParseError
 	if errors.As(err, &pe) {
-		return fmt.Errorf("%s is %q: %s", name, pe.Value, expected(f.Type))
+		return fmt.Errorf("%s is %q: %s", name, pe.Value, kindOf(f.Type).expected)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	v.Set(one.Elem().Field(0))
 	return nil
 }
 
-// Expected is what a type of its own implements to say in words what a value of
-// it looks like.
-type Expected interface{ Expected() string }
-
-func expected(t reflect.Type) string {
-	if e, ok := reflect.Zero(t).Interface().(Expected); ok {
-		return e.Expected()
-	}
-	switch t {
-	case reflect.TypeFor[time.Duration]():
-		return "write a duration with its unit, such as 10s, 5m or 24h"
-	case reflect.TypeFor[slog.Level]():
-		return "write debug, info, warn or error"
-	}
-	switch t.Kind() {
-	case reflect.Float64:
-		return "write a number, such as 9.5"
-	case reflect.Bool:
-		return "write true or false"
-	}
-	return "write a whole number"
-}
-
-// PrintHelp prints every variable of a configuration with its type, default and meaning.
-func PrintHelp(w io.Writer, c any) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	const rows = "VARIABLE\tTYPE\tDEFAULT\tMEANING\n{{range .}}{{usage_key .}}\t{{usage_type .}}\t{{usage_default .}}\t{{usage_description .}}\n{{end}}"
-	if err := envconfig.Usagef("", c, t, rows); err != nil {
-		return err
-	}
-	return t.Flush()
+func process(f reflect.StructField) (reflect.Value, error) {
+	one := reflect.New(reflect.StructOf([]reflect.StructField{f}))
+	err := envconfig.Process("", one.Interface())
+	return one.Elem().Field(0), err
 }

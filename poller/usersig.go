@@ -112,7 +112,7 @@ func checkSecret(name, secret string) error {
 	case secret == "":
 		return fmt.Errorf("%s: empty", name)
 	case strings.ContainsAny(secret, " \t\r\n"):
-		return fmt.Errorf("%s: has white space in it", name)
+		return fmt.Errorf("%s: has white space in it; write it whole and alone, on one line", name)
 	}
 	return nil
 }

@@ -48,8 +48,7 @@ func (c *config) validateClient(p *problems) {
 		p.add(false, "ROOMWATCH_HTTP_ADDR is off: set it to the address at which the daemon answers, and start the daemon with it")
 		return
 	}
-	_, _, err := net.SplitHostPort(c.HTTPAddr)
-	p.add(err == nil, "ROOMWATCH_HTTP_ADDR is %q: write the host:port at which the daemon answers", c.HTTPAddr)
+	p.add(isAddr(c.HTTPAddr), "ROOMWATCH_HTTP_ADDR is %q: write the host:port at which the daemon answers", c.HTTPAddr)
 }
 
 // reachable turns an address to listen on into one to connect to.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,7 +112,36 @@ func (p *problems) add(ok bool, format string, args ...any) {
 // validate returns every problem that `run` would have with the values.
 func (c *config) validate() error {
 	var p problems
-	p.add(c.SDKAppID > 0, "ROOMWATCH_SDKAPPID is missing: set it to the application's SDKAppID, a positive number")
+	c.validateSigner(&p)
+	endpoint, err := poller.ParseEndpoint(c.Endpoint)
+	p.add(err == nil, "ROOMWATCH_ENDPOINT: %w", err)
+	switch r := c.RequestsPerSecond; {
+	case !(r > 0) || math.IsInf(r, 1): // so that NaN is refused too
+		p.add(false, "ROOMWATCH_REQUESTS_PER_SECOND is %v: set a rate above 0, such as 9.5", r)
+	case err == nil && endpoint.Vendor():
+		p.add(r <= 10, "ROOMWATCH_REQUESTS_PER_SECOND is %v: the vendor allows 10 in any second; set 9.5, or less if others call for the application too", r)
+	}
+	p.add(c.RequestTimeout > 0, "ROOMWATCH_REQUEST_TIMEOUT is %s: set a time above 0s", c.RequestTimeout)
+	p.add(c.Interval > 0, "ROOMWATCH_INTERVAL is %s: set a time above 0s", c.Interval)
+	c.validateDetection(&p)
+	c.validateStream(&p)
+	c.validateSurroundings(&p)
+	return errors.Join(p...)
+}
+
+// validateSigner checks who asks the service. The key and the UserSig are tried
+// by a signer for some application with some life, so that they are named also
+// if those of the configuration are no good.
+func (c *config) validateSigner(p *problems) {
+	switch id := os.Getenv("ROOMWATCH_SDKAPPID"); {
+	case c.SDKAppID > 0 && c.SDKAppID <= math.MaxUint32:
+	case id == "":
+		p.add(false, "ROOMWATCH_SDKAPPID is missing: set it to the number that the console shows")
+	default:
+		_, err := strconv.ParseInt(id, 0, 64) // an error is named already
+		p.add(err != nil, "ROOMWATCH_SDKAPPID is %d: write the number that the console shows", c.SDKAppID)
+	}
+	p.add(c.UserSigTTL >= time.Minute, "ROOMWATCH_USERSIG_TTL is %s: set at least 1m", c.UserSigTTL)
 	given := 0
 	for _, s := range []string{string(c.SecretKey), c.SecretKeyFile, string(c.UserSig)} {
 		if s != "" {
@@ -120,18 +151,20 @@ func (c *config) validate() error {
 	p.add(given == 1, "%d of ROOMWATCH_SECRET_KEY, ROOMWATCH_SECRET_KEY_FILE and ROOMWATCH_USERSIG are set: set one of them", given)
 	_, err := c.key()
 	p.add(err == nil, "ROOMWATCH_SECRET_KEY_FILE: %w; name a file that holds the key and that roomwatch may read", err)
-	p.add(c.UserSigTTL >= time.Minute, "ROOMWATCH_USERSIG_TTL is %s: set at least 1m", c.UserSigTTL)
-	endpoint, err := poller.ParseEndpoint(c.Endpoint)
-	p.add(err == nil, "ROOMWATCH_ENDPOINT: %w", err)
-	p.add(err != nil || !endpoint.Vendor() || c.RequestsPerSecond <= 10,
-		"ROOMWATCH_REQUESTS_PER_SECOND is %v: the vendor allows 10 in any second; set 9.5, or less if others call for the application too", c.RequestsPerSecond)
-	p.add(c.RequestsPerSecond > 0, "ROOMWATCH_REQUESTS_PER_SECOND is %v: set a rate above 0", c.RequestsPerSecond)
-	p.add(c.RequestTimeout > 0, "ROOMWATCH_REQUEST_TIMEOUT is %s: set a time above 0s", c.RequestTimeout)
-	p.add(c.Interval > 0, "ROOMWATCH_INTERVAL is %s: set a time above 0s", c.Interval)
-	c.validateDetection(&p)
-	c.validateStream(&p)
-	c.validateSurroundings(&p)
-	return errors.Join(p...)
+	if given != 1 || err != nil {
+		return
+	}
+	some := *c
+	some.SDKAppID, some.UserSigTTL = 1, time.Minute
+	name := "ROOMWATCH_SECRET_KEY"
+	switch {
+	case c.SecretKeyFile != "":
+		name += "_FILE"
+	case c.UserSig != "":
+		name = "ROOMWATCH_USERSIG"
+	}
+	_, err = some.signer()
+	p.add(err == nil, "%s: %w", name, err)
 }
 
 func (c *config) validateDetection(p *problems) {
@@ -143,7 +176,7 @@ func (c *config) validateDetection(p *problems) {
 	p.add(c.MassEndPercent >= 0 && c.MassEndPercent <= 100, "ROOMWATCH_MASS_END_PERCENT is %v: set 0 to 100", c.MassEndPercent)
 	p.add(c.MassEndSweeps >= 1, "ROOMWATCH_MASS_END_SWEEPS is %d: set at least 1", c.MassEndSweeps)
 	p.add(c.ViewCountMinChange >= 1, "ROOMWATCH_VIEWCOUNT_MIN_CHANGE is %d: set at least 1", c.ViewCountMinChange)
-	p.add(c.ViewCountMinPercent >= 0, "ROOMWATCH_VIEWCOUNT_MIN_PERCENT is %v: set 0 or more", c.ViewCountMinPercent)
+	p.add(c.ViewCountMinPercent >= 0 && !math.IsInf(c.ViewCountMinPercent, 1), "ROOMWATCH_VIEWCOUNT_MIN_PERCENT is %v: set 0 or more", c.ViewCountMinPercent)
 	p.add(c.ViewCountMinInterval >= 0, "ROOMWATCH_VIEWCOUNT_MIN_INTERVAL is %s: set 0s or more", c.ViewCountMinInterval)
 }
 

@@ -41,6 +41,10 @@ func variables() []reflect.StructField {
 // at once, and the exit status is 2.
 func TestConfigurationProblems(t *testing.T) {
 	good := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_ENDPOINT=http://127.0.0.1:1", "ROOMWATCH_DATA_DIR=" + t.TempDir()}
+	twoWords := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(twoWords, []byte("two words\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		env  []string
@@ -50,6 +54,8 @@ func TestConfigurationProblems(t *testing.T) {
 		{"no secret", []string{"ROOMWATCH_SECRET_KEY="}, []string{"0 of ROOMWATCH_SECRET_KEY"}},
 		{"two secrets", []string{"ROOMWATCH_USERSIG=sig"}, []string{"2 of ROOMWATCH_SECRET_KEY"}},
 		{"no such key file", []string{"ROOMWATCH_SECRET_KEY=", "ROOMWATCH_SECRET_KEY_FILE=/nowhere"}, []string{"/nowhere", "no such file"}},
+		{"white space in a key file", []string{"ROOMWATCH_SECRET_KEY=", "ROOMWATCH_SECRET_KEY_FILE=" + twoWords}, []string{"ROOMWATCH_SECRET_KEY_FILE: secret key: has white space"}},
+		{"white space in a UserSig", []string{"ROOMWATCH_SECRET_KEY=", "ROOMWATCH_USERSIG=a b"}, []string{"ROOMWATCH_USERSIG: UserSig: has white space"}},
 		{"no unit", []string{"ROOMWATCH_INTERVAL=10"}, []string{`ROOMWATCH_INTERVAL is "10"`, "10s"}},
 		{"no number", []string{"ROOMWATCH_SDKAPPID=abc"}, []string{`ROOMWATCH_SDKAPPID is "abc"`, "whole number"}},
 		{"no interval", []string{"ROOMWATCH_INTERVAL=0s"}, []string{"ROOMWATCH_INTERVAL is 0s"}},
@@ -86,6 +92,53 @@ func TestConfigurationProblems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A wrong variable is named once, with the true reason: what cannot be read is
+// not also missing or too small, and a key is tried although the application is
+// not known.
+func TestEachProblemIsNamedOnce(t *testing.T) {
+	env := []string{
+		"ROOMWATCH_SDKAPPID=abc", "ROOMWATCH_SECRET_KEY=two words", "ROOMWATCH_USERSIG_TTL=5", "ROOMWATCH_INTERVAL=10", "ROOMWATCH_REQUEST_TIMEOUT=soon",
+		"ROOMWATCH_REQUESTS_PER_SECOND=fast", "ROOMWATCH_MASS_END_SWEEPS=x", "ROOMWATCH_HTTP_ADDR=127.0.0.1:99999", "ROOMWATCH_EVENTS=room.opened,room.shut",
+	}
+	status, out := runWith(t, env, "run")
+	want := `roomwatch: configuration:
+ROOMWATCH_SDKAPPID is "abc": write a whole number
+ROOMWATCH_USERSIG_TTL is "5": write a duration with its unit, such as 10s, 5m or 24h
+ROOMWATCH_REQUESTS_PER_SECOND is "fast": write a number, such as 9.5
+ROOMWATCH_REQUEST_TIMEOUT is "soon": write a duration with its unit, such as 10s, 5m or 24h
+ROOMWATCH_INTERVAL is "10": write a duration with its unit, such as 10s, 5m or 24h
+ROOMWATCH_MASS_END_SWEEPS is "x": write a whole number
+ROOMWATCH_SECRET_KEY: secret key: has white space in it; write it whole and alone, on one line
+ROOMWATCH_EVENTS names "room.opened": choose from room.created, room.ended, viewcount.changed, room.updated
+ROOMWATCH_EVENTS names "room.shut": choose from room.created, room.ended, viewcount.changed, room.updated
+ROOMWATCH_HTTP_ADDR is "127.0.0.1:99999": write host:port with a port of at most 65535, or off
+` + "`roomwatch help config` lists every variable\n"
+	if status != 2 || out != want {
+		t.Errorf("exit status %d\n%s\nwant 2\n%s", status, out, want)
+	}
+}
+
+// What a number cannot be is said of the number.
+func TestImpossibleNumbers(t *testing.T) {
+	dir := t.TempDir()
+	for variable, values := range map[string][]string{
+		"ROOMWATCH_SDKAPPID":              {"-5", "0", "99999999999999"},
+		"ROOMWATCH_REQUESTS_PER_SECOND":   {"0", "-1", "NaN", "Inf"},
+		"ROOMWATCH_MASS_END_PERCENT":      {"NaN", "Inf"},
+		"ROOMWATCH_VIEWCOUNT_MIN_PERCENT": {"NaN", "Inf", "-1"},
+	} {
+		for _, v := range values {
+			for _, endpoint := range []string{"china", "http://127.0.0.1:1"} {
+				env := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_ENDPOINT=" + endpoint, "ROOMWATCH_HTTP_ADDR=off", "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_DATA_DIR=" + dir, variable + "=" + v}
+				status, out := runWith(t, env, "run")
+				if status != 2 || strings.Count(out, "\nROOMWATCH_") != 1 || !strings.Contains(out, variable+" is "+strings.Replace(v, "Inf", "+Inf", 1)+": ") {
+					t.Errorf("%s=%s at %s: exit status %d\n%s", variable, v, endpoint, status, out)
+				}
+			}
+		}
 	}
 }
 

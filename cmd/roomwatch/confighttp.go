@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"strconv"
 	"strings"
 
 	"roomwatch/cmd/internal/environ"
@@ -18,11 +19,11 @@ func (c *config) validateHTTP(p *problems) {
 	if c.HTTPAddr == "off" {
 		return
 	}
-	host, _, err := net.SplitHostPort(c.HTTPAddr)
-	if err != nil {
-		p.add(false, "ROOMWATCH_HTTP_ADDR is %q: write host:port, or off", c.HTTPAddr)
+	if !isAddr(c.HTTPAddr) {
+		p.add(false, "ROOMWATCH_HTTP_ADDR is %q: write host:port with a port of at most 65535, or off", c.HTTPAddr)
 		return
 	}
+	host, _, _ := net.SplitHostPort(c.HTTPAddr)
 	given := token != "" || c.HTTPTokenFile != ""
 	p.add(!given || !c.HTTPOpen, "ROOMWATCH_HTTP_OPEN is true although a token is set: set one of them")
 	p.add(isLoopback(host) || given || c.HTTPOpen, "ROOMWATCH_HTTP_ADDR is %q, which others than this machine can reach: set ROOMWATCH_HTTP_TOKEN or ROOMWATCH_HTTP_TOKEN_FILE, "+
@@ -35,6 +36,17 @@ func (c *config) httpToken() (secret, error) {
 		return c.HTTPToken, nil
 	}
 	return environ.ReadSecret(c.HTTPTokenFile)
+}
+
+// isAddr reports whether s is host:port, so that whatever else fails is the
+// machine's doing and not a mistake of writing.
+func isAddr(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 func isToken(s secret) bool {

@@ -39,10 +39,12 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	explainUsage(root)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
+	err = usage(cmd, err)
 	if !errors.Is(err, ErrReported) {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
 	}

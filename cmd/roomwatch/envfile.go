@@ -15,7 +15,10 @@ const envFileVariable = "ROOMWATCH_ENV_FILE"
 func addEnvFile(root *cobra.Command) {
 	path := root.PersistentFlags().String("env-file", "",
 		"read variables from `file` (or "+envFileVariable+"), one NAME=value a line; those that are set already win")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if isUnconfigured(cmd) {
+			return nil
+		}
 		name, said := *path, "--env-file"
 		if name == "" {
 			name, said = os.Getenv(envFileVariable), envFileVariable
@@ -28,6 +31,19 @@ func addEnvFile(root *cobra.Command) {
 		}
 		return nil
 	}
+}
+
+// isUnconfigured reports whether a command only tells what roomwatch is and how
+// it is used: it works whatever is configured.
+func isUnconfigured(cmd *cobra.Command) bool {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	switch cmd.Name() {
+	case "version", "help", "completion", "man", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+		return true
+	}
+	return false
 }
 
 // readEnvFile sets the variables of the file that are not set. A variable that

@@ -115,6 +115,21 @@ func TestEnvFile(t *testing.T) {
 	}
 }
 
+// What tells how roomwatch is used works whatever is configured.
+func TestHelpNeedsNoConfiguration(t *testing.T) {
+	missing := "ROOMWATCH_ENV_FILE=" + filepath.Join(t.TempDir(), "none")
+	for _, args := range [][]string{
+		{"version"}, {"--version"}, {"help"}, {"help", "config"}, {"tail", "--help"}, {"completion", "bash"}, {"__complete", "ta"}, {"man", t.TempDir()},
+	} {
+		if status, out := runWith(t, []string{missing}, args...); status != 0 {
+			t.Errorf("%q: exit status %d: %s", args, status, out)
+		}
+	}
+	if status, out := runWith(t, []string{missing}, "tail"); status != 2 {
+		t.Errorf("tail: exit status %d: %s", status, out)
+	}
+}
+
 // The library makes man pages and shell completion from the commands.
 func TestManAndCompletion(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "man1")

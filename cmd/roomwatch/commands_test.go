@@ -171,11 +171,30 @@ func TestTail(t *testing.T) {
 		return strings.Contains(p.output.String(), "skipped=live.viewcount.changed.88888888.other")
 	})
 
-	if status, out := runWith(t, r.env(data), "tail", "--type", "room.opened"); status != 1 || !strings.Contains(out, "room.created") {
-		t.Errorf("unknown type: exit status %d: %s", status, out)
-	}
 	if status, out := runWith(t, r.env(data, "ROOMWATCH_STREAM=NONE"), "tail"); status != 1 || !strings.Contains(out, "no such stream") {
 		t.Errorf("unknown stream: exit status %d: %s", status, out)
+	}
+}
+
+// Flags are judged before anybody is asked: here nobody would answer.
+func TestWrongFlags(t *testing.T) {
+	env := []string{"NATS_URL=nats://" + freeAddr(t), "ROOMWATCH_HTTP_ADDR=" + freeAddr(t)}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"tail", "--since=-5m"}, `invalid argument "-5m" for "--since" flag: write it as 10m or 2h`},
+		{[]string{"tail", "--since", "5"}, `invalid argument "5" for "--since" flag: write it as 10m or 2h`},
+		{[]string{"tail", "--type", "room.opened"}, `--type is "room.opened": choose from room.created, room.ended`},
+		{[]string{"tail", "--room="}, "--room is empty: write a RoomId"},
+		{[]string{"rooms", "--sort", "size"}, `--sort is "size": choose from views, created, name and id`},
+		{[]string{"rooms", "--category", "music"}, `--category is "music": write a whole number`},
+		{[]string{"rooms", "--category="}, `--category is "": write a whole number`},
+		{[]string{"rooms", "--limit", "0"}, "--limit is 0: set at least 1, or --all"},
+	} {
+		if status, out := runWith(t, env, tt.args...); status != 1 || !strings.Contains(out, tt.want) || strings.Contains(out, "127.0.0.1") {
+			t.Errorf("%q: exit status %d: %swant %s", tt.args, status, out, tt.want)
+		}
 	}
 }
 

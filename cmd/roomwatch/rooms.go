@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -40,6 +43,9 @@ func roomsCommand() *cobra.Command {
 			"  roomwatch rooms --owner bren --all --json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := q.check(cmd.Flags().Changed("category")); err != nil {
+				return err
+			}
 			cfg, err := configured()
 			if err != nil {
 				return err
@@ -62,11 +68,19 @@ func roomsCommand() *cobra.Command {
 	return cmd
 }
 
+// check returns every problem of a query; oneCategory: a category was asked for.
+func (q roomsQuery) check(oneCategory bool) error {
+	var p problems
+	p.add(slices.Contains([]string{"views", "created", "name", "id"}, strings.TrimPrefix(q.sort, "-")),
+		"--sort is %q: choose from views, created, name and id, with - in front for the other way round", q.sort)
+	_, err := strconv.ParseInt(q.category, 10, 64)
+	p.add(!oneCategory || err == nil, "--category is %q: write a whole number", q.category)
+	p.add(q.limit >= 1, "--limit is %d: set at least 1, or --all", q.limit)
+	return errors.Join(p...)
+}
+
 // rooms prints the list page by page: it can be longer than the memory.
 func rooms(ctx context.Context, c *client, q roomsQuery, w, stderr io.Writer) error {
-	if q.limit < 1 {
-		return fmt.Errorf("--limit is %d: set at least 1, or --all", q.limit)
-	}
 	query := url.Values{"sort": {q.sort}}
 	for name, value := range map[string]string{"category": q.category, "owner": q.owner, "q": q.text} {
 		if value != "" {

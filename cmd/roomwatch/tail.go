@@ -23,9 +23,33 @@ const lookTimeout = 5 * time.Second
 
 // A selection says which events to show.
 type selection struct {
-	types []string
-	room  string
-	since time.Duration
+	types []string // empty: all
+	room  string   // empty: all
+	since past
+}
+
+// A past is a time back from now, as a flag; 0 is none.
+type past time.Duration
+
+// Set implements [pflag.Value].
+func (p *past) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return errors.New("write it as 10m or 2h")
+	}
+	*p = past(d)
+	return nil
+}
+
+// Type implements [pflag.Value].
+func (*past) Type() string { return "time" }
+
+// String implements [pflag.Value].
+func (p *past) String() string {
+	if *p == 0 {
+		return ""
+	}
+	return time.Duration(*p).String()
 }
 
 func tailCommand() *cobra.Command {
@@ -39,6 +63,9 @@ func tailCommand() *cobra.Command {
 			"  roomwatch tail --room room_id0 --json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.check(cmd.Flags().Changed("room")); err != nil {
+				return err
+			}
 			cfg, err := configured()
 			if err != nil {
 				return err
@@ -57,7 +84,7 @@ func tailCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&s.types, "type", nil, "only events of this `type`, such as room.created; may be given again")
 	f.StringVar(&s.room, "room", "", "only events of this `RoomId`")
-	f.DurationVar(&s.since, "since", 0, "begin with the events of the last `time`, such as 1h; without it, with the next one")
+	f.Var(&s.since, "since", "begin with the events of the last `time`, such as 1h; without it, with the next one")
 	f.BoolVar(&raw, "json", false, "print each event as the stream has it")
 	return cmd
 }
@@ -90,17 +117,13 @@ func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.
 // follow shows the selected events of a stream, in order, until ctx is done. A
 // message that is none of roomwatch's is passed over with a warning.
 func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *slog.Logger, show func([]byte, diff.Event) error) error {
-	filters, err := s.filters(cfg)
-	if err != nil {
-		return err
-	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)
 	}
-	oc := jetstream.OrderedConsumerConfig{FilterSubjects: filters, DeliverPolicy: jetstream.DeliverNewPolicy}
+	oc := jetstream.OrderedConsumerConfig{FilterSubjects: s.filters(cfg), DeliverPolicy: jetstream.DeliverNewPolicy}
 	if s.since > 0 {
-		start := time.Now().Add(-s.since)
+		start := time.Now().Add(-time.Duration(s.since))
 		oc.DeliverPolicy, oc.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
 	}
 	look, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -138,18 +161,25 @@ func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *s
 	}
 }
 
-func (s selection) filters(cfg *config) ([]string, error) {
-	types := s.types
-	if len(types) == 0 {
-		return []string{publisher.Filter(cfg.SubjectPrefix, "", cfg.SDKAppID, s.room)}, nil
+// check returns every problem of a selection; oneRoom: a room was asked for.
+func (s selection) check(oneRoom bool) error {
+	var p problems
+	for _, t := range s.types {
+		p.add(isType(t), "--type is %q: choose from %s", t, typeList())
+	}
+	p.add(!oneRoom || s.room != "", "--room is empty: write a RoomId")
+	return errors.Join(p...)
+}
+
+func (s selection) filters(cfg *config) []string {
+	if len(s.types) == 0 {
+		return []string{publisher.Filter(cfg.SubjectPrefix, "", cfg.SDKAppID, s.room)}
 	}
 	var filters []string
-	var p problems
-	for _, t := range types {
-		p.add(isType(t), "--type is %q: choose from %s", t, typeList())
+	for _, t := range s.types {
 		filters = append(filters, publisher.Filter(cfg.SubjectPrefix, diff.Type(t), cfg.SDKAppID, s.room))
 	}
-	return filters, errors.Join(p...)
+	return filters
 }
 
 // isTerminal reports whether w shows colours to a person.

@@ -255,8 +255,11 @@ func TestTokenOfTheDaemon(t *testing.T) {
 		t.Errorf("status with the file: %d %s", status, out)
 	}
 	env = append(env, "ROOMWATCH_HTTP_TOKEN_FILE=", "ROOMWATCH_HTTP_TOKEN=wrong-token")
-	if status, out := runWith(t, env, "rooms"); status != 1 || !strings.Contains(out, "ROOMWATCH_HTTP_TOKEN") || strings.Contains(out, "wrong-token") {
-		t.Errorf("rooms with a wrong token: %d %s", status, out)
+	for _, command := range []string{"rooms", "status"} {
+		status, out := runWith(t, env, command)
+		if status != 1 || !strings.Contains(out, "wants another token; set ROOMWATCH_HTTP_TOKEN or") || strings.Contains(out, "Authorization") || strings.Contains(out, "wrong-token") {
+			t.Errorf("%s with a wrong token: %d %s", command, status, out)
+		}
 	}
 	d.stop()
 	if strings.Contains(d.output.String(), token) {

@@ -51,7 +51,8 @@ func (c *config) validateClient(p *problems) {
 	p.add(isAddr(c.HTTPAddr), "ROOMWATCH_HTTP_ADDR is %q: write the host:port at which the daemon answers", c.HTTPAddr)
 }
 
-// reachable turns an address to listen on into one to connect to.
+// reachable turns an address to listen on into one to connect to from the same
+// machine: what stands for all of its addresses is asked on the loopback.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -78,7 +79,7 @@ func (c *client) get(ctx context.Context, path string, query url.Values, v any) 
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("no roomwatch answers at %s: %w; start `roomwatch run`, or set ROOMWATCH_HTTP_ADDR to where it answers", c.base, cause(err))
+		return noAnswer(c.base, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, clientMost))
@@ -90,9 +91,25 @@ func (c *client) get(ctx context.Context, path string, query url.Values, v any) 
 	case resp.StatusCode == http.StatusOK && json.Unmarshal(body, v) == nil:
 		return nil
 	case resp.StatusCode != http.StatusOK && json.Unmarshal(body, &problem) == nil && problem.Error != "":
+		if resp.StatusCode == http.StatusUnauthorized {
+			return c.refused()
+		}
 		return fmt.Errorf("roomwatch at %s answers: %s", c.base, plain(problem.Error))
 	}
 	return fmt.Errorf("what answers at %s with status %d is no roomwatch: set ROOMWATCH_HTTP_ADDR to where it answers", c.base, resp.StatusCode)
+}
+
+// refused says which token is wanted, to one who sends it by a variable.
+func (c *client) refused() error {
+	what := "wants a token"
+	if c.token != "" {
+		what = "wants another token"
+	}
+	return fmt.Errorf("roomwatch at %s %s; set ROOMWATCH_HTTP_TOKEN or ROOMWATCH_HTTP_TOKEN_FILE to that of the daemon", c.base, what)
+}
+
+func noAnswer(base string, err error) error {
+	return fmt.Errorf("no roomwatch answers at %s: %w; start `roomwatch run`, or set ROOMWATCH_HTTP_ADDR to where it answers", base, cause(err))
 }
 
 // cause is an error without the URL that [http.Client] puts in front.

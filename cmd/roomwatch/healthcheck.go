@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -22,23 +21,20 @@ func healthcheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Whatever else is wrong with the configuration is for the daemon to say.
 			cfg, _ := loadConfig()
-			return healthcheck(cmd.Context(), cfg.HTTPAddr)
+			var p problems
+			if cfg.validateClient(&p); len(p) > 0 {
+				return fmt.Errorf("%w:\n%w", errConfig, errors.Join(p...))
+			}
+			return healthcheck(cmd.Context(), "http://"+reachable(cfg.HTTPAddr))
 		},
 	}
 }
 
-// healthcheck returns nil if the daemon that listens on addr is alive.
-func healthcheck(ctx context.Context, addr string) error {
-	if addr == "off" {
-		return errors.New("check health: ROOMWATCH_HTTP_ADDR is off, so there is nobody to ask; set an address")
-	}
-	url, err := healthURL(addr)
-	if err != nil {
-		return fmt.Errorf("check health: ROOMWATCH_HTTP_ADDR is %q: %w; write host:port", addr, err)
-	}
+// healthcheck returns nil if the daemon that answers at base is alive.
+func healthcheck(ctx context.Context, base string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
 	if err != nil {
 		return fmt.Errorf("check health: %w", err)
 	}
@@ -47,29 +43,13 @@ func healthcheck(ctx context.Context, addr string) error {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("check health: %w", err)
+		return noAnswer(base, err)
 	}
 	if err := resp.Body.Close(); err != nil {
 		return fmt.Errorf("check health: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("check health: %s answers %s", url, resp.Status)
+		return fmt.Errorf("check health: %s answers %s; look at the log of the daemon, and see that ROOMWATCH_HTTP_ADDR is where it answers", base, resp.Status)
 	}
 	return nil
-}
-
-// healthURL is where one who stands beside the daemon finds it: an address that
-// stands for all of the machine's is asked on the loopback.
-func healthURL(addr string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", err
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
-	}
-	return "http://" + net.JoinHostPort(host, port) + "/healthz", nil
 }

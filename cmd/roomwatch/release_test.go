@@ -39,7 +39,7 @@ func TestHealthcheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, out := runWith(t, []string{"ROOMWATCH_HTTP_ADDR=127.0.0.1:" + port}, "healthcheck"); status != 1 {
+	if status, out := runWith(t, []string{"ROOMWATCH_HTTP_ADDR=127.0.0.1:" + port}, "healthcheck"); status != 1 || !strings.Contains(out, "start `roomwatch run`") {
 		t.Errorf("without a daemon: exit status %d: %s", status, out)
 	}
 	// Another interval than the daemon's is no concern of the probe.
@@ -51,22 +51,29 @@ func TestHealthcheck(t *testing.T) {
 
 	ill := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
 	defer ill.Close()
-	for addr, want := range map[string]string{
-		ill.Listener.Addr().String(): "500", "off": "off", "nonsense": "write host:port",
+	for _, tt := range []struct {
+		addr   string
+		status int
+		want   string
+	}{
+		{ill.Listener.Addr().String(), 1, "500"},
+		{"off", 2, "ROOMWATCH_HTTP_ADDR is off"},
+		{"nonsense", 2, "write the host:port"},
+		{"127.0.0.1:99999", 2, "write the host:port"},
 	} {
-		if status, out := runWith(t, []string{"ROOMWATCH_HTTP_ADDR=" + addr}, "healthcheck"); status != 1 || !strings.Contains(out, want) {
-			t.Errorf("%s: exit status %d: %s", addr, status, out)
+		if status, out := runWith(t, []string{"ROOMWATCH_HTTP_ADDR=" + tt.addr}, "healthcheck"); status != tt.status || !strings.Contains(out, tt.want) {
+			t.Errorf("%s: exit status %d: %s", tt.addr, status, out)
 		}
 	}
 }
 
-func TestHealthURL(t *testing.T) {
+func TestReachable(t *testing.T) {
 	for addr, want := range map[string]string{
-		":8080": "http://127.0.0.1:8080/healthz", "0.0.0.0:80": "http://127.0.0.1:80/healthz",
-		"[::]:8080": "http://[::1]:8080/healthz", "10.0.0.7:8080": "http://10.0.0.7:8080/healthz", "localhost:1": "http://localhost:1/healthz",
+		":8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80",
+		"[::]:8080": "[::1]:8080", "10.0.0.7:8080": "10.0.0.7:8080", "localhost:1": "localhost:1",
 	} {
-		if got, err := healthURL(addr); got != want || err != nil {
-			t.Errorf("healthURL(%q) = %q, %v, want %q", addr, got, err, want)
+		if got := reachable(addr); got != want {
+			t.Errorf("reachable(%q) = %q, want %q", addr, got, want)
 		}
 	}
 }

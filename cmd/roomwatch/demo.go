@@ -70,6 +70,8 @@ func (c *config) validateForDemo() error {
 }
 
 func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
+	log := cfg.logger(stderr)
+	warnOfUnknown(ctx, log)
 	began, err := worldStart(cfg.DataDir, time.Now())
 	if err != nil {
 		return err
@@ -91,7 +93,7 @@ func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error)
 	}
 	cfg.HTTPAddr = freeHTTP(ctx, cfg.HTTPAddr)
 
-	d, err := newDaemon(ctx, &cfg, cfg.logger(stderr))
+	d, err := newDaemon(ctx, &cfg, log)
 	if err != nil {
 		return errors.Join(err, service.Close())
 	}

@@ -32,7 +32,7 @@ func rootCommand() *cobra.Command {
 			"every difference on NATS JetStream as an event: room.created, room.ended, viewcount.changed.\n\n"+
 			"No account at hand? Start with `roomwatch demo`.")
 	addEnvFile(root)
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
+	root.AddCommand(runCommand(), demoCommand(), tellUnknown(checkCommand()), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
 		healthcheckCommand(), manCommand())
 	return root
 }
@@ -53,6 +53,9 @@ func configured(validate ...func(*config) error) (config, error) {
 		err = errors.Join(err, v(&c))
 	}
 	if err != nil {
+		if names := unknownVariables(); names != "" {
+			err = fmt.Errorf("%w\nno variable of roomwatch, perhaps misspelt: %s", err, names)
+		}
 		return c, fmt.Errorf("%w:\n%w\n`roomwatch help config` lists every variable", errConfig, err)
 	}
 	return c, nil

@@ -23,6 +23,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			log := cfg.logger(cmd.ErrOrStderr())
+			warnOfUnknown(cmd.Context(), log)
 			d, err := newDaemon(cmd.Context(), &cfg, log)
 			if err != nil {
 				return err

@@ -84,6 +84,17 @@ func load(v reflect.Value) error {
 	return errors.Join(errs...)
 }
 
+// Names returns the variables of a configuration.
+func Names(c any) []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(c).Elem()) {
+		if !f.Anonymous {
+			names = append(names, f.Tag.Get("envconfig"))
+		}
+	}
+	return names
+}
+
 // readField lets envconfig read one variable alone: given the whole struct, it
 // would stop at the first problem. A variable that is set to nothing, as
 // container tools like to do, is as good as unset. What cannot be read keeps its

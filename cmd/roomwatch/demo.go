@@ -127,10 +127,11 @@ func greet(w io.Writer, d *daemon, cfg *config) error {
 	_, err := fmt.Fprintf(w, `roomwatch watches a simulated service with some %d live rooms. Ctrl-C stops it.
 
 Subscribe from another terminal:
+%s  go run ./cmd/roomwatch tail
+  go run ./cmd/roomaudit run
   nats --server %s subscribe '%s.>'
-  %sgo run ./cmd/roomwatch tail
 
-`, demoRooms, d.natsURL(), cfg.SubjectPrefix, tailPort(cfg.NATSPort))
+`, demoRooms, whereNATSIs(d.natsURL(), cfg.NATSPort), d.natsURL(), cfg.SubjectPrefix)
 	if err != nil || d.listener == nil {
 		return err
 	}
@@ -138,12 +139,13 @@ Subscribe from another terminal:
 	return err
 }
 
-// tailPort is what `tail` must be told when the usual port was taken.
-func tailPort(port int) string {
+// whereNATSIs is what subscribers must be told when the usual port was taken.
+// roomaudit and roomnotify know nothing of an embedded server but its URL.
+func whereNATSIs(url string, port int) string {
 	if port == 4222 {
 		return ""
 	}
-	return fmt.Sprintf("ROOMWATCH_NATS_PORT=%d ", port)
+	return fmt.Sprintf("  export NATS_URL=%s    # for roomnotify, too\n", url)
 }
 
 func serveSimulator(ctx context.Context, l net.Listener, world http.Handler) error {

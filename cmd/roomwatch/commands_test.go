@@ -60,6 +60,11 @@ func TestWorldStart(t *testing.T) {
 	if _, err := worldStart(dir, first); err == nil || !strings.Contains(err.Error(), "world.json") {
 		t.Errorf("a broken file: %v", err)
 	}
+	for _, no := range []string{"/dev/null", "/proc/none"} {
+		if _, err := worldStart(no+"/demo", first); err == nil || !strings.Contains(err.Error(), "; set ROOMWATCH_DATA_DIR to") {
+			t.Errorf("in %s: %v", no, err)
+		}
+	}
 }
 
 // check says what works and what does not, makes nothing, and shows no secret.

@@ -35,6 +35,8 @@ const (
 	// demoAge is how long a world goes on between two starts. An older one would
 	// take noticeable time to catch up; a new one takes its place.
 	demoAge = 24 * time.Hour
+
+	demoMend = "set ROOMWATCH_DATA_DIR to a directory that roomwatch may read and write"
 )
 
 func demoCommand() *cobra.Command {
@@ -167,7 +169,7 @@ func worldStart(dir string, now time.Time) (time.Time, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
-		return now, fmt.Errorf("read the demo's world: %w", err)
+		return now, fmt.Errorf("read the demo's world: %w; %s", err, demoMend)
 	default:
 		if err := json.Unmarshal(b, &world); err != nil {
 			return now, fmt.Errorf("read the demo's world: %s: %w; delete the directory %s to begin anew", path, err, dir)
@@ -181,10 +183,10 @@ func worldStart(dir string, now time.Time) (time.Time, error) {
 		return now, err
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return now, fmt.Errorf("keep the demo's world: %w", err)
+		return now, fmt.Errorf("keep the demo's world: %w; %s", err, demoMend)
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
-		return now, fmt.Errorf("keep the demo's world: %w", err)
+		return now, fmt.Errorf("keep the demo's world: %w; %s", err, demoMend)
 	}
 	return now, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"strings"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff"
 	"roomwatch/poller/simulator"
+	"roomwatch/publisher/events"
 )
 
 // The newcomer's first command: events on the screen, a clean stop with Ctrl-C,
@@ -199,6 +202,30 @@ func TestWrongFlags(t *testing.T) {
 	} {
 		if status, out := runWith(t, env, tt.args...); status != 1 || !strings.Contains(out, tt.want) || strings.Contains(out, "127.0.0.1") {
 			t.Errorf("%q: exit status %d: %swant %s", tt.args, status, out, tt.want)
+		}
+	}
+}
+
+// One thing is no things.
+func TestOneOfEach(t *testing.T) {
+	var out bytes.Buffer
+	one := events.Summary{Events: 1, Claims: 1, Applications: 1, Epochs: 1, Rooms: 1, Live: 1, Faults: 1}
+	if err := printFinding(&out)(finding{Summary: &one}); err != nil {
+		t.Fatal(err)
+	}
+	zero := int64(0)
+	for _, e := range []diff.Event{
+		{Type: diff.RoomCreated, Room: diff.Room{ViewCount: 1}},
+		{Type: diff.RoomEnded, Room: diff.Room{ViewCount: 1}},
+		{Type: diff.ViewCountChanged, Room: diff.Room{ViewCount: 1}, Previous: diff.Previous{ViewCount: &zero}},
+	} {
+		if err := newEventPrinter(&out, false).print(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"1 event of 1 room, 1 of them live, 1 application, 1 epoch, 1 claim;", ": 1 fault\n", "1 view, owner", "1 view, live for", "0 → 1 view (+1)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
 		}
 	}
 }

@@ -43,12 +43,12 @@ func (p *eventPrinter) print(e diff.Event) error {
 	r := e.Room
 	switch e.Type {
 	case diff.RoomCreated:
-		style, what = p.created, fmt.Sprintf("%s  %s views, owner %s", title(r), number(r.ViewCount), plain(r.OwnerAccount))
+		style, what = p.created, fmt.Sprintf("%s  %s, owner %s", title(r), counted(r.ViewCount, "view"), plain(r.OwnerAccount))
 		if e.Baseline {
 			what += p.faint.Sprint("  (was live already)")
 		}
 	case diff.RoomEnded:
-		style, what = p.ended, fmt.Sprintf("%s  %s views, live for %s", title(r), number(r.ViewCount), lived(e))
+		style, what = p.ended, fmt.Sprintf("%s  %s, live for %s", title(r), counted(r.ViewCount, "view"), lived(e))
 	case diff.ViewCountChanged:
 		style, what = p.count, fmt.Sprintf("%s  %s", title(r), countChange(e))
 	default:
@@ -68,10 +68,10 @@ func lived(e diff.Event) string {
 
 func countChange(e diff.Event) string {
 	if e.Previous.ViewCount == nil {
-		return number(e.Room.ViewCount) + " views"
+		return counted(e.Room.ViewCount, "view")
 	}
 	before := *e.Previous.ViewCount
-	return fmt.Sprintf("%s → %s views (%+d)", number(before), number(e.Room.ViewCount), e.Room.ViewCount-before)
+	return fmt.Sprintf("%s → %s (%+d)", number(before), counted(e.Room.ViewCount, "view"), e.Room.ViewCount-before)
 }
 
 func changed(p diff.Previous) []string {

@@ -189,7 +189,7 @@ func age(d time.Duration) string {
 }
 
 // counted writes a number of things.
-func counted[N int | uint64](n N, thing string) string {
+func counted[N int | int64 | uint64](n N, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

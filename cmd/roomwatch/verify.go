@@ -72,10 +72,10 @@ func printFinding(w io.Writer) func(finding) error {
 		}
 		result := "all adds up"
 		if s.Faults > 0 {
-			result = fmt.Sprintf("%d faults", s.Faults)
+			result = counted(s.Faults, "fault")
 		}
-		_, err := fmt.Fprintf(w, "%d events of %d rooms, %d of them live, %d applications, %d epochs, %d claims; %s: %s\n",
-			s.Events, s.Rooms, s.Live, s.Applications, s.Epochs, s.Claims, begins, result)
+		_, err := fmt.Fprintf(w, "%s of %s, %d of them live, %s, %s, %s; %s: %s\n", counted(s.Events, "event"), counted(s.Rooms, "room"),
+			s.Live, counted(s.Applications, "application"), counted(s.Epochs, "epoch"), counted(s.Claims, "claim"), begins, result)
 		return err
 	}
 }

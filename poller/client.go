@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,10 @@ const (
 	keepAnswer = 64 << 10 // bytes of memory that are kept for the next answer
 	maxDiscard = 64 << 10 // bytes of an unwanted body that are read to keep the connection
 )
+
+// errNotHTTP stands for an error of net/http that repeats whatever the other side
+// says, which may be the whole banner of another kind of server.
+var errNotHTTP = errors.New("the answer is not HTTP: another kind of server is there")
 
 // A client makes one request at a time and never repeats one.
 type client struct {
@@ -88,6 +93,9 @@ func (c *client) post(ctx context.Context, next, sig string) ([]byte, error) {
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
+	}
+	if strings.Contains(err.Error(), "malformed HTTP ") {
+		err = errNotHTTP
 	}
 	if limited.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("no answer within %v: %w", c.timeout, err)

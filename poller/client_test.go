@@ -175,3 +175,31 @@ func TestRequestTimeout(t *testing.T) {
 		}
 	})
 }
+
+// The banner of another kind of server is no part of the error.
+func TestAnswerThatIsNotHTTP(t *testing.T) {
+	for _, banner := range []string{
+		"INFO {\"server_id\":\"" + strings.Repeat("A", 400) + "\"}\r\n", "SSH-2.0-OpenSSH_9.6\r\n", "HTTP/1.1 fine\r\n\r\n", "HTTP/one 200 OK\r\n\r\n",
+	} {
+		var lc net.ListenConfig
+		l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, banner)
+			_, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+		}()
+		base := "http://" + l.Addr().String()
+		_, err = probe(t, base, Config{})
+		if want := "get_room_list " + base + ": the answer is not HTTP: another kind of server is there"; err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+		_ = l.Close()
+	}
+}

@@ -78,6 +78,9 @@ func (h *health) complete(r Report) {
 	if since := h.status.FailingSince; !since.IsZero() {
 		h.log.Info("source", "condition", "recovered", "after", time.Since(since), "rooms", r.Rooms)
 	}
+	if h.status.LastComplete == nil { // or nothing would tell a quiet start from a stuck one
+		h.log.Info("sweep", "condition", "first complete", "took", r.End.Sub(r.Begin), "pages", r.Pages, "rooms", r.Rooms)
+	}
 	h.status.LastComplete = &r
 	h.status.FailingSince = time.Time{}
 }

@@ -61,7 +61,9 @@ func TestOutage(t *testing.T) {
 		if st.Sweep == nil || st.Sweep.Requests < 3 || st.Sweep.Retries != st.Sweep.Requests-1 || st.FailingSince.IsZero() {
 			t.Errorf("in the first seconds of the outage: %+v, sweep %+v", st, st.Sweep)
 		}
-		expectLog(t, &log, `level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`)
+		expectLog(t, &log,
+			`level=INFO msg=sweep condition="first complete"`,
+			`level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`)
 		time.Sleep(4 * time.Minute)
 		st = p.Status()
 		var api *APIError
@@ -77,6 +79,7 @@ func TestOutage(t *testing.T) {
 			t.Errorf("after the outage: %+v", st)
 		}
 		expectLog(t, &log,
+			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`,
 			`level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`,
 			`level=INFO msg=source condition=recovered after=4m`)
 		if !strings.Contains(log.String(), "request_id=Id-100001") {
@@ -114,7 +117,8 @@ func TestRefusedConfiguration(t *testing.T) {
 		expectLog(t, &log,
 			`level=ERROR msg=configuration condition=refused err="page 1: configuration refused: get_room_list http://live.test: code 60020`,
 			`level=INFO msg=configuration condition=accepted after=3m0s`,
-			`level=INFO msg=source condition=recovered after=3m`)
+			`level=INFO msg=source condition=recovered after=3m`,
+			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`)
 		if !strings.Contains(log.String(), "buy or renew it in the console") {
 			t.Errorf("the log does not say what to do: %s", log.String())
 		}
@@ -141,6 +145,7 @@ func TestThrottledIsToldOnce(t *testing.T) {
 			t.Errorf("rate %v long after the last throttle", r)
 		}
 		expectLog(t, &log,
+			`level=INFO msg=sweep condition="first complete"`,
 			`level=WARN msg=quota condition=throttled rate=4.75 err="get_room_list http://live.test: code 60011`,
 			`level=INFO msg=quota condition=restored rate=9.5`)
 	})
@@ -180,7 +185,7 @@ func TestSweepLine(t *testing.T) {
 		p := s.newPoller(t, Config{Log: log.logger(slog.LevelDebug), RequestsPerSecond: 0.5})
 		start(t, p, &recorder{})
 		time.Sleep(8 * time.Second)
-		expectLog(t, &log, "level=DEBUG msg=sweep complete=true took=")
+		expectLog(t, &log, `level=INFO msg=sweep condition="first complete" took=4s pages=2 rooms=2`, "level=DEBUG msg=sweep complete=true took=")
 		if want := " pages=2 rooms=2 requests=3 retries=1 duplicates=1 unusable_rows=0\n"; !strings.HasSuffix(log.String(), want) {
 			t.Errorf("logged %s, want %s", log.String(), want)
 		}

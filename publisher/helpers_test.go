@@ -201,8 +201,13 @@ func (l *logged) String() string {
 // start runs a publisher until stop, or the end of the test.
 func start(t testing.TB, nc *nats.Conn, out Outbox) *run {
 	t.Helper()
+	return startWith(t, nc, out, live)
+}
+
+func startWith(t testing.TB, nc *nats.Conn, out Outbox, c StreamConfig) *run {
+	t.Helper()
 	log := &logged{}
-	p, err := New(Config{Conn: nc, Outbox: out, Stream: live, SDKAppID: app, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+	p, err := New(Config{Conn: nc, Outbox: out, Stream: c, SDKAppID: app, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

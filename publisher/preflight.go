@@ -45,10 +45,10 @@ func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (strin
 	}
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Sprintf("%s does not exist yet: the first start makes it", c.Name), nil
+		return c.canBeMade(ctx, nc, js)
 	}
 	if err != nil {
-		return "", lookError(c.Name, denied(nc, err))
+		return "", c.lookError(denied(nc, err))
 	}
 	info := s.CachedInfo()
 	if err := c.fits(nc, info.Config, app); err != nil {
@@ -67,53 +67,32 @@ func (c StreamConfig) preflight(ctx context.Context, nc *nats.Conn, js jetstream
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if s, err = js.CreateStream(ctx, c.wanted()); err != nil {
-			return jetstream.StreamConfig{}, fmt.Errorf("make stream %s: %w; if the account may not, let its administrator run `nats stream add %s --subjects='%s.>' --storage=file --allow-batch --defaults`",
-				c.Name, denied(nc, err), c.Name, c.Prefix)
+			return jetstream.StreamConfig{}, c.makeError(ctx, js, denied(nc, err))
 		}
 	}
 	if err != nil {
-		return jetstream.StreamConfig{}, lookError(c.Name, denied(nc, err))
+		return jetstream.StreamConfig{}, c.lookError(denied(nc, err))
 	}
 	have := s.CachedInfo().Config
 	return have, c.fits(nc, have, app)
 }
 
-func lookError(name string, err error) error {
-	if errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
-		return fmt.Errorf("look at stream %s: %w; start nats-server with -js, or enable JetStream for the account", name, err)
+func (c StreamConfig) lookError(err error) error {
+	if errors.Is(err, jetstream.ErrInvalidStreamName) {
+		return fmt.Errorf("%w: %s: %w; set ROOMWATCH_STREAM to a name without spaces, dots, slashes and wildcards", ErrUnfit, c.Name, err)
 	}
-	return fmt.Errorf("look at stream %s: %w", name, err)
+	return fmt.Errorf("look at stream %s: %w", c.Name, JetStreamError(err))
 }
 
-// wanted is the stream that roomwatch makes. When it is full, the oldest events
-// go: a stream with a limit is a record of a time, and the newest matters most.
-func (c StreamConfig) wanted() jetstream.StreamConfig {
-	var first uint64
-	if c.after > 0 {
-		first = c.after + 1
+// JetStreamError adds to the error of a question about a stream that its server
+// runs without JetStream, and how that is mended. Any other error stays as it is.
+func JetStreamError(err error) error {
+	for _, e := range []error{nats.ErrNoResponders, jetstream.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabledForAccount} {
+		if errors.Is(err, e) {
+			return fmt.Errorf("NATS has no JetStream there: %w; start nats-server with -js, or enable JetStream for the account", err)
+		}
 	}
-	return jetstream.StreamConfig{
-		FirstSeq:           first,
-		Name:               c.Name,
-		Description:        "Live rooms of Tencent Live, by roomwatch",
-		Subjects:           []string{c.Prefix + ".>"},
-		Storage:            jetstream.FileStorage,
-		Retention:          jetstream.LimitsPolicy,
-		Discard:            jetstream.DiscardOld,
-		Replicas:           max(1, c.Replicas),
-		MaxAge:             c.MaxAge,
-		MaxBytes:           unlimited(c.MaxBytes),
-		AllowDirect:        true,
-		AllowAtomicPublish: true,
-	}
-}
-
-// unlimited is how JetStream writes that there is no limit.
-func unlimited(n int64) int64 {
-	if n <= 0 {
-		return -1
-	}
-	return n
+	return err
 }
 
 // fits returns every reason why a stream cannot hold what roomwatch promises.

@@ -1,0 +1,139 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ownerWait bounds the question whose the subjects are. An account that may not
+// ask it gets no answer.
+const ownerWait = 2 * time.Second
+
+// Codes of NATS that say that a stream cannot be made as it is configured.
+const (
+	codeInvalid       jetstream.ErrorCode = 10052
+	codeOverlap       jetstream.ErrorCode = 10065
+	codeReplicas      jetstream.ErrorCode = 10074 // by a server that is alone; a cluster that lacks nodes, perhaps for a while, has another
+	codeBytesRequired jetstream.ErrorCode = 10113
+	codeBytesExceeded jetstream.ErrorCode = 10122
+)
+
+// wanted is the stream that roomwatch makes. When it is full, the oldest events
+// go: a stream with a limit is a record of a time, and the newest matters most.
+func (c StreamConfig) wanted() jetstream.StreamConfig {
+	var first uint64
+	if c.after > 0 {
+		first = c.after + 1
+	}
+	return jetstream.StreamConfig{
+		FirstSeq:           first,
+		Name:               c.Name,
+		Description:        "Live rooms of Tencent Live, by roomwatch",
+		Subjects:           []string{c.Prefix + ".>"},
+		Storage:            jetstream.FileStorage,
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardOld,
+		Replicas:           max(1, c.Replicas),
+		MaxAge:             c.MaxAge,
+		MaxBytes:           unlimited(c.MaxBytes),
+		AllowDirect:        true,
+		AllowAtomicPublish: true,
+	}
+}
+
+// unlimited is how JetStream writes that there is no limit.
+func unlimited(n int64) int64 {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}
+
+// command is how somebody else makes the stream.
+func (c StreamConfig) command() string {
+	flags := fmt.Sprintf("--storage=file --replicas=%d", max(1, c.Replicas))
+	switch {
+	case c.MaxAge > 0 && c.MaxAge%time.Hour == 0:
+		flags += fmt.Sprintf(" --max-age=%dh", c.MaxAge/time.Hour)
+	case c.MaxAge > 0:
+		flags += fmt.Sprintf(" --max-age=%s", c.MaxAge)
+	}
+	if c.MaxBytes > 0 {
+		flags += fmt.Sprintf(" --max-bytes=%d", c.MaxBytes)
+	}
+	return fmt.Sprintf("`nats stream add %s --subjects='%s.>' %s --allow-batch --allow-direct --defaults`", c.Name, c.Prefix, flags)
+}
+
+// makeError says why the stream cannot be made. It is [ErrUnfit] if asking again
+// does not help: only a person can change the configuration.
+func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err error) error {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		return fmt.Errorf("make stream %s: %w, or let the administrator run %s", c.Name, err, c.command())
+	}
+	unfit := func(mend string) error {
+		return fmt.Errorf("%w: %s cannot be made: %w; %s", ErrUnfit, c.Name, err, mend)
+	}
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		return fmt.Errorf("make stream %s: %w", c.Name, JetStreamError(err))
+	}
+	switch api.ErrorCode {
+	case codeReplicas:
+		return unfit(c.alone())
+	case codeOverlap:
+		owner, _ := c.owner(ctx, js) // without its name the reason is worth no less
+		return unfit(c.owned(owner))
+	case codeInvalid:
+		return unfit("change what it names: ROOMWATCH_STREAM, ROOMWATCH_SUBJECT_PREFIX, ROOMWATCH_STREAM_REPLICAS, ROOMWATCH_STREAM_MAX_AGE or ROOMWATCH_STREAM_MAX_BYTES")
+	case codeBytesRequired, codeBytesExceeded:
+		return unfit("set ROOMWATCH_STREAM_MAX_BYTES to what the account allows")
+	}
+	return fmt.Errorf("make stream %s: %w", c.Name, JetStreamError(err))
+}
+
+// canBeMade looks for what would keep the first start from making the stream,
+// as far as that shows without making it.
+func (c StreamConfig) canBeMade(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) (string, error) {
+	unfit := func(reason string) error { return fmt.Errorf("%w: %s cannot be made: %s", ErrUnfit, c.Name, reason) }
+	if c.Replicas > 1 && nc.ConnectedClusterName() == "" {
+		return "", unfit(c.alone())
+	}
+	owner, err := c.owner(ctx, js)
+	if owner != "" {
+		return "", unfit(c.owned(owner))
+	}
+	found := fmt.Sprintf("%s does not exist yet: the first start makes it", c.Name)
+	if err != nil {
+		found += fmt.Sprintf("; whether another stream has its subjects is not known: %v", err)
+	}
+	return found, nil
+}
+
+// owner returns the name of a stream that has subjects under the prefix, empty
+// if there is none.
+func (c StreamConfig) owner(ctx context.Context, js jetstream.JetStream) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, ownerWait)
+	defer cancel()
+	name, err := js.StreamNameBySubject(ctx, c.Prefix+".>")
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return "", nil
+	}
+	return name, err
+}
+
+func (c StreamConfig) alone() string {
+	return fmt.Sprintf("ROOMWATCH_STREAM_REPLICAS is %d and the server is no part of a cluster; set it to 1, or NATS_URL to a cluster", c.Replicas)
+}
+
+func (c StreamConfig) owned(owner string) string {
+	if owner == "" {
+		return fmt.Sprintf("another stream has subjects under %s; set ROOMWATCH_STREAM to its name if it is roomwatch's, or ROOMWATCH_SUBJECT_PREFIX to another prefix", c.Prefix)
+	}
+	return fmt.Sprintf("stream %s has subjects under %s; set ROOMWATCH_STREAM=%s if it is roomwatch's, or ROOMWATCH_SUBJECT_PREFIX to another prefix, or take the subjects from it with `nats stream edit %s --subjects=…`",
+		owner, c.Prefix, owner, owner)
+}

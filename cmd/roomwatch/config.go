@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/diff"
@@ -20,6 +22,9 @@ import (
 
 // errConfig marks what only a person can mend: exit status 2.
 var errConfig = errors.New("configuration")
+
+// leastAge is the shortest age that NATS takes for a stream.
+const leastAge = 100 * time.Millisecond
 
 // A secret is never printed.
 type secret = environ.Secret
@@ -183,10 +188,19 @@ func (c *config) validateDetection(p *problems) {
 func (c *config) validateStream(p *problems) {
 	p.add(c.NATSPort >= 0 && c.NATSPort <= 65535, "ROOMWATCH_NATS_PORT is %d: set 0 to 65535", c.NATSPort)
 	p.add(c.StreamReplicas >= 1 && c.StreamReplicas <= 5, "ROOMWATCH_STREAM_REPLICAS is %d: set 1 to 5", c.StreamReplicas)
-	p.add(c.StreamMaxAge >= 0, "ROOMWATCH_STREAM_MAX_AGE is %s: set 0s or more", c.StreamMaxAge)
-	p.add(!strings.ContainsAny(c.Stream, " .*>/\\\t"), "ROOMWATCH_STREAM is %q: a stream's name has no spaces, dots, slashes or wildcards", c.Stream)
-	p.add(!strings.ContainsAny(c.SubjectPrefix, " *>\t") && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
-		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces and wildcards", c.SubjectPrefix)
+	p.add(c.StreamReplicas <= 1 || c.NATSURL != "", "ROOMWATCH_STREAM_REPLICAS is %d and NATS_URL is empty: set 1, for the embedded server is alone, or NATS_URL to a cluster", c.StreamReplicas)
+	p.add(c.StreamMaxAge == 0 || c.StreamMaxAge >= leastAge, "ROOMWATCH_STREAM_MAX_AGE is %s: set at least %s, or 0s for ever", c.StreamMaxAge, leastAge)
+	p.add(!strings.ContainsAny(c.Stream, ".*>/\\") && isPlain(c.Stream),
+		"ROOMWATCH_STREAM is %q: a stream's name has no spaces, control characters, dots, slashes or wildcards", c.Stream)
+	p.add(!strings.ContainsAny(c.SubjectPrefix, "*>") && isPlain(c.SubjectPrefix) && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
+		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces, control characters and wildcards", c.SubjectPrefix)
+	p.add(!strings.HasPrefix(c.SubjectPrefix, "$"), "ROOMWATCH_SUBJECT_PREFIX is %q: subjects with $ at the beginning are those of NATS; write another", c.SubjectPrefix)
+}
+
+// isPlain reports whether a name has no spaces, no control characters and no
+// bytes that are no text.
+func isPlain(name string) bool {
+	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
 func (c *config) validateSurroundings(p *problems) {

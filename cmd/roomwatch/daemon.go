@@ -135,13 +135,26 @@ func (d *daemon) run(ctx context.Context) error {
 		select {
 		case <-d.pub.Recovered():
 		case <-wait.C:
-			d.log.WarnContext(ctx, "stream away", "mend", "see that NATS runs and can be reached; events wait on disk until then")
+			d.log.WarnContext(ctx, "stream away", d.whyAway()...)
 		case <-ctx.Done():
 			return nil
 		}
 		return d.poll.Run(ctx, d.detect)
 	})
 	return g.Wait()
+}
+
+// whyAway says why the stream was not compared with the state yet. NATS may well
+// be there, and the stream be what is in the way.
+func (d *daemon) whyAway() []any {
+	pub := d.pub.Status()
+	switch {
+	case !pub.Connected:
+		return []any{"mend", "see that NATS runs and can be reached; events wait on disk until then"}
+	case pub.LastError != nil:
+		return []any{"error", pub.LastError, "mend", "see what the error names; events wait on disk until then"}
+	}
+	return []any{"mend", "wait: NATS is slow to answer; events wait on disk until then"}
 }
 
 // close takes everything down that is up.

@@ -133,7 +133,7 @@ func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *s
 		return fmt.Errorf("follow stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
 	}
 	if err != nil {
-		return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
+		return fmt.Errorf("follow stream %s: %w", cfg.Stream, publisher.JetStreamError(err))
 	}
 	msgs, err := cons.Messages()
 	if err != nil {

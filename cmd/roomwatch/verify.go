@@ -124,7 +124,9 @@ func verify(ctx context.Context, cfg *config, show func(finding) error, stderr i
 
 // eachMessage reads what the stream holds when it is called.
 func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config, take func(events.Message) error) error {
-	failed := func(err error) error { return fmt.Errorf("read stream %s: %w", cfg.Stream, err) }
+	failed := func(err error) error {
+		return fmt.Errorf("read stream %s: %w", cfg.Stream, publisher.JetStreamError(err))
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return fmt.Errorf("open jetstream: %w", err)

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"roomwatch/poller/simulator"
+	"roomwatch/publisher/natstest"
+)
+
+// NATS without JetStream is there and of no use; every command says so, and how
+// that is mended.
+func TestNATSWithoutJetStream(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
+	s := natstest.Start(t, func(o *server.Options) { o.JetStream = false })
+	env := r.env(t.TempDir(), "NATS_URL="+s.ClientURL())
+	const mend = "start nats-server with -js"
+	for _, command := range []string{"check", "tail", "verify"} {
+		if status, out := runWith(t, env, command); status != 1 || !strings.Contains(out, mend) {
+			t.Errorf("%s: exit status %d:\n%s", command, status, out)
+		}
+	}
+	p := startProcess(t, env, "run")
+	away := func() string { return lines(p.output.String(), "stream away") }
+	eventually(t, "a word about the stream", func() bool { return away() != "" })
+	if line := away(); !strings.Contains(line, mend) || strings.Contains(line, "see that NATS runs") {
+		t.Error(line)
+	}
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}

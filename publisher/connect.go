@@ -14,8 +14,9 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// ErrAuth means that NATS refuses the credentials, or that they cannot be read.
-var ErrAuth = errors.New("NATS credentials")
+// ErrAuth means that NATS refuses who asks, or that what says where NATS is and
+// who asks cannot be used.
+var ErrAuth = errors.New("NATS settings")
 
 const (
 	firstTry      = 2 * time.Second // for each server of NATS_URL, at the start
@@ -42,7 +43,7 @@ type ConnectConfig struct {
 }
 
 // Connect returns a connection that never gives up. That NATS is away is no
-// error; that it refuses the credentials, or that they cannot be read, is
+// error; that it refuses the credentials, or what [ConnectConfig.Check] finds, is
 // [ErrAuth]. No secret is in the error or the log.
 func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 	nc, err := Dial(ctx, c)
@@ -99,10 +100,8 @@ func isAuth(err error) bool {
 }
 
 func (c ConnectConfig) options() ([]nats.Option, error) {
-	for i, s := range c.servers() {
-		if _, err := url.Parse(s); err != nil && c.InProcess == nil { // which tells the secret
-			return nil, fmt.Errorf("NATS_URL: server %d of the list cannot be read; write nats://host:port, and user and password in NATS_USER and NATS_PASSWORD", i+1)
-		}
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
 	}
 	opts := []nats.Option{
 		nats.Name(cmp.Or(c.Name, "roomwatch")),
@@ -125,7 +124,7 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 	if c.NKeyFile != "" {
 		o, err := nats.NkeyOptionFromSeed(c.NKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: NATS_NKEY %s: %w; name a file that holds an nkey seed", ErrAuth, c.NKeyFile, err)
+			return nil, fmt.Errorf("%w: NATS_NKEY: %w", ErrAuth, err) // unreachable: Check has read it
 		}
 		opts = append(opts, o)
 	}
@@ -143,13 +142,6 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 	}
 	if c.CertFile != "" || c.KeyFile != "" {
 		opts = append(opts, nats.ClientCert(c.CertFile, c.KeyFile))
-	}
-	// What is wrong with a file shows when the options are applied.
-	probe := nats.GetDefaultOptions()
-	for _, o := range opts {
-		if err := o(&probe); err != nil {
-			return nil, fmt.Errorf("%w: %w; name files that exist and that roomwatch may read", ErrAuth, err)
-		}
 	}
 	return opts, nil
 }
@@ -200,8 +192,7 @@ func (c ConnectConfig) shown() string {
 	for _, s := range c.servers() {
 		u, err := url.Parse(s)
 		if err != nil {
-			shown = append(shown, "(a URL that cannot be read)")
-			continue
+			continue // unreachable: Check has read it
 		}
 		shown = append(shown, u.Scheme+"://"+u.Host)
 	}
@@ -216,17 +207,6 @@ func Server(nc *nats.Conn) string {
 		return "" // unreachable: it was connected to
 	}
 	return u.Scheme + "://" + u.Host // a user without a password is a token
-}
-
-// servers are the URLs as the client reads them.
-func (c ConnectConfig) servers() []string {
-	list := strings.Split(c.URL, ",")
-	for i, s := range list {
-		if list[i] = strings.TrimSpace(s); !strings.Contains(s, "://") {
-			list[i] = "nats://" + list[i]
-		}
-	}
-	return list
 }
 
 // reconnectDelay doubles from try to try, less up to a half, so that the clients

@@ -131,7 +131,15 @@ func (c *config) validate() error {
 	c.validateDetection(&p)
 	c.validateStream(&p)
 	c.validateSurroundings(&p)
-	return errors.Join(p...)
+	return errors.Join(append(p, c.validateNATS())...)
+}
+
+// validateNATS returns every problem that a connection to NATS would have with
+// the values.
+func (c *config) validateNATS() error {
+	var p problems
+	p.add(c.NATSPort >= 0 && c.NATSPort <= 65535, "ROOMWATCH_NATS_PORT is %d: set 0 to 65535", c.NATSPort)
+	return errors.Join(append(p, c.connectConfig(nil).Check())...)
 }
 
 // validateSigner checks who asks the service. The key and the UserSig are tried
@@ -186,7 +194,6 @@ func (c *config) validateDetection(p *problems) {
 }
 
 func (c *config) validateStream(p *problems) {
-	p.add(c.NATSPort >= 0 && c.NATSPort <= 65535, "ROOMWATCH_NATS_PORT is %d: set 0 to 65535", c.NATSPort)
 	p.add(c.StreamReplicas >= 1 && c.StreamReplicas <= 5, "ROOMWATCH_STREAM_REPLICAS is %d: set 1 to 5", c.StreamReplicas)
 	p.add(c.StreamReplicas <= 1 || c.NATSURL != "", "ROOMWATCH_STREAM_REPLICAS is %d and NATS_URL is empty: set 1, for the embedded server is alone, or NATS_URL to a cluster", c.StreamReplicas)
 	p.add(c.StreamMaxAge == 0 || c.StreamMaxAge >= leastAge, "ROOMWATCH_STREAM_MAX_AGE is %s: set at least %s, or 0s for ever", c.StreamMaxAge, leastAge)

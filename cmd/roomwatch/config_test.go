@@ -147,6 +147,34 @@ func TestImpossibleNumbers(t *testing.T) {
 	}
 }
 
+// What says where NATS is and who asks is checked with the rest, by every command
+// that asks it, and a secret in it is not told.
+func TestNATSSettingsAreConfiguration(t *testing.T) {
+	good := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_ENDPOINT=http://127.0.0.1:1", "ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_HTTP_ADDR=off"}
+	wrong := []string{
+		"NATS_URL=nats://bob:s3cret%ZZ@h", "NATS_CREDS=/etc/passwd", "NATS_NKEY=/nowhere", "NATS_CA=/nowhere", "NATS_CERT=/nowhere",
+		"NATS_USER=u", "NATS_PASSWORD=s3cret", "NATS_TOKEN=s3cret", "ROOMWATCH_NATS_PORT=-1",
+	}
+	for command, want := range map[string]int{"run": 2, "check": 1, "tail": 2, "verify": 2} {
+		env := good
+		if command != "tail" && command != "verify" {
+			env = append(env, "ROOMWATCH_INTERVAL=0s")
+		}
+		status, out := runWith(t, append(env, wrong...), command)
+		if status != want {
+			t.Errorf("%s: exit status %d, want %d", command, status, want)
+		}
+		for _, w := range []string{"NATS_URL: server 1", "NATS_CREDS: /etc/passwd", "NATS_NKEY: ", "NATS_CA: ", "NATS_KEY is missing", "NATS_TOKEN and NATS_USER", "ROOMWATCH_NATS_PORT is -1"} {
+			if !strings.Contains(out, w) {
+				t.Errorf("%s: %q is not in:\n%s", command, w, out)
+			}
+		}
+		if strings.Contains(out, "s3cret") {
+			t.Errorf("%s tells a secret:\n%s", command, out)
+		}
+	}
+}
+
 // Who may read over HTTP is said, or the address is this machine's alone.
 func TestWhoMayReadIsSaid(t *testing.T) {
 	for _, env := range [][2]string{

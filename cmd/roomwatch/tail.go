@@ -66,7 +66,7 @@ func tailCommand() *cobra.Command {
 			if err := s.check(cmd.Flags().Changed("room")); err != nil {
 				return err
 			}
-			cfg, err := configured()
+			cfg, err := configured((*config).validateNATS)
 			if err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func verifyCommand() *cobra.Command {
 			"beginnings, rooms announced twice, times that run backwards, ids and subjects that are not those of the event.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configured()
+			cfg, err := configured((*config).validateNATS)
 			if err != nil {
 				return err
 			}

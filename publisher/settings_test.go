@@ -1,0 +1,97 @@
+package publisher
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nkeys"
+)
+
+// All that is wrong is named at once, each with its variable; no secret is told.
+func TestSettings(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	seed, err := pair(t, nkeys.CreateUser).Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := pair(t, nkeys.CreateAccount).Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, none := file("text", "root:s3cret:0:0::/root:/bin/sh\n"), filepath.Join(dir, "none")
+	nkey, accountKey := file("nkey", string(seed)), file("account", string(account))
+	cert, key := selfSigned(t)
+	_, otherKey := selfSigned(t)
+	tests := []struct {
+		name   string
+		config ConnectConfig
+		want   []string // none: nothing is wrong
+	}{
+		{name: "nothing"},
+		{name: "one server", config: ConnectConfig{URL: "nats://127.0.0.1:4222"}},
+		{name: "many servers", config: ConnectConfig{URL: "a, b:1,tls://[::1]:65535 ,nats://u:s3cret@d"}},
+		{name: "over WebSocket", config: ConnectConfig{URL: "ws://a,wss://b"}},
+		{name: "in the process", config: ConnectConfig{URL: "::", InProcess: inProcess{}}},
+		{name: "a user alone", config: ConnectConfig{User: "s3cret"}},
+		{name: "all files", config: ConnectConfig{NKeyFile: nkey, CAFile: cert, CertFile: cert, KeyFile: key}},
+
+		{name: "a comma", config: ConnectConfig{URL: ","}, want: []string{"NATS_URL names no server"}},
+		{name: "no port of this world", config: ConnectConfig{URL: "nats://127.0.0.1:99999"}, want: []string{"NATS_URL: server 1", "port"}},
+		{name: "port 0", config: ConnectConfig{URL: "nats://a,127.0.0.1:0"}, want: []string{"NATS_URL: server 2", "port"}},
+		{name: "another scheme", config: ConnectConfig{URL: "foo://x"}, want: []string{"NATS_URL: server 1", "scheme"}},
+		{name: "no host", config: ConnectConfig{URL: "nats://u:s3cret@"}, want: []string{"NATS_URL: server 1", "host"}},
+		{name: "a secret that is no URL", config: ConnectConfig{URL: "nats://bob:s3cret%ZZ@h"}, want: []string{"NATS_URL: server 1", "NATS_PASSWORD"}},
+		{name: "a secret in the place of a port", config: ConnectConfig{URL: "nats://bob:123456"}, want: []string{"NATS_URL: server 1"}},
+		{name: "half over WebSocket", config: ConnectConfig{URL: "ws://a,nats://b"}, want: []string{"NATS_URL: some servers"}},
+		{name: "a password alone", config: ConnectConfig{Password: "s3cret"}, want: []string{"NATS_PASSWORD is set without NATS_USER"}},
+		{name: "token and password", config: ConnectConfig{User: "u", Password: "s3cret", Token: "s3cret"}, want: []string{"NATS_TOKEN and NATS_USER are both set"}},
+		{name: "creds and nkey", config: ConnectConfig{CredsFile: none, NKeyFile: nkey}, want: []string{"NATS_CREDS and NATS_NKEY are both set"}},
+		{name: "text for creds", config: ConnectConfig{CredsFile: text}, want: []string{"NATS_CREDS: " + text + ": it holds no token"}},
+		{name: "a seed for creds", config: ConnectConfig{CredsFile: nkey}, want: []string{"NATS_CREDS: " + nkey}},
+		{name: "text for an nkey", config: ConnectConfig{NKeyFile: text}, want: []string{"NATS_NKEY: " + text}},
+		{name: "another's nkey", config: ConnectConfig{NKeyFile: accountKey}, want: []string{"NATS_NKEY: " + accountKey}},
+		{name: "text for an authority", config: ConnectConfig{CAFile: text}, want: []string{"NATS_CA: " + text + ": it holds no certificate"}},
+		{name: "a certificate without its key", config: ConnectConfig{CertFile: cert}, want: []string{"NATS_KEY is missing"}},
+		{name: "a key without its certificate", config: ConnectConfig{KeyFile: key}, want: []string{"NATS_CERT is missing"}},
+		{name: "another's key", config: ConnectConfig{CertFile: cert, KeyFile: otherKey}, want: []string{"NATS_CERT and NATS_KEY: "}},
+		{name: "all at once", config: ConnectConfig{URL: ",", CredsFile: none, NKeyFile: none, CAFile: none, CertFile: none, KeyFile: none, Password: "s3cret"},
+			want: []string{"NATS_URL ", "NATS_CREDS: open " + none, "NATS_NKEY: open " + none, "NATS_CA: open " + none, "NATS_CERT and NATS_KEY: open " + none, "NATS_PASSWORD is set"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.config.Check()
+			if len(tt.want) == 0 {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("nothing is wrong with it")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in: %v", want, err)
+				}
+			}
+			if told := err.Error(); strings.Contains(told, "s3cret") || strings.Contains(told, "123456") {
+				t.Errorf("tells a secret: %v", err)
+			}
+		})
+	}
+}
+
+// inProcess is a server that is never asked.
+type inProcess struct{}
+
+func (inProcess) InProcessConn() (net.Conn, error) { return nil, net.ErrClosed }

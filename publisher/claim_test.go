@@ -2,12 +2,15 @@ package publisher
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"roomwatch/publisher/natstest"
 )
@@ -76,5 +79,49 @@ func TestLateMessageAfterTheStreamWasDeleted(t *testing.T) {
 			t.Errorf("the late message: %v", err)
 		}
 		wantEvents(t, nc, 1, 1)
+	})
+}
+
+// In a stream that turns over the claim goes with the oldest messages. Whose it
+// was claims anew; that is no failure, however often it comes.
+func TestClaimIsDiscarded(t *testing.T) {
+	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {
+		stream(t, nc, func(c *jetstream.StreamConfig) { c.MaxBytes = LeastBytes })
+		r := start(t, nc, b)
+		pass(time.Second)
+		claims := testutil.ToFloat64(r.metrics.claims)
+		for range 20 { // each turns the stream over
+			b.add(4000)
+			pass(time.Minute)
+		}
+		for range 3 { // and so does somebody else, between two events
+			for range 5 {
+				send(t, nc, "live.ballast", make([]byte, LeastBytes/4))
+			}
+			b.add(1)
+			pass(time.Second)
+		}
+		if _, stored, assigned := b.Position(); stored != assigned || r.Status().LastError != nil {
+			t.Errorf("%d of %d events are stored: %v", stored, assigned, r.Status().LastError)
+		}
+		if n := testutil.ToFloat64(r.metrics.claims) - claims; n < 10 {
+			t.Errorf("%v claims were renewed: the stream does not turn over", n)
+		}
+		for _, word := range []string{"WARN", "recovered"} {
+			if strings.Contains(r.log.String(), word) {
+				t.Errorf("%s in the log:\n%s", word, r.log)
+			}
+		}
+		// Another's claim is still one that ends it, also where ours was discarded.
+		for range 5 {
+			send(t, nc, "live.ballast", make([]byte, LeastBytes/4))
+		}
+		other := start(t, s.Connect(), newBox("E2"))
+		pass(time.Second)
+		b.add(1)
+		r.wantEnd(t)
+		if !errors.Is(r.err, ErrFenced) || other.Status().Fence == 0 {
+			t.Errorf("ended with %v", r.err)
+		}
 	})
 }

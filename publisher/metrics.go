@@ -54,7 +54,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		events:  f.NewCounterVec(counter("events_total", "Events that the stream has acknowledged."), []string{"type"}),
-		batches: f.NewCounterVec(counter("batches_total", "Publishes by outcome. refused: the stream says no, see the log. unknown: connection or server in trouble. fenced: a second writer."), []string{"outcome"}),
+		batches: f.NewCounterVec(counter("batches_total", "Publishes by outcome. refused: the stream says no, see the log. unknown: connection or server in trouble. fenced: a second writer, or a claim that the stream has let go with its oldest messages."), []string{"outcome"}),
 		duration: f.NewHistogram(histogram("publish_duration_seconds", "Time until a publish was acknowledged or given up. High values: NATS or its disk is slow.",
 			prometheus.ExponentialBuckets(0.0005, 2, 15))),
 		lag: f.NewHistogram(histogram("detection_lag_seconds", "From the arrival of the page that shows a change to the stream's acknowledgement of its event. High values: news is late; look at commit and publish durations.",

@@ -122,6 +122,7 @@ func New(c Config) (*Publisher, error) {
 // Run is called once.
 func (p *Publisher) Run(ctx context.Context) error {
 	pause := newBackOff()
+	gone := false // the claim, in the session before this one
 	for ctx.Err() == nil {
 		if !p.nc.IsConnected() {
 			if last := p.nc.LastError(); isAuth(last) {
@@ -140,6 +141,13 @@ func (p *Publisher) Run(ctx context.Context) error {
 		}
 		if _, now, _ := p.outbox.Position(); now != was {
 			pause.Reset() // a claim alone is no progress: each try would store one more at once
+			gone = false
+		}
+		if outcomeOf(err) == fenced && !gone {
+			// A stream that is full lets go of the claim with its other old messages.
+			// Whether that is so, or another has claimed, is for the next claim to see.
+			gone = true
+			continue
 		}
 		p.failed(ctx, err)
 		_ = sleep(ctx, pause.NextBackOff())

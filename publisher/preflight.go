@@ -19,9 +19,10 @@ var ErrUnfit = errors.New("stream is unfit")
 // event has some 500 bytes; names and cover addresses of strangers can be long.
 const leastMessage = 16 << 10
 
-// LeastBytes is the size that a stream must be allowed, if it is limited: that of
-// a batch. In a smaller one the events push out the claim of who writes them.
-const LeastBytes = batchBytes
+// LeastBytes is the size that a stream must be allowed, if it is limited and lets
+// the oldest messages go: some hundred events. In a smaller one each event pushes
+// out the claim of who writes it, and nobody would have the time to read it.
+const LeastBytes = 64 << 10
 
 // A StreamConfig names the stream. What is below the line matters only when
 // roomwatch makes it.
@@ -128,8 +129,8 @@ func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) 
 	add(have.PersistMode == jetstream.AsyncPersistMode, "it acknowledges what is not on its disk yet (persist_mode async)", anew)
 	add(have.MaxMsgSize > 0 && have.MaxMsgSize < leastMessage,
 		fmt.Sprintf("its message size limit is %d bytes, events need %d", have.MaxMsgSize, leastMessage), edit(fmt.Sprintf("--max-msg-size=%d", leastMessage)))
-	add(have.MaxBytes > 0 && have.MaxBytes < LeastBytes,
-		fmt.Sprintf("its size limit is %d bytes, one batch of events needs %d", have.MaxBytes, LeastBytes), edit(fmt.Sprintf("--max-bytes=%d", LeastBytes)))
+	add(have.Discard == jetstream.DiscardOld && have.MaxBytes > 0 && have.MaxBytes < LeastBytes,
+		fmt.Sprintf("its size limit is %d bytes, some hundred events need %d", have.MaxBytes, LeastBytes), edit(fmt.Sprintf("--max-bytes=%d", LeastBytes)))
 	most := nc.MaxPayload()
 	add(most > 0 && most < leastMessage, fmt.Sprintf("its server takes messages of %d bytes, events need %d", most, leastMessage), "raise max_payload in the server's configuration")
 	if len(reasons) == 0 {

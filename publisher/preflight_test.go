@@ -26,7 +26,7 @@ func TestUnfit(t *testing.T) {
 		{name: "limits", edit: func(c *jetstream.StreamConfig) {
 			c.MaxMsgs, c.MaxBytes, c.MaxAge, c.MaxMsgsPerSubject, c.MaxMsgSize = 1000, LeastBytes, time.Hour, 1, leastMessage
 		}},
-		{name: "discard new", edit: func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs = jetstream.DiscardNew, 9 }},
+		{name: "discard new", edit: func(c *jetstream.StreamConfig) { c.Discard, c.MaxMsgs, c.MaxBytes = jetstream.DiscardNew, 9, 9000 }},
 		{name: "no batches, no direct gets, compressed, short window", edit: func(c *jetstream.StreamConfig) {
 			c.AllowAtomicPublish, c.AllowDirect, c.Compression, c.Duplicates = false, false, jetstream.S2Compression, time.Second
 		}},
@@ -49,7 +49,7 @@ func TestUnfit(t *testing.T) {
 			c.SubjectDeleteMarkerTTL, c.AllowMsgTTL, c.AllowRollup = time.Minute, true, true
 		}, want: "--subject-del-markers-ttl=0s"},
 		{name: "small messages", edit: func(c *jetstream.StreamConfig) { c.MaxMsgSize = leastMessage - 1 }, want: "`nats stream edit LIVE --max-msg-size=16384`"},
-		{name: "small", edit: func(c *jetstream.StreamConfig) { c.MaxBytes = LeastBytes - 1 }, want: "`nats stream edit LIVE --max-bytes=1048576`"},
+		{name: "small", edit: func(c *jetstream.StreamConfig) { c.MaxBytes = LeastBytes - 1 }, want: "`nats stream edit LIVE --max-bytes=65536`"},
 		{name: "asynchronous", edit: func(c *jetstream.StreamConfig) {
 			c.PersistMode, c.AllowAtomicPublish = jetstream.AsyncPersistMode, false
 		}, want: "persist_mode async"},

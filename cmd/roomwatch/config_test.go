@@ -72,7 +72,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"replicas without a cluster", []string{"ROOMWATCH_STREAM_REPLICAS=3"}, []string{"ROOMWATCH_STREAM_REPLICAS is 3", "NATS_URL"}},
 		{"too short an age", []string{"ROOMWATCH_STREAM_MAX_AGE=99ms"}, []string{"ROOMWATCH_STREAM_MAX_AGE is 99ms", "100ms"}},
 		{"no size", []string{"ROOMWATCH_STREAM_MAX_BYTES=-1"}, []string{`ROOMWATCH_STREAM_MAX_BYTES is "-1"`, "unlimited"}},
-		{"small size", []string{"ROOMWATCH_STREAM_MAX_BYTES=1048575"}, []string{"ROOMWATCH_STREAM_MAX_BYTES is 1048575", "1048576"}},
+		{"small size", []string{"ROOMWATCH_STREAM_MAX_BYTES=65535"}, []string{"ROOMWATCH_STREAM_MAX_BYTES is 65535", "65536"}},
 		{"no port", []string{"ROOMWATCH_HTTP_ADDR=localhost"}, []string{"ROOMWATCH_HTTP_ADDR", "host:port"}},
 		{"reachable by others", []string{"ROOMWATCH_HTTP_ADDR=0.0.0.0:8080"}, []string{"ROOMWATCH_HTTP_ADDR is \"0.0.0.0:8080\"", "ROOMWATCH_HTTP_TOKEN", "ROOMWATCH_HTTP_OPEN=true", "127.0.0.1"}},
 		{"reachable by others, all interfaces", []string{"ROOMWATCH_HTTP_ADDR=:8080"}, []string{"ROOMWATCH_HTTP_ADDR is \":8080\""}},

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff"
 )
 
 // ErrUnfit means that the stream cannot hold what roomwatch promises. The error
@@ -110,10 +113,14 @@ func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) 
 			reasons = append(reasons, reason+"; "+mend)
 		}
 	}
-	for _, subject := range []string{Filter(c.Prefix, "", app, ""), claimSubject(c.Prefix, app)} {
-		add(!covers(have.Subjects, subject), fmt.Sprintf("its subjects %q do not cover %s", have.Subjects, subject),
-			edit(fmt.Sprintf("--subjects='%s'", strings.Join(append(have.Subjects, c.Prefix+".>"), ","))))
+	var uncovered []string
+	for _, subject := range c.subjects(app) {
+		if !covers(have.Subjects, subject) {
+			uncovered = append(uncovered, subject)
+		}
 	}
+	add(len(uncovered) > 0, fmt.Sprintf("its subjects %q do not cover %s", have.Subjects, strings.Join(uncovered, ", ")),
+		edit(fmt.Sprintf("--subjects='%s'", strings.Join(c.widened(have.Subjects), ","))))
 	add(have.NoAck, "it acknowledges nothing (no_ack), so nothing is known to be stored", edit("--ack"))
 	add(have.Sealed, "it is sealed", anew)
 	add(have.Storage != jetstream.FileStorage, "it is kept in memory and lost with its server", anew)
@@ -139,6 +146,23 @@ func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) 
 	return fmt.Errorf("%w: %s: %s", ErrUnfit, c.Name, strings.Join(reasons, "; "))
 }
 
+// subjects are those on which roomwatch publishes for an application.
+func (c StreamConfig) subjects(app int) []string {
+	list := []string{claimSubject(c.Prefix, app)}
+	for _, t := range diff.Types() {
+		list = append(list, Filter(c.Prefix, t, app, ""))
+	}
+	return list
+}
+
+// widened is what a stream's subjects have to be: those that it has, without what
+// lies under the prefix, because a stream's subjects may not overlap, and all of that.
+func (c StreamConfig) widened(have []string) []string {
+	all := c.Prefix + ".>"
+	wide := slices.DeleteFunc(slices.Clone(have), func(s string) bool { return covers([]string{all}, s) })
+	return append(wide, all)
+}
+
 // covers reports whether one of the subjects takes all that filter matches.
 func covers(subjects []string, filter string) bool {
 	for _, s := range subjects {
@@ -159,7 +183,7 @@ func (c StreamConfig) brings(source *jetstream.StreamSource, app int) bool {
 		}
 	}
 	for _, a := range arrives {
-		for _, ours := range []string{Filter(c.Prefix, "", app, ""), claimSubject(c.Prefix, app)} {
+		for _, ours := range c.subjects(app) {
 			if a == "" || strings.Contains(a, "{{") || overlap(strings.Split(a, "."), strings.Split(ours, ".")) {
 				return true
 			}

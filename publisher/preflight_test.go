@@ -23,6 +23,9 @@ func TestUnfit(t *testing.T) {
 		{name: "just enough subjects", edit: func(c *jetstream.StreamConfig) {
 			c.Subjects = []string{"live.*.*.88888888.*", "live.writer.claimed.*"}
 		}},
+		{name: "subjects of each kind", edit: func(c *jetstream.StreamConfig) {
+			c.Subjects = []string{"live.room.>", "live.viewcount.>", "live.writer.>"}
+		}},
 		{name: "limits", edit: func(c *jetstream.StreamConfig) {
 			c.MaxMsgs, c.MaxBytes, c.MaxAge, c.MaxMsgsPerSubject, c.MaxMsgSize = 1000, LeastBytes, time.Hour, 1, leastMessage
 		}},
@@ -32,8 +35,11 @@ func TestUnfit(t *testing.T) {
 		}},
 		{name: "deletes denied", edit: func(c *jetstream.StreamConfig) { c.DenyDelete, c.DenyPurge = true, true }},
 
-		{name: "claims not covered", edit: func(c *jetstream.StreamConfig) { c.Subjects = []string{"live.*.*.*.*"} }, want: "do not cover live.writer.claimed.88888888; `nats stream edit LIVE --subjects='live.*.*.*.*,live.>'`"},
-		{name: "events not covered", edit: func(c *jetstream.StreamConfig) { c.Subjects = []string{"live.writer.>"} }, want: "do not cover live.*.*.88888888.*; `nats stream edit LIVE --subjects="},
+		{name: "claims not covered", edit: func(c *jetstream.StreamConfig) { c.Subjects = []string{"live.*.*.*.*"} }, want: "do not cover live.writer.claimed.88888888; `nats stream edit LIVE --subjects='live.>'`"},
+		{name: "events not covered", edit: func(c *jetstream.StreamConfig) { c.Subjects = []string{"live.writer.>"} }, want: "do not cover live.room.created.88888888.*, live.room.ended.88888888.*, "},
+		{name: "some events not covered", edit: func(c *jetstream.StreamConfig) {
+			c.Subjects = []string{"other", "live.room.>", "live.writer.>"}
+		}, want: "do not cover live.viewcount.changed.88888888.*; `nats stream edit LIVE --subjects='other,live.>'`"},
 		{name: "no acks", edit: func(c *jetstream.StreamConfig) { c.NoAck, c.AllowAtomicPublish = true, false }, want: "`nats stream edit LIVE --ack`"},
 		{name: "in memory", edit: func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, want: "kept in memory"},
 		{name: "work queue", edit: func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy }, want: "retention is WorkQueue"},
@@ -82,6 +88,15 @@ func TestUnfit(t *testing.T) {
 			}
 			if got, want := after.CachedInfo().Config, made.CachedInfo().Config; !sameJSON(got, want) {
 				t.Errorf("%s: altered from %+v to %+v", tt.name, want, got)
+			}
+			if strings.Contains(tt.want, "do not cover") {
+				c.Subjects = live.widened(c.Subjects) // as the command does it
+				if _, err := js.UpdateStream(t.Context(), c); err != nil {
+					t.Errorf("%s: the server refuses the mend: %v", tt.name, err)
+				}
+				if _, err := Inspect(t.Context(), nc, live, app); err != nil {
+					t.Errorf("%s: after the mend: %v", tt.name, err)
+				}
 			}
 			if n := after.CachedInfo().State.Msgs; n > 0 {
 				t.Errorf("%s: %d messages", tt.name, n)

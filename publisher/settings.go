@@ -39,7 +39,8 @@ func (c ConnectConfig) Check() error {
 	add(err == nil, "NATS_CA: %w; name a PEM file of certificates that can be read", err)
 	add(c.CertFile == "" || c.KeyFile != "", "NATS_KEY is missing: NATS_CERT is set, so set it to the file of the certificate's private key")
 	add(c.KeyFile == "" || c.CertFile != "", "NATS_CERT is missing: NATS_KEY is set, so set it to the file of the key's certificate")
-	if c.CertFile != "" && c.KeyFile != "" {
+	add(!isSecret(c.KeyFile), "NATS_KEY: it is set to the secret itself; name a PEM file of the certificate's private key")
+	if c.CertFile != "" && c.KeyFile != "" && !isSecret(c.KeyFile) {
 		_, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 		add(err == nil, "NATS_CERT and NATS_KEY: %w; name PEM files of a certificate and its private key that can be read", err)
 	}
@@ -98,6 +99,13 @@ func (c ConnectConfig) servers() []string {
 	return list
 }
 
+// isSecret reports whether text looks like a seed, a token of a user or a PEM
+// block, rather than like the name of a file.
+func isSecret(text string) bool {
+	seed := len(text) >= 40 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567 \n") == ""
+	return seed || strings.HasPrefix(text, "eyJ") || strings.HasPrefix(text, "-----BEGIN")
+}
+
 // isCreds tells credentials from what the client would take for them: it believes
 // that any file is a token, and NATS refuses it much later.
 func isCreds(body []byte) error {
@@ -120,10 +128,14 @@ func isAuthority(body []byte) error {
 	return nil
 }
 
-// checkFile looks at what is in a file, if one is named. Its errors name the file.
+// checkFile looks at what is in a file, if one is named. Its errors name the file,
+// unless it is the secret itself that was given.
 func checkFile(file string, is func(body []byte) error) error {
 	if file == "" {
 		return nil
+	}
+	if isSecret(file) {
+		return errors.New("it is set to the secret itself")
 	}
 	body, err := os.ReadFile(file)
 	if err != nil {

@@ -56,6 +56,9 @@ func TestSettings(t *testing.T) {
 		{name: "a password alone", config: ConnectConfig{Password: "s3cret"}, want: []string{"NATS_PASSWORD is set without NATS_USER"}},
 		{name: "token and password", config: ConnectConfig{User: "u", Password: "s3cret", Token: "s3cret"}, want: []string{"NATS_TOKEN and NATS_USER are both set"}},
 		{name: "creds and nkey", config: ConnectConfig{CredsFile: none, NKeyFile: nkey}, want: []string{"NATS_CREDS and NATS_NKEY are both set"}},
+		{name: "the secret for its file", config: ConnectConfig{NKeyFile: string(seed)}, want: []string{"NATS_NKEY: it is set to the secret itself; name a file"}},
+		{name: "the token for its file", config: ConnectConfig{CredsFile: "eyJs3cret.e.e"}, want: []string{"NATS_CREDS: it is set to the secret itself"}},
+		{name: "the key for its file", config: ConnectConfig{CertFile: cert, KeyFile: "-----BEGIN PRIVATE KEY-----\ns3cret"}, want: []string{"NATS_KEY: it is set to the secret itself"}},
 		{name: "text for creds", config: ConnectConfig{CredsFile: text}, want: []string{"NATS_CREDS: " + text + ": it holds no token"}},
 		{name: "a seed for creds", config: ConnectConfig{CredsFile: nkey}, want: []string{"NATS_CREDS: " + nkey}},
 		{name: "text for an nkey", config: ConnectConfig{NKeyFile: text}, want: []string{"NATS_NKEY: " + text}},
@@ -84,7 +87,7 @@ func TestSettings(t *testing.T) {
 					t.Errorf("no %q in: %v", want, err)
 				}
 			}
-			if told := err.Error(); strings.Contains(told, "s3cret") || strings.Contains(told, "123456") {
+			if told := err.Error(); strings.Contains(told, "s3cret") || strings.Contains(told, "123456") || strings.Contains(told, string(seed)) {
 				t.Errorf("tells a secret: %v", err)
 			}
 		})

@@ -55,7 +55,7 @@ func (byteLimit) Expected() string { return "write a number of bytes above 0, or
 // A config is every environment variable that roomwatch reads. The tags are
 // what `roomwatch help config` prints.
 type config struct {
-	SDKAppID      int           `envconfig:"ROOMWATCH_SDKAPPID" desc:"the application; required"`
+	SDKAppID      int           `envconfig:"ROOMWATCH_SDKAPPID" desc:"the application; required by run and check, without it tail shows all"`
 	Identifier    string        `envconfig:"ROOMWATCH_IDENTIFIER" default:"administrator" desc:"an App Administrator account of the application"`
 	SecretKey     secret        `envconfig:"ROOMWATCH_SECRET_KEY" desc:"the key that signs UserSigs; one of this, the file and ROOMWATCH_USERSIG is required"`
 	SecretKeyFile string        `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key"`

@@ -182,6 +182,22 @@ func outcomeOf(err error) outcome {
 	return refused
 }
 
+// Unanswered reports whether an error of [Status] is that of a server that did
+// not do what it was asked and did not refuse it either: it says nothing, has no
+// JetStream, or its disk failed.
+func Unanswered(err error) bool {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		return false
+	}
+	for _, e := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, jetstream.ErrJetStreamNotEnabled} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == 10077 && outcomeOf(err) == unknown
+}
+
 // explain adds what an operator can do, and the reason that NATS tells apart
 // from the answer, such as a permission that lacks.
 func (p *Publisher) explain(err error) error {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -38,7 +37,7 @@ type daemon struct {
 	listener net.Listener // nil: no HTTP
 
 	store    *state.Store
-	embedded *server.Server // nil: the server of NATS_URL
+	embedded *embedded // nil: the server of NATS_URL
 	nc       *nats.Conn
 	pub      *publisher.Publisher
 	poll     *poller.Poller
@@ -123,6 +122,12 @@ func (d *daemon) run(ctx context.Context) error {
 		g.Go(func() error { return d.web().Serve(ctx, l) })
 	}
 	g.Go(func() error { return d.pub.Run(published) })
+	if d.embedded != nil {
+		g.Go(func() error {
+			d.embedded.tend(ctx, d.pub.Status)
+			return nil
+		})
+	}
 	g.Go(func() error {
 		d.detect.Run()
 		stopPublishing()
@@ -164,8 +169,7 @@ func (d *daemon) close() error {
 		d.nc.Close()
 	}
 	if d.embedded != nil {
-		d.embedded.Shutdown()
-		d.embedded.WaitForShutdown()
+		d.embedded.stop()
 	}
 	if d.listener != nil {
 		errs = append(errs, d.listener.Close())
@@ -182,7 +186,7 @@ func (d *daemon) close() error {
 // natsURL says where the daemon's events can be read; empty while NATS is away.
 func (d *daemon) natsURL() string {
 	if d.embedded != nil {
-		return d.embedded.ClientURL()
+		return d.embedded.url()
 	}
 	return publisher.Server(d.nc)
 }

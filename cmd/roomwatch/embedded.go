@@ -1,53 +1,84 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// embeddedReady bounds the start of the embedded server: it reads its store first.
-const embeddedReady = 30 * time.Second
+const (
+	// embeddedName tells the server of a roomwatch from any other.
+	embeddedName = "roomwatch-embedded"
+	// embeddedReady bounds the start of the embedded server: it reads its store first.
+	embeddedReady = 30 * time.Second
+)
 
-// startEmbedded starts a JetStream server in this process, on the loopback
-// interface alone. Every write is synced to the disk before it is acknowledged.
-func startEmbedded(dir string, port int, log *slog.Logger) (*server.Server, error) {
+// An embedded is a JetStream server in this process, on the loopback interface
+// alone. Every write is synced to the disk before it is acknowledged.
+type embedded struct {
+	dir      string
+	log      *slog.Logger
+	patience time.Duration // see tend
+
+	mu    sync.Mutex
+	port  int
+	srv   *server.Server // nil while there is none, between a stop and a start
+	lines *natsLog       // of srv
+}
+
+// startEmbedded starts the server on the files under dir. Port 0 is any free one.
+func startEmbedded(dir string, port int, log *slog.Logger) (*embedded, error) {
+	e := &embedded{dir: filepath.Join(dir, "nats"), log: log, patience: embeddedPatience, port: port}
 	if port == 0 {
-		port = server.RANDOM_PORT
+		e.port = server.RANDOM_PORT
 	}
+	return e, e.start()
+}
+
+// start starts the server, on the port that it had before.
+func (e *embedded) start() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	s, err := server.NewServer(&server.Options{
-		ServerName: "roomwatch-embedded",
+		ServerName: embeddedName,
 		Host:       "127.0.0.1",
-		Port:       port,
+		Port:       e.port,
 		JetStream:  true,
-		StoreDir:   filepath.Join(dir, "nats"),
+		StoreDir:   e.dir,
 		SyncAlways: true,
 		NoSigs:     true, // signals are roomwatch's own
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start embedded nats-server: %w", err)
+		return fmt.Errorf("start embedded nats-server: %w", err)
 	}
-	l := &natsLog{log: log, fatal: make(chan string, 1)}
+	l := &natsLog{log: e.log, fatal: make(chan string, 1)}
 	s.SetLoggerV2(l, false, false, false)
 	s.Start()
 	if err := l.ready(s); err != nil {
 		s.Shutdown()
-		return nil, fmt.Errorf("start embedded nats-server on 127.0.0.1:%d: %w; if another program has the port, set ROOMWATCH_NATS_PORT to a free one, or NATS_URL to use the server that runs there", port, err)
+		s.WaitForShutdown()
+		return fmt.Errorf("start embedded nats-server on 127.0.0.1:%d: %w; %s", e.port, err, e.mend(err))
 	}
-	return s, nil
+	e.srv, e.lines = s, l
+	if addr, ok := s.Addr().(*net.TCPAddr); ok {
+		e.port = addr.Port
+	}
+	return nil
 }
 
-// natsLog gives the embedded server's lines to slog: errors as they are, the
-// rest at debug.
-type natsLog struct {
-	log   *slog.Logger
-	fatal chan string // the first reason why the server cannot go on
+// mend says what helps a server that does not start.
+func (e *embedded) mend(err error) string {
+	if strings.Contains(err.Error(), "listening on port") {
+		return "if another program has the port, set ROOMWATCH_NATS_PORT to a free one, or NATS_URL to use the server that runs there"
+	}
+	return fmt.Sprintf("see that %s can be made and written to and that its disk has room; ROOMWATCH_DATA_DIR says where it is", e.dir)
 }
 
 // ready waits until the server takes connections, or says why it never will.
@@ -65,30 +96,32 @@ func (l *natsLog) ready(s *server.Server) error {
 	return fmt.Errorf("it took no connections within %s", embeddedReady)
 }
 
-func (l *natsLog) put(level slog.Level, format string, v []any) {
-	l.log.Log(context.Background(), level, "nats-server", "text", strings.TrimSpace(fmt.Sprintf(format, v...)))
+// InProcessConn implements [nats.InProcessConnProvider]: clients of a server that
+// was started anew find it again.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.srv == nil {
+		return nil, errors.New("the embedded nats-server is down")
+	}
+	return e.srv.InProcessConn()
 }
 
-// Noticef implements the server's logger.
-func (l *natsLog) Noticef(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
+// url is where other programs of this machine find the server.
+func (e *embedded) url() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return fmt.Sprintf("nats://127.0.0.1:%d", e.port)
+}
 
-// Warnf implements the server's logger.
-func (l *natsLog) Warnf(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
-
-// Errorf implements the server's logger.
-func (l *natsLog) Errorf(format string, v ...any) { l.put(slog.LevelError, format, v) }
-
-// Fatalf implements the server's logger. The server leaves it to the logger to
-// end the process; whoever started it gets the reason instead.
-func (l *natsLog) Fatalf(format string, v ...any) {
-	select {
-	case l.fatal <- fmt.Sprintf(format, v...):
-	default: // only the first reason matters
+// stop stops the server, if there is one.
+func (e *embedded) stop() {
+	e.mu.Lock()
+	s := e.srv
+	e.srv = nil
+	e.mu.Unlock()
+	if s != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
 	}
 }
-
-// Debugf implements the server's logger.
-func (l *natsLog) Debugf(format string, v ...any) { l.put(slog.LevelDebug, format, v) }
-
-// Tracef implements the server's logger.
-func (l *natsLog) Tracef(format string, v ...any) { l.put(slog.LevelDebug, format, v) }

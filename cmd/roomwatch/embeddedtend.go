@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"roomwatch/publisher"
+)
+
+const (
+	// embeddedPatience is how long the embedded server may fail to store before it
+	// is started anew; it doubles with each start that does not help, up to embeddedMost.
+	embeddedPatience = 30 * time.Second
+	embeddedMost     = 10 * time.Minute
+	// embeddedRoom is what its disk must take before a start can help, in bytes.
+	embeddedRoom = 1 << 20
+)
+
+// tend starts the server anew when it is up and stores nothing, until ctx is done.
+// After an error of its disk, such as one without room, nats-server writes no
+// more to a stream, whatever becomes of the disk; only a start makes it look again.
+// Nothing is lost by it: what was not acknowledged waits in the outbox, and the
+// publisher asks the new server how far it came.
+//
+// While the disk takes no files the server is left alone: it would not start, and
+// as it is, its events can be read.
+func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
+	look := time.NewTicker(e.patience / 10)
+	defer look.Stop()
+	wait, started := e.patience, time.Time{}
+	for {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		s := status()
+		if s.LastError == nil {
+			wait = e.patience
+			continue
+		}
+		since := s.LastErrorSince
+		if started.After(since) {
+			since = started
+		}
+		if !e.stuck(s) || time.Since(since) < wait || e.tryDisk() != nil {
+			continue
+		}
+		e.log.WarnContext(ctx, "embedded nats-server is started anew", "reason", "it stores nothing although its disk takes files",
+			"error", s.LastError, "server_error", e.newest(), "since", s.LastErrorSince)
+		e.stop()
+		wait, started = min(2*wait, embeddedMost), time.Now()
+		if err := e.start(); err != nil {
+			e.log.ErrorContext(ctx, "embedded nats-server", "error", err)
+			wait = e.patience // there is nothing to be kept from its work
+		}
+	}
+}
+
+// stuck reports whether a new start may help: there is no server, or it is
+// connected to and does not do what it is asked, and does not refuse it either.
+func (e *embedded) stuck(s publisher.Status) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv == nil || s.Connected && publisher.Unanswered(s.LastError)
+}
+
+// newest returns what the server said last of what is wrong.
+func (e *embedded) newest() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lines.newest()
+}
+
+// tryDisk writes a file where the server has its own, and removes it.
+func (e *embedded) tryDisk() (err error) {
+	f, err := os.CreateTemp(e.dir, "room-")
+	if err != nil {
+		return fmt.Errorf("try disk: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	if _, err := f.Write(make([]byte, embeddedRoom)); err != nil {
+		return fmt.Errorf("try disk: %w", err)
+	}
+	return f.Sync()
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"roomwatch/poller/simulator"
+)
+
+// smallDisk returns a directory on a disk of its own, of some megabytes.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no small disk can be made here, which takes root on Linux: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "--lazy", dir).CombinedOutput(); err != nil { //nolint:noctx // the test's context is over
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// fill leaves no room on the disk of a directory, until the file that it returns is removed.
+func fill(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for size := 1 << 20; size > 0; {
+		if _, err := f.Write(bytes.Repeat([]byte{'x'}, size)); err != nil {
+			size /= 2
+		}
+	}
+	return path
+}
+
+// The disk of the embedded server is full for a while. When it has room again,
+// the server is started anew, once, and the stream has every event once.
+func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for requests that NATS does not answer")
+	}
+	dir := smallDisk(t)
+	r := newRig(t, simulator.Config{Seed: 7, Rooms: 30, Enters: 60, Quota: -1})
+	for _, kv := range r.env(dir, "NATS_URL=", "ROOMWATCH_NATS_PORT=0") {
+		k, v, _ := strings.Cut(kv, "=")
+		t.Setenv(k, v)
+	}
+	cfg, err := configured((*config).validate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out lockedBuffer
+	d, err := newDaemon(t.Context(), &cfg, cfg.logger(&out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const patience = 4 * time.Second // twice this is more than what a request waits for
+	d.embedded.patience = patience
+	nc, err := nats.Connect("", nats.InProcessServer(d.embedded), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run: %v\n%s", err, &out)
+		}
+		nc.Close()
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+
+	eventually(t, "events", func() bool { return d.pub.Status().Stored > 60 })
+	filler := fill(t, dir)
+	eventually(t, "a failure", func() bool { return d.pub.Status().LastError != nil })
+	restarts := func() int { return strings.Count(out.String(), "started anew") }
+	<-time.After(2 * patience)
+	if n := restarts(); n > 0 {
+		t.Errorf("%d starts although the disk is full:\n%s", n, &out)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	before := d.pub.Status().Stored
+	eventually(t, "events after there is room again", func() bool {
+		s := d.pub.Status()
+		return s.LastError == nil && s.Stored > before+60
+	})
+	if n := restarts(); n != 1 || !strings.Contains(lines(out.String(), "started anew"), "no space left on device") {
+		t.Errorf("%d starts, want one that names the reason:\n%s", n, &out)
+	}
+	settle(t, nc, r.world)
+}

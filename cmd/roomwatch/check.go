@@ -6,16 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
-	"roomwatch/publisher"
 	"roomwatch/state"
 )
 
@@ -54,9 +49,19 @@ func check(ctx context.Context, w io.Writer) error {
 		return program.ErrReported
 	}
 	l.line("configuration", nil, "SDKAppID %d, endpoint %s", cfg.SDKAppID, cfg.Endpoint)
+	found, exists, err := state.Inspect(cfg.statePath(), cfg.SDKAppID)
+	running := errors.Is(err, state.ErrLocked) // a roomwatch, on this directory
 	l.service(ctx, &cfg)
-	l.nats(ctx, &cfg)
-	l.state(&cfg)
+	l.nats(ctx, &cfg, running)
+	switch path := cfg.statePath(); {
+	case running:
+		l.line("state", nil, "%s is in use by a running roomwatch", path)
+	case err == nil && !exists:
+		l.line("state", nil, "%s does not exist yet: the first start makes it", path)
+	default:
+		l.line("state", err, "%s: %d rooms, %d events waiting for the stream", path, found.Rooms, found.Waiting)
+	}
+	l.http(ctx, &cfg, running)
 	if l.failed {
 		return program.ErrReported
 	}
@@ -71,48 +76,4 @@ func (l *checklist) service(ctx context.Context, cfg *config) {
 	}
 	got, err := p.Probe(ctx)
 	l.line("service", err, "%d rooms on the first page, answered in %s", got.Rooms, got.Latency.Round(time.Millisecond))
-}
-
-// nats looks at the server and the stream. Without NATS_URL the server is part
-// of the daemon, and it is fine that it is not there.
-func (l *checklist) nats(ctx context.Context, cfg *config) {
-	connect := cfg.connectConfig(slog.New(slog.DiscardHandler))
-	if cfg.NATSURL == "" {
-		connect.URL = "nats://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.NATSPort))
-	}
-	nc, err := publisher.Dial(ctx, connect)
-	if err != nil {
-		if cfg.NATSURL == "" {
-			l.line("nats", nil, "none is configured: `roomwatch run` starts its own on 127.0.0.1:%d", cfg.NATSPort)
-			return
-		}
-		l.line("nats", err, "")
-		return
-	}
-	defer nc.Close()
-	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	found, err := publisher.Inspect(ctx, nc, cfg.streamConfig(), cfg.SDKAppID)
-	l.line("stream", err, "%s", found)
-}
-
-func (l *checklist) state(cfg *config) {
-	path := filepath.Join(cfg.DataDir, "state.db")
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		l.line("state", nil, "%s does not exist yet: the first start makes it", path)
-		return
-	}
-	s, err := state.Open(state.Config{Path: path, SDKAppID: cfg.SDKAppID})
-	if errors.Is(err, state.ErrLocked) {
-		l.line("state", nil, "%s is in use by a running roomwatch", path)
-		return
-	}
-	if err != nil {
-		l.line("state", err, "")
-		return
-	}
-	err = errors.Join(s.Check(), s.Close())
-	st := s.Status()
-	l.line("state", err, "%s: %d rooms, %d events waiting for the stream", path, st.Rooms, st.Waiting)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,6 +217,8 @@ func (c *config) validateSurroundings(p *problems) {
 	c.validateHTTP(p)
 	p.add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMWATCH_LOG_FORMAT is %q: set text or json", c.LogFormat)
 }
+
+func (c *config) statePath() string { return filepath.Join(c.DataDir, "state.db") }
 
 // key returns the secret key, from wherever it is given; empty if a UserSig is given instead.
 func (c *config) key() (secret, error) {

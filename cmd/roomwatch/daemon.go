@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -61,7 +60,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 		return nil, fmt.Errorf("%w: %w", errConfig, err)
 	}
 	d.store, err = state.Open(state.Config{
-		Path:     filepath.Join(cfg.DataDir, "state.db"),
+		Path:     cfg.statePath(),
 		SDKAppID: cfg.SDKAppID,
 		Policy:   cfg.policy(),
 		Metrics:  d.metrics,

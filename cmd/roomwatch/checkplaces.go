@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"syscall"
+
+	"github.com/nats-io/nats.go"
+
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/publisher"
+)
+
+// nats looks at the server and the stream. Without NATS_URL the server is part
+// of the daemon, and it is fine that it is not there.
+func (l *checklist) nats(ctx context.Context, cfg *config, running bool) {
+	connect := cfg.connectConfig(slog.New(slog.DiscardHandler))
+	if cfg.NATSURL == "" {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.NATSPort))
+		err := listenable(ctx, addr)
+		if err == nil {
+			if cfg.NATSPort == 0 {
+				addr = "a free port of 127.0.0.1"
+			}
+			l.line("nats", nil, "none is configured: `roomwatch run` starts its own on %s", addr)
+			return
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			l.line("nats", fmt.Errorf("%w; set ROOMWATCH_NATS_PORT to a port that the embedded server may have", err), "")
+			return
+		}
+		connect.URL = "nats://" + addr
+	}
+	nc, err := publisher.Dial(ctx, connect)
+	if err == nil {
+		defer nc.Close()
+	}
+	if cfg.NATSURL == "" {
+		err = stranger(nc, err, connect.URL, running)
+	} else if err != nil && !errors.Is(err, publisher.ErrAuth) {
+		err = fmt.Errorf("%w; see that NATS runs there and that NATS_URL is right", err)
+	}
+	if err != nil {
+		l.line("nats", err, "")
+		return
+	}
+	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := publisher.Inspect(ctx, nc, cfg.streamConfig(), cfg.SDKAppID)
+	l.line("stream", err, "%s", found)
+}
+
+// stranger returns nil if what has the port of the embedded server is that of the
+// roomwatch that runs on the same data directory, and else who has it.
+func stranger(nc *nats.Conn, err error, url string, running bool) error {
+	const port = "set ROOMWATCH_NATS_PORT to a free port"
+	switch {
+	case errors.Is(err, publisher.ErrAuth):
+		return fmt.Errorf("a NATS server that is not roomwatch's own has the port of %s; %s, or NATS_URL=%s to use that server, with what it asks for: %w", url, port, url, err)
+	case err != nil:
+		return fmt.Errorf("what has the port of %s is no NATS server: %w; %s", url, err, port)
+	case nc.ConnectedServerName() != embeddedName:
+		return fmt.Errorf("a NATS server that is not roomwatch's own, %q, has the port of %s; %s, or NATS_URL=%s to use that server", nc.ConnectedServerName(), url, port, url)
+	case !running:
+		return fmt.Errorf("a roomwatch with another data directory has the port of %s; %s, or ROOMWATCH_DATA_DIR to its directory", url, port)
+	}
+	return nil
+}
+
+// http looks whether the daemon can have its address. If it runs, it has it.
+func (l *checklist) http(ctx context.Context, cfg *config, running bool) {
+	if cfg.HTTPAddr == "off" {
+		l.line("http", nil, "none is wanted")
+		return
+	}
+	err := listenable(ctx, cfg.HTTPAddr)
+	if err == nil {
+		l.line("http", nil, "%s is free", cfg.HTTPAddr)
+		return
+	}
+	if running && cfg.answers(ctx) {
+		l.line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)
+		return
+	}
+	l.line("http", fmt.Errorf("%w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err), "")
+}
+
+// answers reports whether a roomwatch of this application answers at the address.
+func (c *config) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	asker, err := c.client()
+	if err != nil {
+		return false
+	}
+	var s web.Status
+	return asker.get(ctx, "/api/v1/status", nil, &s) == nil && s.Application.SDKAppID == c.SDKAppID
+}
+
+// listenable returns why nobody can listen on an address now.
+func listenable(ctx context.Context, addr string) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}

@@ -54,7 +54,6 @@ func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 	if oerr != nil {
 		return nil, oerr
 	}
-	c.logger().WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; roomwatch keeps trying and events wait on disk")
 	nc, err = nats.Connect(c.URL, append(opts, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
 		c.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", Server(nc))
 	}))...)
@@ -162,9 +161,11 @@ func (c ConnectConfig) handlers() []nats.Option {
 			log.InfoContext(ctx, "nats connected", "server", Server(nc))
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if cause := innermost(err).Error(); cause != why {
+			// That there are no servers is what the first try comes to, whatever kept it
+			// from each of them; the next one, a moment later, says.
+			if cause := innermost(err).Error(); cause != why && !errors.Is(err, nats.ErrNoServers) {
 				why = cause
-				log.WarnContext(ctx, "nats away", "error", err)
+				log.WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; it is tried for ever")
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
@@ -203,8 +204,8 @@ func (c ConnectConfig) shown() string {
 // it; empty if it has none.
 func Server(nc *nats.Conn) string {
 	u, err := url.Parse(nc.ConnectedUrl())
-	if err != nil {
-		return "" // unreachable: it was connected to
+	if err != nil || u.Host == "" {
+		return ""
 	}
 	return u.Scheme + "://" + u.Host // a user without a password is a token
 }

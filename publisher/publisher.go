@@ -149,7 +149,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			gone = true
 			continue
 		}
-		p.failed(ctx, err)
+		p.failed(ctx, p.reason(err))
 		_ = sleep(ctx, pause.NextBackOff())
 	}
 	return nil

@@ -27,6 +27,9 @@ var (
 	errRenew = errors.New("the claim is to be renewed")
 	// errReconnected ends a relay whose connection was lost and made again.
 	errReconnected = errors.New("the connection was made anew")
+	// errAway takes the place of what the client says of a request that it has
+	// nobody to send to.
+	errAway = errors.New("NATS is not connected")
 	// errRemembered means that the server has not stored an event because it had
 	// one with this id. Recovery has shown that the stream lacks it: someone has
 	// removed the last events, and their numbers were given anew.
@@ -196,6 +199,15 @@ func Unanswered(err error) bool {
 	}
 	var api *jetstream.APIError
 	return errors.As(err, &api) && api.ErrorCode == 10077 && outcomeOf(err) == unknown
+}
+
+// reason returns why a session ended: what failed because the connection is lost
+// says nothing but that.
+func (p *Publisher) reason(err error) error {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) || !p.nc.IsConnected() && Unanswered(err) {
+		return errAway
+	}
+	return err
 }
 
 // explain adds what an operator can do, and the reason that NATS tells apart

@@ -32,3 +32,16 @@ func TestNATSWithoutJetStream(t *testing.T) {
 		t.Errorf("exit status %d:\n%s", status, p.output)
 	}
 }
+
+// The line of the start has no address of a NATS that is away.
+func TestStartWithoutNATS(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
+	p := startProcess(t, r.env(t.TempDir(), "NATS_URL=nats://"+freeAddr(t)), "run")
+	eventually(t, "the start", func() bool { return strings.Contains(p.output.String(), "msg=start") })
+	if line := lines(p.output.String(), "msg=start"); !strings.Contains(line, "nats=away ") {
+		t.Error(line)
+	}
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}

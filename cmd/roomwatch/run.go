@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ func runCommand() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
 			log.InfoContext(cmd.Context(), "start", "version", program.Version(), "sdkappid", cfg.SDKAppID,
-				"endpoint", cfg.Endpoint, "nats", d.natsURL(), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
+				"endpoint", cfg.Endpoint, "nats", cmp.Or(d.natsURL(), "away"), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
 			if err := d.run(cmd.Context()); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,6 +92,9 @@ func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 	eventually(t, "events", func() bool { return d.pub.Status().Stored > 60 })
 	filler := fill(t, dir)
 	eventually(t, "a failure", func() bool { return d.pub.Status().LastError != nil })
+	if text := fmt.Sprint(d.status().Conditions); !strings.Contains(text, "disk of ROOMWATCH_DATA_DIR has room") {
+		t.Errorf("the conditions do not say what helps: %s", text)
+	}
 	restarts := func() int { return strings.Count(out.String(), "started anew") }
 	<-time.After(2 * patience)
 	if n := restarts(); n > 0 {

@@ -137,7 +137,7 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 			"see that NATS runs and can be reached; the connection is tried again for ever")
 	}
 	if pub.LastError != nil {
-		add(web.Degraded, "stream", fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError), "")
+		add(web.Degraded, "stream", fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError), d.storeMend(pub.LastError))
 	} else if pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience {
 		add(web.Degraded, "outbox", fmt.Sprintf("%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince)),
 			"wait if they become fewer; else look at NATS and its disk")
@@ -148,6 +148,18 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 			"look at what the service answers; if the rooms are really gone, nothing is to be done")
 	}
 	return list
+}
+
+// storeMend says what helps a stream that takes no events. What refuses them says
+// so itself; a server that says nothing may be one whose disk was full.
+func (d *daemon) storeMend(err error) string {
+	switch {
+	case !publisher.Unanswered(err):
+		return ""
+	case d.embedded != nil:
+		return "see that the disk of ROOMWATCH_DATA_DIR has room; the embedded server is started anew by itself when it has"
+	}
+	return "see that NATS answers and that its disk has room; after a full disk nats-server writes to a stream again only when it was restarted"
 }
 
 func lastFailure(s poller.Status) string {

@@ -201,13 +201,18 @@ func (l *logged) String() string {
 // start runs a publisher until stop, or the end of the test.
 func start(t testing.TB, nc *nats.Conn, out Outbox) *run {
 	t.Helper()
-	return startWith(t, nc, out, live)
+	return startWith(t, Config{Conn: nc, Outbox: out})
 }
 
-func startWith(t testing.TB, nc *nats.Conn, out Outbox, c StreamConfig) *run {
+// startWith does so with more than connection and outbox.
+func startWith(t testing.TB, c Config) *run {
 	t.Helper()
 	log := &logged{}
-	p, err := New(Config{Conn: nc, Outbox: out, Stream: c, SDKAppID: app, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+	if c.Stream.Name == "" {
+		c.Stream = live
+	}
+	c.SDKAppID, c.Version, c.Log = app, "test", slog.New(slog.NewTextHandler(log, nil))
+	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func TestStreamThatCannotBeMade(t *testing.T) {
 				} else if tt.inspect && !strings.Contains(err.Error(), tt.want[0]) {
 					t.Errorf("Inspect: no %q in: %v", tt.want[0], err)
 				}
-				r := startWith(t, nc, b, tt.config)
+				r := startWith(t, Config{Conn: nc, Outbox: b, Stream: tt.config})
 				r.wantEnd(t)
 				if !errors.Is(r.err, ErrUnfit) {
 					t.Fatalf("ended with %v", r.err)

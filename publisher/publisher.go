@@ -3,12 +3,12 @@ package publisher
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -54,6 +54,10 @@ type Config struct {
 	SDKAppID int          // required
 	Version  string       // of the program, told in its claims
 
+	// Redial makes a connection in the place of one that is closed for good; nil
+	// leaves it closed. The newest one is [Publisher.Conn], and is not closed here.
+	Redial func(context.Context) (*nats.Conn, error)
+
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil registers none
 	Tracer  trace.Tracer          // nil traces nothing
@@ -61,8 +65,6 @@ type Config struct {
 
 // A Publisher brings the events of one application to the stream.
 type Publisher struct {
-	nc      *nats.Conn
-	js      jetstream.JetStream
 	outbox  Outbox
 	stream  StreamConfig
 	app     int
@@ -74,9 +76,13 @@ type Publisher struct {
 	recovered chan struct{}
 	once      sync.Once
 
+	conn   atomic.Pointer[nats.Conn]
+	redial func(context.Context) (*nats.Conn, error)
+
 	// Used by Run alone.
-	fence      uint64 // stream sequence of this process's newest claim, 0 before the first
-	reconnects uint64 // of the connection, when the session began
+	js         jetstream.JetStream // of conn
+	fence      uint64              // stream sequence of this process's newest claim, 0 before the first
+	reconnects uint64              // of the connection, when the session began
 
 	mu     sync.Mutex
 	status Status
@@ -90,20 +96,19 @@ func New(c Config) (*Publisher, error) {
 	if c.Tracer == nil {
 		c.Tracer = noop.Tracer{}
 	}
-	js, err := jetstream.New(c.Conn, jetstream.WithDefaultTimeout(requestTimeout))
-	if err != nil {
-		return nil, fmt.Errorf("open jetstream: %w", err)
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	p := &Publisher{
-		nc: c.Conn, js: js, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
+		redial: c.Redial, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
 		me:        claim{Instance: ulid.Make().String(), Host: host, Version: c.Version},
 		tracer:    c.Tracer,
 		recovered: make(chan struct{}),
 		status:    Status{Events: map[diff.Type]uint64{}},
+	}
+	if err := p.use(c.Conn); err != nil {
+		return nil, err
 	}
 	p.metrics = newMetrics(c.Metrics)
 	p.watch(c.Metrics)
@@ -124,8 +129,16 @@ func (p *Publisher) Run(ctx context.Context) error {
 	pause := newBackOff()
 	gone := false // the claim, in the session before this one
 	for ctx.Err() == nil {
-		if !p.nc.IsConnected() {
-			if last := p.nc.LastError(); isAuth(last) {
+		nc := p.Conn()
+		if nc.IsClosed() && p.redial != nil {
+			p.failed(ctx, closedError(nc.LastError()))
+			if sleep(ctx, pause.NextBackOff()) == nil {
+				p.dial(ctx)
+			}
+			continue
+		}
+		if !nc.IsConnected() {
+			if last := nc.LastError(); isAuth(last) {
 				p.failed(ctx, authError(last)) // found later than [Connect] could
 			}
 			_ = sleep(ctx, awayLook)
@@ -157,9 +170,9 @@ func (p *Publisher) Run(ctx context.Context) error {
 
 // session is one way from the stream's check to an outcome that is unknown.
 func (p *Publisher) session(ctx context.Context) error {
-	p.reconnects = p.nc.Stats().Reconnects // before anything is asked
+	p.reconnects = p.Conn().Stats().Reconnects // before anything is asked
 	p.stream.after = p.fence
-	have, err := p.stream.preflight(ctx, p.nc, p.js, p.app)
+	have, err := p.stream.preflight(ctx, p.Conn(), p.js, p.app)
 	if err != nil {
 		return err
 	}
@@ -186,7 +199,10 @@ func (p *Publisher) session(ctx context.Context) error {
 // more. The server at its other end may have lost what it had acknowledged, and
 // with the events that are gone the claim need not be gone: it can be older than
 // they, and then the fence lets the next event pass and leaves a hole.
-func (p *Publisher) reconnected() bool { return p.nc.Stats().Reconnects != p.reconnects }
+func (p *Publisher) reconnected() bool {
+	nc := p.Conn()
+	return nc.Stats().Reconnects != p.reconnects || nc.IsClosed()
+}
 
 // Recovered is closed when the stream was first compared with the outbox.
 func (p *Publisher) Recovered() <-chan struct{} { return p.recovered }
@@ -223,7 +239,7 @@ func (p *Publisher) Status() Status {
 	s := p.status
 	s.Events = maps.Clone(s.Events)
 	p.mu.Unlock()
-	s.Connected = p.nc.IsConnected()
+	s.Connected = p.Conn().IsConnected()
 	s.Epoch, s.Stored, s.Assigned = p.outbox.Position()
 	if s.Assigned <= s.Stored {
 		return s

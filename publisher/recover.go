@@ -36,7 +36,7 @@ func (p *Publisher) last(ctx context.Context, subject string) (*storedMessage, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	resp, err := p.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
+	resp, err := p.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
 	if err != nil {
 		return nil, fmt.Errorf("read last message on %s: %w", subject, p.explain(err))
 	}
@@ -135,7 +135,7 @@ func (p *Publisher) isOurs(m *storedMessage, stored, seq uint64) (bool, error) {
 func (p *Publisher) lastOfEachSubject(ctx context.Context, filter string) iter.Seq2[diff.Event, error] {
 	return func(yield func(diff.Event, error) bool) {
 		if err := p.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
-			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, denied(p.nc, err)))
+			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, denied(p.Conn(), err)))
 		}
 	}
 }

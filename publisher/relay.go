@@ -44,8 +44,9 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 	// A server that was away is asked at once, not with the next event: what it
 	// has lost has to be found again. The count of [Publisher.reconnected] is what
 	// decides; this only wakes.
-	connected := p.nc.StatusChanged(nats.CONNECTED)
-	defer p.nc.RemoveStatusListener(connected)
+	nc := p.Conn()
+	connected := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer nc.RemoveStatusListener(connected)
 	limit := batchRows
 	pause := newBackOff()
 	var published time.Time
@@ -204,7 +205,7 @@ func Unanswered(err error) bool {
 // reason returns why a session ended: what failed because the connection is lost
 // says nothing but that.
 func (p *Publisher) reason(err error) error {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) || !p.nc.IsConnected() && Unanswered(err) {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) || !p.Conn().IsConnected() && Unanswered(err) {
 		return errAway
 	}
 	return err
@@ -218,8 +219,8 @@ func (p *Publisher) explain(err error) error {
 	switch {
 	case errors.Is(err, errRemembered):
 		return fmt.Errorf("%w; it forgets it when the stream's duplicate window is over: wait, or make it shorter with `nats stream edit %s --dupe-window=…`", err, name)
-	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("%w; raise max_payload in the server's configuration", err)
+	case isMaxPayload(err):
+		return maxPayloadError(err)
 	case errors.As(err, &api) && api.ErrorCode == 10077:
 		return fmt.Errorf("%w; make room with `nats stream edit %s --max-bytes=… --max-msgs=…`, or let old events go with `nats stream edit %s --discard=old`", err, name, name)
 	case errors.As(err, &api) && api.ErrorCode == 10054:
@@ -227,8 +228,11 @@ func (p *Publisher) explain(err error) error {
 	case errors.As(err, &api):
 		return err
 	}
-	if last := p.nc.LastError(); last != nil && errors.Is(last, nats.ErrPermissionViolation) {
+	switch last := p.Conn().LastError(); {
+	case errors.Is(last, nats.ErrPermissionViolation):
 		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
+	case isMaxPayload(last):
+		return maxPayloadError(fmt.Errorf("%w (%w)", err, last))
 	}
 	return err
 }

@@ -37,7 +37,6 @@ type daemon struct {
 
 	store    *state.Store
 	embedded *embedded // nil: the server of NATS_URL
-	nc       *nats.Conn
 	pub      *publisher.Publisher
 	poll     *poller.Poller
 	detect   *detector
@@ -82,14 +81,20 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 		}
 		connect.InProcess = d.embedded
 	}
-	if d.nc, err = publisher.Connect(ctx, connect); err != nil {
+	redial := func(ctx context.Context) (*nats.Conn, error) { return publisher.Connect(ctx, connect) }
+	nc, err := redial(ctx)
+	if err != nil {
 		return nil, err
 	}
 	d.pub, err = publisher.New(publisher.Config{
-		Conn: d.nc, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
+		Conn: nc, Redial: redial, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
 		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.tracer,
 	})
-	return d, err
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*poller.Poller, error) {
@@ -164,8 +169,8 @@ func (d *daemon) whyAway() []any {
 // close takes everything down that is up.
 func (d *daemon) close() error {
 	var errs []error
-	if d.nc != nil {
-		d.nc.Close()
+	if d.pub != nil {
+		d.pub.Conn().Close()
 	}
 	if d.embedded != nil {
 		d.embedded.stop()
@@ -187,5 +192,5 @@ func (d *daemon) natsURL() string {
 	if d.embedded != nil {
 		return d.embedded.url()
 	}
-	return publisher.Server(d.nc)
+	return publisher.Server(d.pub.Conn())
 }

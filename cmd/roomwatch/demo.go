@@ -122,7 +122,7 @@ func (d *daemon) show(ctx context.Context, w io.Writer) error {
 		return nil
 	}
 	p := newEventPrinter(w, isTerminal(w))
-	return follow(ctx, d.nc, d.cfg, selection{}, d.log, func(_ []byte, e diff.Event) error { return p.print(e) })
+	return follow(ctx, d.pub.Conn(), d.cfg, selection{}, d.log, func(_ []byte, e diff.Event) error { return p.print(e) })
 }
 
 func greet(w io.Writer, d *daemon, cfg *config) error {

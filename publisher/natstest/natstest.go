@@ -54,6 +54,7 @@ func emptyPools() {
 type Server struct {
 	t   *testing.T
 	dir string
+	max int32 // payload; 0: the server's default
 	srv atomic.Pointer[server.Server]
 	tap atomic.Pointer[func(net.Conn) (net.Conn, error)]
 
@@ -64,9 +65,7 @@ type Server struct {
 // Up starts the server on the files it had before.
 func (s *Server) Up() {
 	s.t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		JetStream: true, StoreDir: s.dir, DontListen: true, NoSigs: true, NoLog: true,
-	})
+	srv, err := server.NewServer(s.options())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -75,6 +74,20 @@ func (s *Server) Up() {
 		s.t.Fatal("nats-server is not ready")
 	}
 	s.srv.Store(srv)
+}
+
+func (s *Server) options() *server.Options {
+	return &server.Options{JetStream: true, StoreDir: s.dir, DontListen: true, NoSigs: true, NoLog: true, MaxPayload: s.max}
+}
+
+// MaxPayload changes the server's limit in its configuration and lets it read
+// that again. A client that is connected does not hear of it.
+func (s *Server) MaxPayload(limit int32) {
+	s.t.Helper()
+	s.max = limit
+	if err := s.srv.Load().ReloadOptions(s.options()); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // Down cuts the clients off, whatever is on its way, and stops the server. Down

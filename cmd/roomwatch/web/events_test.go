@@ -185,6 +185,24 @@ func TestEventsWhileNATSIsAway(t *testing.T) {
 	}
 }
 
+// NATS can end a connection for good. Readers go on over another one.
+func TestEventsAfterTheirConnectionWasClosed(t *testing.T) {
+	conns := make(chan *nats.Conn, 2)
+	r := newRig(t, func(c *Config) {
+		connect := c.Connect
+		c.Connect = func(ctx context.Context) (*nats.Conn, error) {
+			nc, err := connect(ctx)
+			conns <- nc
+			return nc, err
+		}
+	}).serve()
+	rd := r.read("")
+	r.following(1)
+	(<-conns).Close()
+	r.publish(diff.RoomCreated, "a")
+	rd.want("room.created a")
+}
+
 // There is no stream yet: the answer waits for it.
 func TestEventsBeforeTheStream(t *testing.T) {
 	r := newRig(t, nil).serve()

@@ -55,7 +55,7 @@ func (f *feed) connection(ctx context.Context) (*nats.Conn, error) {
 	if f.closed {
 		return nil, errClosed
 	}
-	if f.nc == nil {
+	if f.nc == nil || f.nc.IsClosed() { // NATS can end one for good
 		nc, err := f.c.Connect(ctx)
 		if err != nil {
 			return nil, err

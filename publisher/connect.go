@@ -23,6 +23,9 @@ const (
 	reconnectWait = 500 * time.Millisecond
 	reconnectMost = 5 * time.Second
 	pingEvery     = 20 * time.Second
+	// writeMost is how long a network may take no byte. The client holds its mutex
+	// meanwhile, and whoever asks it anything waits.
+	writeMost = 2 * time.Second
 )
 
 // A ConnectConfig says where NATS is and who asks. All but URL or InProcess may
@@ -109,6 +112,7 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(pingEvery),
 		nats.MaxPingsOutstanding(2),
+		nats.FlusherTimeout(writeMost),
 		// What is not sent now must not be sent later behind our back.
 		nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(),

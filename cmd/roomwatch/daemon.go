@@ -25,6 +25,12 @@ import (
 // for longer, the events wait, and the rebuild comes when it is back.
 const recoveryWait = 5 * time.Second
 
+// publishGrace is how long publishing goes on, at most, when the daemon is told
+// to stop. A rebuild of the state takes as long as the stream is large, and what
+// is to be committed waits for it; one that is cut short is made anew by the next
+// start.
+const publishGrace = 3 * time.Second
+
 // A daemon is all the parts, tied together. Its fields stand in the order in
 // which they are made; they are taken down in the opposite one.
 type daemon struct {
@@ -120,6 +126,7 @@ func (d *daemon) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	published, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishing()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(publishGrace, stopPublishing) })()
 	if d.listener != nil {
 		l := d.listener
 		d.listener = nil // closed by its server

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"roomwatch/poller/simulator"
 )
@@ -29,6 +32,45 @@ func TestNATSReportsAnUnknownError(t *testing.T) {
 	eventually(t, "the reports", func() bool { return reports.Load() == 2 })
 	settle(t, r.nc, r.world)
 	if status := p.stop(); status != 0 || !strings.Contains(p.output.String(), "closed the connection: nats: Never Heard Of") {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}
+
+// A rebuild over a slow link takes long. The daemon stops all the same, and the
+// next start rebuilds from the beginning.
+func TestStopWhileTheStateIsRebuilt(t *testing.T) {
+	const rooms, perSecond = 2000, 40 << 10
+	r := newRig(t, simulator.Config{Seed: 5, Rooms: rooms, Quota: -1})
+	data := t.TempDir()
+	p := startProcess(t, r.env(data), "run")
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) == rooms })
+	if status := p.stop(); status != 0 {
+		t.Fatalf("exit status %d:\n%s", status, p.output)
+	}
+	if err := os.Remove(filepath.Join(data, "state.db")); err != nil {
+		t.Fatal(err)
+	}
+	wire := newTap(t, r.port)
+	var read atomic.Int64
+	wire.watch(func(fromDaemon bool, chunk []byte) []byte {
+		if !fromDaemon {
+			read.Add(int64(len(chunk)))
+			<-time.After(time.Duration(len(chunk)) * time.Second / perSecond)
+		}
+		return chunk
+	})
+	p = startProcess(t, r.env(data, "NATS_URL="+wire.url()), "run")
+	eventually(t, "a rebuild", func() bool { return read.Load() > 100<<10 && strings.Contains(p.output.String(), "rebuild") })
+	<-time.After(recoveryWait) // so that pages wait to be committed
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+	p = startProcess(t, r.env(data), "run")
+	settle(t, r.nc, r.world)
+	if n := stored(t, r.nc); n != rooms {
+		t.Errorf("%d events, want %d", n, rooms)
+	}
+	if status := p.stop(); status != 0 || !strings.Contains(p.output.String(), "msg=rebuild") {
 		t.Errorf("exit status %d:\n%s", status, p.output)
 	}
 }

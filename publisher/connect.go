@@ -57,9 +57,9 @@ func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 	if oerr != nil {
 		return nil, oerr
 	}
-	nc, err = nats.Connect(c.URL, append(opts, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
+	nc, err = connect(ctx, c.URL, append(opts, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
 		c.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", Server(nc))
-	}))...)
+	})))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
 	}
@@ -75,7 +75,7 @@ func Dial(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(c.URL, opts...)
+	nc, err := connect(ctx, c.URL, opts)
 	if err != nil {
 		if isAuth(err) {
 			err = authError(err)
@@ -108,6 +108,8 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name(cmp.Or(c.Name, "roomwatch")),
 		nats.Timeout(firstTry),
+		nats.SkipHostLookup(), // the dialer's, which has a limit of time
+		nats.SetCustomDialer(dialer{}),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(pingEvery),

@@ -1,0 +1,68 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"roomwatch/publisher/natstest"
+)
+
+// Servers that take a connection and say nothing are left at once when the
+// process is to stop.
+func TestConnectIsGivenUp(t *testing.T) {
+	var urls []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		urls = append(urls, "nats://"+l.Addr().String())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	nc, err := Connect(ctx, ConnectConfig{URL: strings.Join(urls, ",")})
+	if nc != nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Connect: %v, %v", nc, err)
+	}
+	if took := time.Since(began); took > firstTry {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// A name service that does not answer keeps nobody waiting for long.
+func TestNameServiceIsMute(t *testing.T) {
+	resolver := net.DefaultResolver
+	defer func() { net.DefaultResolver = resolver }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	began := time.Now()
+	nc, err := Dial(t.Context(), ConnectConfig{URL: "nats://nats.example.com"})
+	if nc != nil || err == nil {
+		t.Errorf("Dial: %v, %v", nc, err)
+	}
+	if took := time.Since(began); took > 2*firstTry {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestConnectByName(t *testing.T) {
+	u, err := url.Parse(natstest.Start(t, nil).ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It may be a name of ::1 too, where nobody listens.
+	nc, err := Dial(t.Context(), ConnectConfig{URL: "nats://localhost:" + u.Port()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+}

@@ -68,6 +68,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 		Path:     cfg.statePath(),
 		SDKAppID: cfg.SDKAppID,
 		Policy:   cfg.policy(),
+		Log:      log,
 		Metrics:  d.metrics,
 	})
 	if err != nil {

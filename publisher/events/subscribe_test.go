@@ -202,9 +202,10 @@ func TestStop(t *testing.T) {
 		if got := w.did(); !slices.Equal(got, []string{"a1"}) {
 			t.Errorf("done %v, want a1", got)
 		}
-		if p, left := r.pending(); uint64(p)+left != 4 {
-			t.Errorf("%d not acknowledged, %d left; want 4 together", p, left)
-		}
+		until(t, "the acknowledgement to be there", func() bool {
+			p, left := r.pending()
+			return uint64(p)+left == 4
+		})
 		next := &worker{}
 		began := time.Now()
 		stop = r.subscribe(events.Options{}, next.handle)

@@ -31,7 +31,8 @@ type claim struct {
 //
 // A process takes over from whoever is the writer when it starts. Later it
 // claims again only while the newest claim is its own or there is none; if it
-// is another's, it returns [ErrFenced].
+// is another's, it returns [ErrFenced]. A first claim whose outcome is unknown
+// counts: who has claimed after it is the later one.
 //
 // The claim is stored only if no other one came between the look at the newest
 // and it, so two processes that start together cannot both believe themselves
@@ -49,7 +50,8 @@ func (p *Publisher) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.fence > 0 && newest > 0 && by.Data.Instance != p.me.Instance {
+	claimed := p.fence > 0 || p.sent && newest != p.replaced
+	if claimed && newest > 0 && by.Data.Instance != p.me.Instance {
 		return fmt.Errorf("%w: instance %s on host %s, since %s; one application has one writer: stop one of them",
 			ErrFenced, by.Data.Instance, by.Data.Host, by.Time)
 	}
@@ -65,6 +67,9 @@ func (p *Publisher) claim(ctx context.Context) error {
 	msg := message(subject, id, body)
 	setFence(msg, newest, subject)
 	ack, err := p.js.PublishMsg(ctx, msg)
+	if o := outcomeOf(err); o == stored || o == unknown {
+		p.sent, p.replaced = true, newest
+	}
 	if err != nil {
 		return fmt.Errorf("claim %s: %w", subject, p.explain(err))
 	}

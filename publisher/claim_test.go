@@ -1,10 +1,14 @@
 package publisher
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"net"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,4 +128,81 @@ func TestClaimIsDiscarded(t *testing.T) {
 			t.Errorf("ended with %v", r.err)
 		}
 	})
+}
+
+// A first claim can be stored although its acknowledgement is lost. Who has
+// claimed after it is the writer: the first must not take over again when it
+// hears from NATS. Where its claim was lost, it was never the writer, and takes
+// over from the one that it found.
+func TestFirstClaimIsNotAnswered(t *testing.T) {
+	tests := []struct {
+		name   string
+		lose   func(*cut) *atomic.Bool
+		later  bool // another one claims meanwhile
+		writes bool // the first, in the end
+	}{
+		{name: "stored, and another one came", lose: func(c *cut) *atomic.Bool { return &c.answers }, later: true},
+		{name: "stored", lose: func(c *cut) *atomic.Bool { return &c.answers }, writes: true},
+		{name: "lost, and another one came", lose: func(c *cut) *atomic.Bool { return &c.requests }, later: true},
+		{name: "lost", lose: func(c *cut) *atomic.Bool { return &c.requests }, writes: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {
+				earlier := start(t, nc, newBox("E0"))
+				pass(time.Second)
+				if err := earlier.stop(); err != nil {
+					t.Fatal(err)
+				}
+				witness, second := s.Connect(), s.Connect()
+				var c cut
+				s.Tap(func(conn net.Conn) (net.Conn, error) {
+					conn, err := c.tap(conn)
+					return &watchedConn{Conn: conn, do: func() { tt.lose(&c).Store(true) }}, err
+				})
+				nc = s.Connect()
+				s.Tap(c.tap)
+				first := start(t, nc, b)
+				pass(2 * requestTimeout)
+				if first.Status().Fence > 0 {
+					t.Fatal("the claim was answered")
+				}
+				if tt.later {
+					start(t, second, newBox("E2"))
+					pass(time.Second)
+				}
+				c.heal()
+				pass(time.Minute)
+				b.add(1)
+				pass(time.Minute)
+				select {
+				case <-first.done:
+					if tt.writes || !errors.Is(first.err, ErrFenced) {
+						t.Errorf("the first has ended: %v", first.err)
+					}
+				default:
+					if !tt.writes {
+						t.Error("the first goes on")
+					}
+				}
+				if tt.writes {
+					wantEvents(t, witness, 1, 1)
+				}
+			})
+		})
+	}
+}
+
+// A watchedConn does something before the first claim is sent over it.
+type watchedConn struct {
+	net.Conn
+	once sync.Once
+	do   func()
+}
+
+func (c *watchedConn) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("HPUB "+claimSubject(live.Prefix, app))) {
+		c.once.Do(c.do)
+	}
+	return c.Conn.Write(b)
 }

@@ -82,6 +82,8 @@ type Publisher struct {
 	// Used by Run alone.
 	js         jetstream.JetStream // of conn
 	fence      uint64              // stream sequence of this process's newest claim, 0 before the first
+	sent       bool                // a claim, which was stored or may be
+	replaced   uint64              // stream sequence of the claim that it found; 0 if there was none
 	reconnects uint64              // of the connection, when the session began
 
 	mu     sync.Mutex

@@ -173,17 +173,22 @@ func outcomeOf(err error) outcome {
 		return unknown
 	}
 	switch api.ErrorCode {
-	case jetstream.JSErrCodeStreamWrongLastSequence, 10164:
+	case jetstream.JSErrCodeStreamWrongLastSequence, codeWrongSequence:
 		return fenced
-	case 10158: // another message with this id is on its way: an earlier one of ours
+	case codeIDOnItsWay: // an earlier one of ours
 		return unknown
-	case 10077: // the store failed: full is a refusal, but a disk's error says nothing
-		if strings.Contains(api.Description, "maximum") {
+	case codeStoreFailed: // full is a refusal, but a disk's error says nothing
+		if isFull(api) {
 			return refused
 		}
 		return unknown
 	}
 	return refused
+}
+
+// isFull reports whether a store that failed has reached a limit of its stream.
+func isFull(failed *jetstream.APIError) bool {
+	return strings.Contains(failed.Description, "maximum")
 }
 
 // Unanswered reports whether an error of [Status] is that of a server that did
@@ -199,7 +204,7 @@ func Unanswered(err error) bool {
 		}
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == 10077 && outcomeOf(err) == unknown
+	return errors.As(err, &api) && api.ErrorCode == codeStoreFailed && outcomeOf(err) == unknown
 }
 
 // reason returns why a session ended: what failed because the connection is lost
@@ -207,32 +212,6 @@ func Unanswered(err error) bool {
 func (p *Publisher) reason(err error) error {
 	if errors.Is(err, nats.ErrReconnectBufExceeded) || !p.Conn().IsConnected() && Unanswered(err) {
 		return errAway
-	}
-	return err
-}
-
-// explain adds what an operator can do, and the reason that NATS tells apart
-// from the answer, such as a permission that lacks.
-func (p *Publisher) explain(err error) error {
-	name := p.stream.Name
-	var api *jetstream.APIError
-	switch {
-	case errors.Is(err, errRemembered):
-		return fmt.Errorf("%w; it forgets it when the stream's duplicate window is over: wait, or make it shorter with `nats stream edit %s --dupe-window=…`", err, name)
-	case isMaxPayload(err):
-		return maxPayloadError(err)
-	case errors.As(err, &api) && api.ErrorCode == 10077:
-		return fmt.Errorf("%w; make room with `nats stream edit %s --max-bytes=… --max-msgs=…`, or let old events go with `nats stream edit %s --discard=old`", err, name, name)
-	case errors.As(err, &api) && api.ErrorCode == 10054:
-		return fmt.Errorf("%w; raise the limit with `nats stream edit %s --max-msg-size=…`", err, name)
-	case errors.As(err, &api):
-		return err
-	}
-	switch last := p.Conn().LastError(); {
-	case errors.Is(last, nats.ErrPermissionViolation):
-		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
-	case isMaxPayload(last):
-		return maxPayloadError(fmt.Errorf("%w (%w)", err, last))
 	}
 	return err
 }

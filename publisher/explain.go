@@ -1,0 +1,70 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Codes of the server that the client library has no names for.
+const (
+	codeAccountFull   jetstream.ErrorCode = 10002 // the account's storage limit is reached
+	codeServerFull    jetstream.ErrorCode = 10023 // a limit of the server is reached
+	codeStorageFull   jetstream.ErrorCode = 10047 // the server's storage limit is reached
+	codeTooLarge      jetstream.ErrorCode = 10054 // the message is larger than the stream allows
+	codeStoreFailed   jetstream.ErrorCode = 10077 // the store failed: it is full, or its disk has an error
+	codeSealed        jetstream.ErrorCode = 10109 // the stream is sealed
+	codeIDOnItsWay    jetstream.ErrorCode = 10158 // another message with this id is on its way
+	codeWrongSequence jetstream.ErrorCode = 10164 // the newest claim is not the one expected
+)
+
+// explain adds what an operator can do, and the reason that NATS tells apart
+// from the answer, such as a permission that lacks.
+func (p *Publisher) explain(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, errRemembered):
+		return fmt.Errorf("%w; it forgets it when the stream's duplicate window is over: wait, or make it shorter with `nats stream edit %s --dupe-window=…`", err, p.stream.Name)
+	case isMaxPayload(err):
+		return maxPayloadError(err)
+	case errors.As(err, &api):
+		if mend := p.mend(api); mend != "" {
+			return fmt.Errorf("%w; %s", err, mend)
+		}
+		return err
+	}
+	switch last := p.Conn().LastError(); {
+	case errors.Is(last, nats.ErrPermissionViolation):
+		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
+	case isMaxPayload(last):
+		return maxPayloadError(fmt.Errorf("%w (%w)", err, last))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		// Also a disk's error, and a limit that is reached within a batch, have none.
+		return fmt.Errorf("%w: NATS gave no answer; look at the log and the disk of nats-server, and at the account's limits with `nats account info`", err)
+	}
+	return err
+}
+
+// mend says what makes the server take what it has refused; empty if that is not known.
+func (p *Publisher) mend(refusal *jetstream.APIError) string {
+	name := p.stream.Name
+	switch refusal.ErrorCode {
+	case codeAccountFull:
+		return fmt.Sprintf("the account's storage is full: let its administrator raise the limit, or make room in its streams, in this one with `nats stream edit %s --max-age=…`", name)
+	case codeServerFull, codeStorageFull:
+		return fmt.Sprintf("the server's storage is full: raise max_file_store in its configuration, on a disk that has room, or make room in its streams, in this one with `nats stream edit %s --max-age=…`", name)
+	case codeTooLarge:
+		return fmt.Sprintf("raise the limit with `nats stream edit %s --max-msg-size=…`", name)
+	case codeStoreFailed:
+		if isFull(refusal) {
+			return fmt.Sprintf("make room with `nats stream edit %s --max-bytes=… --max-msgs=…`, or let old events go with `nats stream edit %s --discard=old`", name, name)
+		}
+		return "look at the log and the disk of nats-server"
+	case codeSealed:
+		return fmt.Sprintf("a stream that is sealed stays so: set ROOMWATCH_STREAM to another name, or back the stream up and remove it with `nats stream rm %s`", name)
+	}
+	return ""
+}

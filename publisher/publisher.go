@@ -147,16 +147,18 @@ func (p *Publisher) Run(ctx context.Context) error {
 			continue
 		}
 		_, was, _ := p.outbox.Position()
+		began := time.Now()
 		err := p.session(ctx)
+		// A claim alone is no progress: each try would store one more at once.
+		if _, now, _ := p.outbox.Position(); now != was || time.Since(began) > retryMost {
+			pause.Reset()
+			gone = false
+		}
 		switch {
 		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew), errors.Is(err, errReconnected):
 			continue
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err
-		}
-		if _, now, _ := p.outbox.Position(); now != was {
-			pause.Reset() // a claim alone is no progress: each try would store one more at once
-			gone = false
 		}
 		if outcomeOf(err) == fenced && !gone {
 			// A stream that is full lets go of the claim with its other old messages.

@@ -168,6 +168,25 @@ func TestOutboxFails(t *testing.T) {
 	}
 }
 
+// After a day without trouble the first failure is a first failure again, also
+// if there was nothing to publish on that day.
+func TestTroubleIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, _ *box) {
+		b := &brokenBox{box: newBox("E1")}
+		b.events.Store(true)
+		start(t, nc, b)
+		pass(time.Hour)
+		b.events.Store(false)
+		pass(24 * time.Hour)
+		b.events.Store(true)
+		b.add(1)
+		pass(500 * time.Millisecond)
+		b.events.Store(false)
+		pass(2 * time.Second)
+		wantEvents(t, nc, 1, 1)
+	})
+}
+
 // Run ends when it is told to, whatever it waits for.
 func TestRunEnds(t *testing.T) {
 	tests := []struct {

@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -195,10 +196,10 @@ func TestOpenOnFullDisk(t *testing.T) {
 		t.Skip("only root may mount a small disk")
 	}
 	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("no small disk can be mounted here: %v: %s", err, out)
 	}
-	t.Cleanup(func() { _ = exec.Command("umount", dir).Run() })
+	t.Cleanup(func() { _ = exec.CommandContext(context.Background(), "umount", dir).Run() })
 	filler, path := filepath.Join(dir, "filler"), filepath.Join(dir, "state.db")
 	for room := 0; room <= 32; room += 4 { // KiB that are left
 		if err := os.WriteFile(filler, make([]byte, (64-room)<<10), 0o600); err != nil {

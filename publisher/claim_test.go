@@ -158,7 +158,7 @@ func TestFirstClaimIsNotAnswered(t *testing.T) {
 				var c cut
 				s.Tap(func(conn net.Conn) (net.Conn, error) {
 					conn, err := c.tap(conn)
-					return &watchedConn{Conn: conn, do: func() { tt.lose(&c).Store(true) }}, err
+					return &watchedConn{Conn: conn, what: "HPUB live.writer.claimed.", do: func() { tt.lose(&c).Store(true) }}, err
 				})
 				nc = s.Connect()
 				s.Tap(c.tap)
@@ -193,15 +193,16 @@ func TestFirstClaimIsNotAnswered(t *testing.T) {
 	}
 }
 
-// A watchedConn does something before the first claim is sent over it.
+// A watchedConn does something before what it watches for is first sent over it.
 type watchedConn struct {
 	net.Conn
+	what string
 	once sync.Once
 	do   func()
 }
 
 func (c *watchedConn) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte("HPUB "+claimSubject(live.Prefix, app))) {
+	if bytes.Contains(b, []byte(c.what)) {
 		c.once.Do(c.do)
 	}
 	return c.Conn.Write(b)

@@ -57,6 +57,54 @@ func TestServerComesBackWithLess(t *testing.T) {
 	}
 }
 
+// The same, where the copy has the claim that is in force, and the server is
+// exchanged while the next batch is made: nothing but a look at the connection
+// keeps that batch from being stored behind the hole.
+func TestServerComesBackWithLessWhileABatchIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, _ *box) {
+		b := &slowBox{box: newBox("E1")}
+		r := start(t, nc, b)
+		b.add(3)
+		pass(time.Minute)
+		s.Keep()
+		b.add(3)
+		pass(time.Minute)
+		wantEvents(t, nc, 1, 6)
+		exchange := func() {
+			before := nc.Stats().Reconnects
+			s.Down()
+			s.Restore()
+			s.Up()
+			for nc.Stats().Reconnects == before || !nc.IsConnected() {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		b.before.Store(&exchange)
+		b.add(1)
+		pass(time.Minute)
+		if err := r.Status().LastError; err != nil || b.rebuilds != 1 {
+			t.Errorf("%d rebuilds, last error %v", b.rebuilds, err)
+		}
+		b.add(2)
+		pass(time.Minute)
+		wantEvents(t, nc, 1, 5)
+	})
+}
+
+// A slowBox does something before it next hands out events.
+type slowBox struct {
+	*box
+	before atomic.Pointer[func()]
+}
+
+func (b *slowBox) Events(after uint64, limit int) ([]diff.Event, error) {
+	events, err := b.box.Events(after, limit)
+	if do := b.before.Swap(nil); do != nil {
+		(*do)()
+	}
+	return events, err
+}
+
 // Each reconnect asks the stream; a connection that stays asks it once.
 func TestClaimsPerConnection(t *testing.T) {
 	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {

@@ -5,7 +5,8 @@ import (
 	"path/filepath"
 )
 
-// Keep copies the files of a stopped server; [Server.Restore] brings them back.
+// Keep copies the files of the server; [Server.Restore] brings them back. Those
+// of a server that is up are what it has written by then.
 func (s *Server) Keep() {
 	s.t.Helper()
 	s.copyFiles(s.dir, s.kept())
@@ -15,6 +16,9 @@ func (s *Server) Keep() {
 // a power cut or a backup would.
 func (s *Server) Restore() {
 	s.t.Helper()
+	if s.srv.Load() != nil {
+		s.t.Fatal("natstest: the server is up and writes to its files")
+	}
 	s.copyFiles(s.kept(), s.dir)
 }
 
@@ -22,9 +26,6 @@ func (s *Server) kept() string { return filepath.Clean(s.dir) + ".kept" }
 
 func (s *Server) copyFiles(from, to string) {
 	s.t.Helper()
-	if s.srv.Load() != nil {
-		s.t.Fatal("natstest: the server is up and writes to its files")
-	}
 	if err := os.RemoveAll(to); err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,0 +1,75 @@
+package publisher
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"roomwatch/publisher/natstest"
+)
+
+// What is published while NATS is away is refused. The client would send it
+// later otherwise, when the stream has not been asked again.
+func TestNothingIsSentLater(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
+		nc, err := Connect(t.Context(), ConnectConfig{InProcess: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		s.Down()
+		pass(time.Minute)
+		if err := nc.Publish("live.late", nil); !errors.Is(err, nats.ErrReconnectBufExceeded) {
+			t.Errorf("Publish while NATS is away: %v", err)
+		}
+	})
+}
+
+// A doorman lets clients in, or does not.
+type doorman struct {
+	open    atomic.Bool
+	refused atomic.Int64
+}
+
+func (d *doorman) Check(server.ClientAuthentication) bool {
+	if !d.open.Load() {
+		d.refused.Add(1)
+	}
+	return d.open.Load()
+}
+
+// Credentials that are refused again and again may be let in after that: the
+// account's server is back, or somebody has mended the password there.
+func TestRefusedAgainAndAgain(t *testing.T) {
+	var door doorman
+	door.open.Store(true)
+	s := natstest.Start(t, func(o *server.Options) { o.CustomClientAuthentication = &door })
+	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	door.open.Store(false)
+	id, err := nc.GetClientID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DisconnectClientByID(id); err != nil {
+		t.Fatal(err)
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !nc.IsConnected() && !nc.IsClosed() || door.refused.Load() == 0 {
+		if door.refused.Load() >= 2 {
+			door.open.Store(true)
+		}
+		<-tick.C
+	}
+	if nc.IsClosed() {
+		t.Errorf("closed after %d refusals", door.refused.Load())
+	}
+}

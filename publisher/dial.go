@@ -38,26 +38,28 @@ func connect(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, e
 // A dialer makes the client's TCP connections. The client itself looks names up
 // without any limit of time, and holds its mutex meanwhile. All that a dialer
 // does for one server takes no longer than firstTry.
-type dialer struct{}
+type dialer struct {
+	resolver *net.Resolver // nil: the system's
+}
 
 // Dial tries the addresses of a name in any order, each for its share of the time.
-func (dialer) Dial(network, address string) (net.Conn, error) {
+func (d dialer) Dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
 	defer cancel()
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	hosts, err := net.DefaultResolver.LookupHost(ctx, host)
+	hosts, err := d.resolver.LookupHost(ctx, host)
 	if err != nil {
 		return nil, err
 	}
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
 	end, _ := ctx.Deadline()
 	for i, h := range hosts {
-		d := net.Dialer{Timeout: time.Until(end) / time.Duration(len(hosts)-i)}
+		one := net.Dialer{Timeout: time.Until(end) / time.Duration(len(hosts)-i)}
 		var conn net.Conn
-		if conn, err = d.DialContext(ctx, network, net.JoinHostPort(h, port)); err == nil {
+		if conn, err = one.DialContext(ctx, network, net.JoinHostPort(h, port)); err == nil {
 			return conn, nil
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"roomwatch/publisher/natstest"
 )
 
@@ -36,21 +38,32 @@ func TestConnectIsGivenUp(t *testing.T) {
 	}
 }
 
-// A name service that does not answer keeps nobody waiting for long.
+// A name service that does not answer keeps nobody waiting for long, and the
+// client asks none itself.
 func TestNameServiceIsMute(t *testing.T) {
-	resolver := net.DefaultResolver
-	defer func() { net.DefaultResolver = resolver }()
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	mute := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
 	began := time.Now()
-	nc, err := Dial(t.Context(), ConnectConfig{URL: "nats://nats.example.com"})
-	if nc != nil || err == nil {
-		t.Errorf("Dial: %v, %v", nc, err)
+	if conn, err := (dialer{mute}).Dial("tcp", "nats.example.com:4222"); err == nil {
+		t.Errorf("Dial: %v", conn)
 	}
 	if took := time.Since(began); took > 2*firstTry {
 		t.Errorf("it took %v", took)
+	}
+	opts, err := ConnectConfig{URL: "nats://nats.example.com"}.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := nats.GetDefaultOptions()
+	for _, o := range opts {
+		if err := o(&got); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, ours := got.CustomDialer.(dialer); !ours || !got.SkipHostLookup {
+		t.Errorf("dialer %T, the client looks names up: %v", got.CustomDialer, !got.SkipHostLookup)
 	}
 }
 

@@ -4,7 +4,8 @@
 //
 //	go run ./cmd/roombench sweeps     a list of 100,000 rooms, no quota: time until
 //	                                  the last event is stored, beside the bare
-//	                                  reading of the list, and peak memory
+//	                                  reading of the list, the same with ready
+//	                                  events published meanwhile, and peak memory
 //	go run ./cmd/roombench quota      10,000 rooms at the vendor's quota, 1 % of
 //	                                  them changing a sweep: lag, use of the quota, CPU
 //
@@ -36,7 +37,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("name what to measure: sweeps or quota")
 	}
 	flags := flag.NewFlagSet("roombench "+args[0], flag.ContinueOnError)
-	addr := flags.String("addr", "", "address of the stub (used by roombench itself)")
+	addr := flags.String("addr", "", "address of the stub or of nats-server (used by roombench itself)")
 	switch args[0] {
 	case "sweeps":
 		rooms := flags.Int("rooms", 100_000, "rooms on the list")
@@ -61,6 +62,12 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		return serveStub(ctx, *addr, *rooms)
+	case "publish":
+		rooms := flags.Int("rooms", 0, "rooms on the list")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		return publishReady(ctx, *addr, *rooms)
 	case "read":
 		if err := flags.Parse(args[1:]); err != nil {
 			return err

@@ -23,14 +23,20 @@ type process struct {
 }
 
 func start(ctx context.Context, env []string, name string, args ...string) (*process, error) {
+	p := prepare(ctx, env, name, args...)
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(name), err)
+	}
+	return p, nil
+}
+
+// prepare returns a process that is not started yet.
+func prepare(ctx context.Context, env []string, name string, args ...string) *process {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", filepath.Base(name), err)
-	}
-	return &process{cmd: cmd}, nil
+	return &process{cmd: cmd}
 }
 
 // stop ends the process and waits for it.

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"roomwatch/diff"
 )
 
 const perPage = 20
@@ -19,17 +21,12 @@ const perPage = 20
 // view counts change when the next sweep begins; GET /report tells what was asked.
 type stub struct {
 	mu       sync.Mutex
-	rooms    []stubRoom
+	rooms    []diff.Room
 	pages    [][]byte
 	change   int
 	next     int // where the next change begins
 	arrivals []time.Time
 	sweeps   []stubSweep
-}
-
-type stubRoom struct {
-	id    string
-	views int64
 }
 
 // A stubSweep is when a sweep asked for its first page and when its last one was sent.
@@ -48,7 +45,7 @@ type report struct {
 func serveStub(ctx context.Context, addr string, rooms int) error {
 	s := &stub{}
 	for i := range rooms {
-		s.rooms = append(s.rooms, stubRoom{fmt.Sprintf("live_%08x", uint32(i)*2654435761), int64(10 * (rooms - i))})
+		s.rooms = append(s.rooms, roomAt(i, rooms))
 	}
 	for i := 0; i < len(s.rooms); i += perPage {
 		s.pages = append(s.pages, s.page(i/perPage))
@@ -125,12 +122,21 @@ func (s *stub) turn() {
 	stale := map[int]bool{}
 	for i := range n {
 		k := (s.next + i*step) % len(s.rooms)
-		s.rooms[k].views++
+		s.rooms[k].ViewCount++
 		stale[k/perPage] = true
 	}
 	s.next++
 	for p := range stale {
 		s.pages[p] = s.page(p)
+	}
+}
+
+// roomAt returns room i of a list of n, as the stub shows it at first.
+func roomAt(i, n int) diff.Room {
+	id := fmt.Sprintf("live_%08x", uint32(i)*2654435761)
+	return diff.Room{
+		RoomID: id, RoomName: "The room of " + id, OwnerAccount: "host_" + id, CoverURL: "https://covers.example.com/" + id + ".png",
+		Category: []int64{1, 2, 3}, CreateTime: 1693271354, ActivityStatus: 1, ViewCount: int64(10 * (n - i)),
 	}
 }
 
@@ -140,9 +146,9 @@ func (s *stub) page(n int) []byte {
 		RoomId         string //nolint:revive // the API's name
 		Owner_Account  string //nolint:revive // the API's name
 		CoverURL       string
-		Category       []int
+		Category       []int64
 		CreateTime     int64
-		ActivityStatus int
+		ActivityStatus int64
 		ViewCount      int64
 	}
 	first := n * perPage
@@ -150,7 +156,7 @@ func (s *stub) page(n int) []byte {
 	var rows []row
 	for i := first; i < end; i++ {
 		r := s.rooms[i]
-		rows = append(rows, row{"The room of " + r.id, r.id, "host_" + r.id, "https://covers.example.com/" + r.id + ".png", []int{1, 2, 3}, 1693271354, 1, r.views})
+		rows = append(rows, row{r.RoomName, r.RoomID, r.OwnerAccount, r.CoverURL, r.Category, r.CreateTime, r.ActivityStatus, r.ViewCount})
 	}
 	next := ""
 	if end < len(s.rooms) {

@@ -66,7 +66,7 @@ func benchSweeps(ctx context.Context, rooms, rounds int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	names := []string{fmt.Sprintf("bare reading of %d rooms", rooms), "first sweep", "nothing changed", "1 % changed", "all changed"}
+	names := []string{fmt.Sprintf("bare reading of %d rooms", rooms), "reading beside ready events", "first sweep", "nothing changed", "1 % changed", "all changed"}
 	samples := make([][]sample, len(names))
 	var peak float64
 	for range rounds {
@@ -74,11 +74,15 @@ func benchSweeps(ctx context.Context, rooms, rounds int) (err error) {
 		if err != nil {
 			return fmt.Errorf("bare reading: %w", err)
 		}
+		floor, err := r.floor(ctx, rooms)
+		if err != nil {
+			return fmt.Errorf("reading beside ready events: %w", err)
+		}
 		sweeps, mib, err := r.round(ctx, rooms)
 		if err != nil {
 			return err
 		}
-		for i, s := range append([]sample{bare}, sweeps...) {
+		for i, s := range append([]sample{bare, floor}, sweeps...) {
 			samples[i] = append(samples[i], s)
 		}
 		peak = max(peak, mib)

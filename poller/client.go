@@ -33,6 +33,8 @@ type client struct {
 	timeout  time.Duration
 	http     http.Client
 	body     bytes.Buffer // of the answer that is being read; its memory serves all of them
+	sig      string       // of the newest request
+	scrub    scrubber     // of that and the key
 }
 
 func newClient(e Endpoint, s *Signer, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *client {
@@ -63,7 +65,9 @@ type answer struct {
 
 // list asks for the page at next. Its errors hold no secret.
 func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
-	scrub := newScrubber(sig, c.signer.key)
+	if sig != c.sig || c.scrub.r == nil {
+		c.sig, c.scrub = sig, newScrubber(sig, c.signer.key)
+	}
 	body, err := c.post(ctx, next, sig)
 	at := time.Now()
 	var p page
@@ -71,9 +75,9 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 		p, err = decodePage(body)
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, scrub.err(err))
+		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, c.scrub.err(err))
 	}
-	p.requestID, p.why = scrub.line(p.requestID), scrub.line(p.why)
+	p.requestID, p.why = c.scrub.line(p.requestID), c.scrub.line(p.why)
 	return answer{page: p, at: at}, nil
 }
 

@@ -176,3 +176,27 @@ func TestScrubberCleansText(t *testing.T) {
 		t.Errorf("an error without a secret became %v", got)
 	}
 }
+
+// The signature that is hidden is that of the request, also after it was renewed.
+func TestRenewedSignatureIsHidden(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"ErrorCode":70001,"ErrorInfo":"refused %s"}`, r.URL.Query().Get("usersig"))
+	}))
+	defer srv.Close()
+	e, err := ParseEndpoint(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := NewSigner(88888888, "admin", testKey, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(e, signer, time.Second, nil)
+	defer c.close()
+	for _, sig := range []string{"firstSignature", "secondSignature"} {
+		_, err := c.list(t.Context(), "", sig)
+		if err == nil || !strings.Contains(err.Error(), "refused "+hidden) || strings.Contains(err.Error(), sig) {
+			t.Errorf("with %s: %v", sig, err)
+		}
+	}
+}

@@ -98,8 +98,10 @@ func (c *client) post(ctx context.Context, next, sig string) ([]byte, error) {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	if strings.Contains(err.Error(), "malformed HTTP ") {
-		err = errNotHTTP
+	for _, said := range []string{"malformed HTTP ", "readLoopPeekFailLocked: %!w(<nil>)"} { // the other side may have spoken first
+		if strings.Contains(err.Error(), said) {
+			err = errNotHTTP
+		}
 	}
 	if limited.Err() != nil && ctx.Err() == nil {
 		err = fmt.Errorf("no answer within %v: %w", c.timeout, err)

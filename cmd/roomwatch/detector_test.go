@@ -55,6 +55,7 @@ func TestDetectorGivesTheSweepUp(t *testing.T) {
 				t.Errorf("page %s: %v, want %v", name, err, want)
 			}
 			time.Sleep(time.Second) // it is committed by then, or given up
+			synctest.Wait()
 		}
 		end := func(wantAgain bool, want error) {
 			t.Helper()
@@ -69,6 +70,7 @@ func TestDetectorGivesTheSweepUp(t *testing.T) {
 		s.broken = nil
 		d.queue <- work{page: diff.Page{Trace: "c"}} // was on its way
 		time.Sleep(time.Second)
+		synctest.Wait()
 		page("d", disk)
 		end(false, disk)
 		page("e", nil)

@@ -1,7 +1,6 @@
 package state
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -59,14 +58,10 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 	}
 	w.trace = p.Trace
 	for _, r := range p.Rooms {
-		key, record := w.rooms.find(r.RoomID)
-		same, err := w.unchanged(r, key, record)
-		if err != nil {
-			return err
-		}
-		if same {
+		if s.index.settled(r) {
 			continue
 		}
+		key, record := w.rooms.find(r.RoomID)
 		known, err := w.room(r.RoomID, key, record)
 		if err != nil {
 			return err
@@ -133,21 +128,6 @@ func (w *writer) clock(t time.Time) time.Time {
 	return fromNano(w.c.Time)
 }
 
-// unchanged reports whether the room is known just as it is shown, published,
-// and not marked. It is the law of [diff.Policy.See] that the sight of such a
-// room changes nothing, and it is the lot of most rooms on most pages, so it is
-// found out by comparing bytes.
-func (w *writer) unchanged(r diff.Room, key, record []byte) (bool, error) {
-	if len(record) < headSize {
-		return false, nil
-	}
-	head, err := w.encode.head(r)
-	if err != nil || !bytes.HasPrefix(record, head) {
-		return false, err
-	}
-	return w.c.Missing == 0 || w.missing.Get(key) == nil, nil
-}
-
 // room returns what is known of the RoomID, with its mark; nil if it has no record.
 func (w *writer) room(id string, key, record []byte) (*diff.Known, error) {
 	if record == nil {
@@ -170,6 +150,7 @@ func (w *writer) room(id string, key, record []byte) (*diff.Known, error) {
 // take writes what the sight of a room means; key is nil if it was not known.
 func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	if !s.Changed {
+		w.rooms.settle(key, s.Known)
 		return nil
 	}
 	w.changed = true
@@ -177,25 +158,24 @@ func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	if s.Created {
 		w.c.Misses += float64(w.ended.Missed(s.Known.Room.Key()))
 	}
-	id := s.Known.Room.RoomID
 	v, err := w.encode.room(s.Known)
 	if err != nil {
 		return err
 	}
 	if known == nil {
 		w.c.Rooms++
-		if err := w.rooms.insert(id, v); err != nil {
+		if err := w.rooms.insert(s.Known, v); err != nil {
 			return err
 		}
 		return w.append(s.Events)
 	}
 	if known.Missing.First > 0 && s.Known.Missing.First == 0 {
 		if err := w.missing.Delete(key); err != nil {
-			return fmt.Errorf("unmark room %q: %w", id, err)
+			return fmt.Errorf("unmark room %q: %w", roomID(key), err)
 		}
 		w.c.Missing--
 	}
-	if err := w.rooms.replace(key, v); err != nil {
+	if err := w.rooms.replace(key, s.Known, v); err != nil {
 		return err
 	}
 	return w.append(s.Events)
@@ -217,10 +197,11 @@ func (w *writer) end(key []byte, marked bool, events []diff.Event) error {
 	return w.append(events)
 }
 
-// mark writes that complete sweeps miss a room.
-func (w *writer) mark(key []byte, m diff.Missing) error {
+// mark writes that complete sweeps miss the room k.
+func (w *writer) mark(key []byte, k diff.Known) error {
 	w.changed = true
-	v, err := encodeMark(m)
+	w.rooms.settle(key, k)
+	v, err := encodeMark(k.Missing)
 	if err != nil {
 		return fmt.Errorf("encode mark of room %q: %w", roomID(key), err)
 	}

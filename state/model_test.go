@@ -404,8 +404,8 @@ func (t *modelTest) checkRooms(rt *rapid.T) {
 		if err := index.load(tx); err != nil {
 			return err
 		}
-		if t.s.indexed && len(t.s.index.slots) != len(index.slots) {
-			return fmt.Errorf("index of %d rooms, want %d", len(t.s.index.slots), len(index.slots))
+		if t.s.indexed && len(t.s.index.entries) != len(index.entries) {
+			return fmt.Errorf("index of %d rooms, want %d", len(t.s.index.entries), len(index.entries))
 		}
 		w := t.s.newWriter(tx, &c)
 		w.rooms.index = index
@@ -417,6 +417,9 @@ func (t *modelTest) checkRooms(rt *rapid.T) {
 			}
 			if got == nil || !same(*got, want) {
 				return fmt.Errorf("room %+v, want %+v", got, want)
+			}
+			if t.s.indexed && t.s.index.settled(want.Room) && (want.Published != want.Room.ViewCount || want.Missing.First > 0) {
+				return fmt.Errorf("room %+v is settled", want)
 			}
 		}
 		if !reflect.DeepEqual(c.history(), t.m.history) {

@@ -119,9 +119,9 @@ func (s *Store) foldOne(rooms *roomTable, e diff.Event) error {
 		return err
 	}
 	if key == nil {
-		return rooms.insert(e.Room.RoomID, v)
+		return rooms.insert(k, v)
 	}
-	return rooms.replace(key, v)
+	return rooms.replace(key, k, v)
 }
 
 // finish counts what was folded and takes the mark away. What was measured of

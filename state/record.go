@@ -116,8 +116,7 @@ func (r attributesRecord) room(id string, created int64) diff.Room {
 
 // A room's value begins with what is read without decoding: its CreateTime, so
 // that the end of a sweep can tell one life from another, and whether its view
-// count is published, so that most rooms of most pages are recognised by
-// comparing bytes (see unchanged).
+// count is published.
 const (
 	createdSize = 8
 	headSize    = createdSize + 1
@@ -126,31 +125,25 @@ const (
 	published = 1
 )
 
-// head returns the beginning of a room's value, up to and with its attributes.
-func (e *encoder) head(r diff.Room) ([]byte, error) {
-	e.buf.Reset()
-	e.buf.Write(binary.BigEndian.AppendUint64(e.buf.AvailableBuffer(), uint64(r.CreateTime)))
-	e.buf.WriteByte(published)
-	e.attributes = attributes(r)
-	if err := e.mode.MarshalToBuffer(&e.attributes, &e.buf); err != nil {
-		return nil, fmt.Errorf("encode room %q: %w", r.RoomID, err)
-	}
-	return e.buf.Bytes(), nil
-}
-
 // room returns the value of a room. It is the caller's.
 func (e *encoder) room(k diff.Known) ([]byte, error) {
-	if _, err := e.head(k.Room); err != nil {
-		return nil, err
+	e.buf.Reset()
+	e.buf.Write(binary.BigEndian.AppendUint64(e.buf.AvailableBuffer(), uint64(k.Room.CreateTime)))
+	if k.Published == k.Room.ViewCount {
+		e.buf.WriteByte(published)
+	} else {
+		e.buf.WriteByte(held)
 	}
-	if k.Published != k.Room.ViewCount {
-		e.buf.Bytes()[createdSize] = held
-	}
+	e.attributes = attributes(k.Room)
 	e.known = knownRecord{
 		Version: k.Version, Published: k.Published,
 		CountedAt: nano(k.CountedAt), SeenAt: nano(k.SeenAt), EqualAt: nano(k.EqualAt), FirstSeen: nano(k.FirstSeen),
 	}
-	if err := e.mode.MarshalToBuffer(&e.known, &e.buf); err != nil {
+	err := e.mode.MarshalToBuffer(&e.attributes, &e.buf)
+	if err == nil {
+		err = e.mode.MarshalToBuffer(&e.known, &e.buf)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("encode room %q: %w", k.Room.RoomID, err)
 	}
 	return bytes.Clone(e.buf.Bytes()), nil

@@ -104,16 +104,15 @@ func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, be
 		return err
 	}
 	marked := k.Missing.First > 0
-	m := k.Missing
 	if !marked {
-		m = v.Mark(*k, before)
+		k.Missing = v.Mark(*k, before)
 	}
 	switch {
-	case v.Ends(m):
-		w.ended.Add(k.Room.Key(), v.History.Complete-m.First+1)
-		return w.end(key, marked, s.policy.End(*k, at, m.LastSeen, s.sweep))
+	case v.Ends(k.Missing):
+		w.ended.Add(k.Room.Key(), v.History.Complete-k.Missing.First+1)
+		return w.end(key, marked, s.policy.End(*k, at, k.Missing.LastSeen, s.sweep))
 	case !marked:
-		return w.mark(key, m)
+		return w.mark(key, *k)
 	}
 	return nil
 }

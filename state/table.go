@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"go.etcd.io/bbolt"
+
+	"roomwatch/diff"
 )
 
 // slotSize is the length of the number before the RoomID in the key of a room.
@@ -39,19 +41,20 @@ func (t *roomTable) find(id string) (key, record []byte) {
 	t.index.mu.RLock()
 	defer t.index.mu.RUnlock()
 	for h := t.index.hash(id); ; h++ {
-		slot, ok := t.index.slots[h]
+		e, ok := t.index.entries[h]
 		if !ok {
 			return nil, nil
 		}
-		t.key = roomKey(t.key[:0], slot, id)
+		t.key = roomKey(t.key[:0], e.slot, id)
 		if k, record := t.looker.Seek(t.key); bytes.Equal(k, t.key) {
 			return t.key, record
 		}
 	}
 }
 
-// insert adds the record of a room that is not known.
-func (t *roomTable) insert(id string, record []byte) error {
+// insert adds the record of a room that is not known, and is k from now on.
+func (t *roomTable) insert(k diff.Known, record []byte) error {
+	id := k.Room.RoomID
 	if id == "" {
 		return errors.New("put room: it has no RoomID")
 	}
@@ -60,15 +63,26 @@ func (t *roomTable) insert(id string, record []byte) error {
 		return fmt.Errorf("number room %q: %w", id, err)
 	}
 	t.index.add(id, slot)
-	return t.replace(roomKey(nil, slot, id), record)
+	return t.replace(roomKey(nil, slot, id), k, record)
 }
 
-// replace writes the record of a known room.
-func (t *roomTable) replace(key, record []byte) error {
+// replace writes the record of a known room, which is k from now on.
+func (t *roomTable) replace(key []byte, k diff.Known, record []byte) error {
+	t.settle(key, k)
 	if err := t.rooms.Put(key, record); err != nil {
 		return fmt.Errorf("put room %q: %w", roomID(key), err)
 	}
 	return nil
+}
+
+// settle notes whether a known room, which is k from now on, is settled. It must
+// be called with everything that changes it.
+func (t *roomTable) settle(key []byte, k diff.Known) {
+	var print uint64
+	if k.Published == k.Room.ViewCount && k.Missing.First == 0 {
+		print = t.index.fingerprint(k.Room)
+	}
+	t.index.settle(roomID(key), binary.BigEndian.Uint64(key), print)
 }
 
 // remove deletes a known room.
@@ -87,35 +101,85 @@ func roomKey(b []byte, slot uint64, id string) []byte {
 // roomID returns the RoomID in the key of a room, or nothing if it is too short for one.
 func roomID(key []byte) string { return string(key[min(slotSize, len(key)):]) }
 
-// A roomIndex finds the slots of RoomIDs: a million of them take some 30 MB. It
-// is not in the file but made from it, and made anew after any write that did
-// not succeed (see update), so there is nothing to keep in step.
+// A roomIndex finds the slots of RoomIDs, and tells whether a room on a page is
+// settled: known just as it is shown, with its view count published and without a
+// mark. It is the law of [diff.Policy.See] that the sight of such a room changes
+// nothing, and it is the lot of most rooms on most pages, so neither the file is
+// read nor a record decoded for them. A million rooms take some 45 MB.
 //
-// It knows hashes only; the key in the file has the whole RoomID and decides.
-// RoomIDs of one hash lie one after the other.
+// It is not in the file but made from it, and made anew after any write that did
+// not succeed (see update); a room is then not known to be settled until it is
+// seen again.
+//
+// It knows hashes only. For a slot the key in the file has the whole RoomID and
+// decides; RoomIDs of one hash lie one after the other. For a settled room nothing
+// else decides: of 2^64 changes one is not seen before the next one of its room,
+// and another one in another process, since each hashes with a seed of its own.
 //
 // Only who holds the write lock of the store changes it. Whoever only reads may
 // find it a transaction ahead of the file, and does not find a room then that
 // comes or goes just now.
 type roomIndex struct {
+	seed maphash.Seed
 	hash func(id string) uint64
 
-	mu    sync.RWMutex      // guards slots
-	slots map[uint64]uint64 // 0: removed, and others of its hash may follow
+	mu      sync.RWMutex // guards entries
+	entries map[uint64]entry
+}
+
+type entry struct {
+	slot  uint64 // 0: removed, and others of its hash may follow
+	print uint64 // the fingerprint of the room, if it is settled; 0: look at its record
 }
 
 func newRoomIndex() *roomIndex {
 	seed := maphash.MakeSeed()
 	return &roomIndex{
-		hash:  func(id string) uint64 { return maphash.String(seed, id) },
-		slots: make(map[uint64]uint64),
+		seed:    seed,
+		hash:    func(id string) uint64 { return maphash.String(seed, id) },
+		entries: make(map[uint64]entry),
 	}
+}
+
+// settled reports whether the room is settled as it is shown.
+func (x *roomIndex) settled(r diff.Room) bool {
+	print := x.fingerprint(r)
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for h := x.hash(r.RoomID); ; h++ {
+		e, ok := x.entries[h]
+		if !ok {
+			return false
+		}
+		if e.print == print {
+			return true
+		}
+	}
+}
+
+// fingerprint hashes all that the list shows of a room.
+func (x *roomIndex) fingerprint(r diff.Room) uint64 {
+	var h maphash.Hash
+	h.SetSeed(x.seed)
+	var buf [8]byte
+	number := func(n int64) { _, _ = h.Write(binary.LittleEndian.AppendUint64(buf[:0], uint64(n))) }
+	for _, s := range [...]string{r.RoomID, r.RoomName, r.OwnerAccount, r.CoverURL} {
+		number(int64(len(s))) // where it ends
+		_, _ = h.WriteString(s)
+	}
+	for _, c := range r.Category {
+		number(c)
+	}
+	number(r.CreateTime)
+	number(r.ActivityStatus)
+	number(r.ViewCount)
+	return h.Sum64()
 }
 
 // load makes the index of what is in the bucket. It is an error if a RoomID has
 // two slots; the index then stays as it was.
 func (x *roomIndex) load(tx *bbolt.Tx) error {
-	made := &roomIndex{hash: x.hash, slots: make(map[uint64]uint64)}
+	made := &roomIndex{seed: x.seed, hash: x.hash, entries: make(map[uint64]entry)}
 	t := newRoomTable(tx, made)
 	err := t.rooms.ForEach(func(k, _ []byte) error {
 		id := roomID(k)
@@ -133,36 +197,48 @@ func (x *roomIndex) load(tx *bbolt.Tx) error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.slots = made.slots
+	x.entries = made.entries
 	return nil
 }
 
 func (x *roomIndex) clear() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	clear(x.slots)
+	clear(x.entries)
 }
 
 func (x *roomIndex) add(id string, slot uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	h := x.hash(id)
-	for x.slots[h] != 0 {
+	for x.entries[h].slot != 0 {
 		h++
 	}
-	x.slots[h] = slot
+	x.entries[h] = entry{slot: slot}
+}
+
+func (x *roomIndex) settle(id string, slot, print uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.entries[x.locate(id, slot)] = entry{slot: slot, print: print}
 }
 
 func (x *roomIndex) remove(id string, slot uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	h := x.locate(id, slot)
+	if _, ok := x.entries[h+1]; ok {
+		x.entries[h] = entry{}
+	} else {
+		delete(x.entries, h)
+	}
+}
+
+// locate returns the hash under which a known room lies.
+func (x *roomIndex) locate(id string, slot uint64) uint64 {
 	h := x.hash(id)
-	for x.slots[h] != slot {
+	for x.entries[h].slot != slot {
 		h++
 	}
-	if _, ok := x.slots[h+1]; ok {
-		x.slots[h] = 0
-	} else {
-		delete(x.slots, h)
-	}
+	return h
 }

@@ -8,7 +8,7 @@ import (
 
 const (
 	// roomBytes is what a room takes in memory: in the index of the state, and in
-	// the sets of what this sweep and the one before have seen.
+	// the set of what a sweep has seen.
 	roomBytes = 76
 	// otherBytes is what the rest takes, with room for garbage between two
 	// collections.

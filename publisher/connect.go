@@ -105,11 +105,12 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
 	}
+	g := &gate{}
 	opts := []nats.Option{
 		nats.Name(cmp.Or(c.Name, "roomwatch")),
 		nats.Timeout(firstTry),
 		nats.SkipHostLookup(), // the dialer's, which has a limit of time
-		nats.SetCustomDialer(dialer{}),
+		nats.SetCustomDialer(dialer{gate: g}),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(pingEvery),
@@ -119,9 +120,9 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 		nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(),
 	}
-	opts = append(opts, c.handlers()...)
+	opts = append(opts, c.handlers(g)...)
 	if c.InProcess != nil {
-		opts = append(opts, nats.InProcessServer(c.InProcess))
+		opts = append(opts, nats.InProcessServer(gatedServer{c.InProcess, g}))
 	}
 	if c.CredsFile != "" {
 		opts = append(opts, nats.UserCredentials(c.CredsFile))
@@ -152,12 +153,13 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 }
 
 // handlers log what changes; the rest of the program asks the connection.
-func (c ConnectConfig) handlers() []nats.Option {
+func (c ConnectConfig) handlers(g *gate) []nats.Option {
 	log := c.logger()
 	ctx := context.Background()
 	var why string // the newest try failed; handlers are called one after the other
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			g.disconnected()
 			if !nc.IsClosed() {
 				log.WarnContext(ctx, "nats lost", "error", err, "mend", "see that NATS runs and can be reached; the connection is tried again for ever")
 			}
@@ -169,7 +171,7 @@ func (c ConnectConfig) handlers() []nats.Option {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			// That there are no servers is what the first try comes to, whatever kept it
 			// from each of them; the next one, a moment later, says.
-			if cause := innermost(err).Error(); cause != why && !errors.Is(err, nats.ErrNoServers) {
+			if cause := innermost(err).Error(); cause != why && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, errHeld) {
 				why = cause
 				log.WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; it is tried for ever")
 			}

@@ -40,10 +40,14 @@ func connect(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, e
 // does for one server takes no longer than firstTry.
 type dialer struct {
 	resolver *net.Resolver // nil: the system's
+	gate     *gate
 }
 
 // Dial tries the addresses of a name in any order, each for its share of the time.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
+	if err := d.gate.pass(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
 	defer cancel()
 	host, port, err := net.SplitHostPort(address)

@@ -46,7 +46,7 @@ func TestNameServiceIsMute(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	began := time.Now()
-	if conn, err := (dialer{mute}).Dial("tcp", "nats.example.com:4222"); err == nil {
+	if conn, err := (dialer{mute, &gate{}}).Dial("tcp", "nats.example.com:4222"); err == nil {
 		t.Errorf("Dial: %v", conn)
 	}
 	if took := time.Since(began); took > 2*firstTry {

@@ -127,8 +127,15 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 	defer cancel()
 	began := time.Now()
 	setFence(b.msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
+	g := gateOf(p.Conn())
+	g.hold(cancel)
+	defer g.release()
+	// P3, in this order: a connection that is lost could be made anew between the looks.
+	if !p.Conn().IsConnected() {
+		return errAway
+	}
 	if p.reconnected() {
-		return errReconnected // P3; making the messages took its time
+		return errReconnected
 	}
 	if len(b.msgs) == 1 {
 		var ack *jetstream.PubAck
@@ -139,6 +146,9 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	}
 	p.metrics.batch(outcomeOf(err), time.Since(began))
+	if errors.Is(err, context.Canceled) {
+		return errAway // by the gate
+	}
 	if err != nil {
 		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(err))
 	}

@@ -1,0 +1,74 @@
+package publisher
+
+import (
+	"errors"
+	"net"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// errHeld keeps the client from making a connection anew; it tries again soon.
+var errHeld = errors.New("a message is on its way over the connection before")
+
+// A gate keeps a client from making a new connection while a message is given to
+// the one before. Without it the client could exchange them between the look at
+// the connection and the write (invariant P3). It is safe for concurrent use.
+//
+// Nobody waits at a gate: the client dials with its mutex held, and the holder
+// asks the client.
+type gate struct {
+	mu   sync.Mutex
+	lost func() // of the holder; nil if there is none
+}
+
+// gateOf returns the gate of a connection, or one that leads nowhere if the
+// connection was not made here.
+func gateOf(nc *nats.Conn) *gate {
+	if d, ok := nc.Opts.CustomDialer.(dialer); ok {
+		return d.gate
+	}
+	return &gate{}
+}
+
+// hold closes the gate; lost is called when the connection is lost meanwhile: no
+// answer will come then.
+func (g *gate) hold(lost func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lost = lost
+}
+
+func (g *gate) release() { g.hold(nil) }
+
+// disconnected is called when the connection is lost.
+func (g *gate) disconnected() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.lost != nil {
+		g.lost()
+	}
+}
+
+// pass returns [errHeld] while the gate is held.
+func (g *gate) pass() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.lost != nil {
+		return errHeld
+	}
+	return nil
+}
+
+// A gatedServer is a server in this process behind a gate.
+type gatedServer struct {
+	nats.InProcessConnProvider
+	gate *gate
+}
+
+func (s gatedServer) InProcessConn() (net.Conn, error) {
+	if err := s.gate.pass(); err != nil {
+		return nil, err
+	}
+	return s.InProcessConnProvider.InProcessConn()
+}

@@ -12,15 +12,8 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-const (
-	// Events that come within hurry after the last publish are the first of many:
-	// they wait for linger, unless they fill half a batch, because a batch costs the server about
-	// as much as hundreds of its messages. Pages at the vendor's quota come further apart.
-	hurry  = 20 * time.Millisecond
-	linger = 40 * time.Millisecond
-	// requestTimeout is how long an answer of NATS is waited for.
-	requestTimeout = 5 * time.Second
-)
+// requestTimeout is how long an answer of NATS is waited for.
+const requestTimeout = 5 * time.Second
 
 var (
 	// errRenew ends a relay that has to claim anew before its claim grows too old.
@@ -49,7 +42,6 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 	defer nc.RemoveStatusListener(connected)
 	limit := batchRows
 	pause := newBackOff()
-	var published time.Time
 	var now, next batch // the one that is published, and the one that is made meanwhile
 	for {
 		if p.reconnected() {
@@ -72,14 +64,6 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 				return nil
 			}
 		}
-		if batches && len(now.msgs) < limit/2 && time.Since(published) < hurry {
-			if sleep(ctx, linger) != nil {
-				return nil
-			}
-			now = now.empty()
-			published = time.Time{}
-			continue
-		}
 		// Where there is more than a batch, the server need not wait for the next one.
 		making := make(chan error, 1)
 		if now.full {
@@ -100,7 +84,6 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 			limit = min(2*limit, batchRows)
 			pause.Reset()
 			p.succeeded(ctx)
-			published = time.Now()
 		case outcomeOf(err) != refused:
 			return err
 		case len(now.msgs) > 1:

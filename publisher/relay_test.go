@@ -10,7 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"roomwatch/publisher/natstest"
@@ -390,33 +389,18 @@ func TestClaimIsRenewed(t *testing.T) {
 	})
 }
 
-// Events of pages that come as fast as the quota allows wait for nothing. Those
-// that follow each other faster share their batches, and wait no longer than that takes.
-func TestBatchesAreShared(t *testing.T) {
+// Events wait for nothing.
+func TestEventsAreNotHeldBack(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
-		r := start(t, nc, b)
+		start(t, nc, b)
 		pass(time.Second)
-		batches := func() float64 { return testutil.ToFloat64(r.metrics.batches.WithLabelValues(string(stored))) }
 		for page := range 5 {
 			b.add(3)
 			pass(time.Millisecond)
 			if _, stored, assigned := b.Position(); stored != assigned {
 				t.Fatalf("page %d: %d of %d events are stored", page, stored, assigned)
 			}
-			pass(99 * time.Millisecond)
 		}
-		before := batches()
-		for range 100 {
-			b.add(3)
-			pass(2 * time.Millisecond)
-		}
-		pass(50 * time.Millisecond)
-		if _, stored, assigned := b.Position(); stored != assigned {
-			t.Errorf("%d of %d events are stored", stored, assigned)
-		}
-		if n := batches() - before; n > 7 {
-			t.Errorf("%v batches for 100 pages within 200 ms", n)
-		}
-		wantEvents(t, nc, 1, 315)
+		wantEvents(t, nc, 1, 15)
 	})
 }

@@ -15,17 +15,17 @@ import (
 	"roomwatch/state"
 )
 
-// waitingPages is how far the poller may read ahead of the disk, and how many
-// pages one transaction takes: a larger one is no faster and needs more memory.
-const waitingPages = 64
-
-// A page that comes within hurry after the last commit is one of many: it waits
-// for linger, so that the disk's sync, the stream's acknowledgement and the change
-// of goroutines are paid once for all that come meanwhile. At the vendor's quota
-// pages are farther apart, and none waits.
 const (
-	hurry  = 20 * time.Millisecond
-	linger = 10 * time.Millisecond
+	// waitingPages is how far the poller may read ahead of the disk.
+	waitingPages = 64
+	// A page that comes within hurry after the last commit began is one of many, and
+	// they change little: it waits for linger, or until there are lingerPages, so that
+	// the disk's sync and the stream's batch are paid once for all that come meanwhile.
+	// At the vendor's quota pages are farther apart; where much changes commits take
+	// longer, and the pages that wait meanwhile are enough.
+	hurry       = 20 * time.Millisecond
+	linger      = 50 * time.Millisecond
+	lingerPages = 256
 )
 
 // A store keeps what is known and judges what is seen: a [state.Store].
@@ -107,27 +107,16 @@ func (d *detector) End(ctx context.Context, s diff.Sweep) (bool, error) {
 // Run commits until the queue is closed and empty.
 func (d *detector) Run() {
 	var pages []diff.Page
-	var committed time.Time
+	var began time.Time // of the last commit
 	for w := range d.queue {
-		end := w.end
-		pages = append(pages[:0], w.page)
-		if end != nil {
-			pages = pages[:0]
+		var end *sweepEnd
+		if time.Since(began) < hurry {
+			pages, end = d.gather(pages[:0], w, lingerPages, time.After(linger))
+		} else {
+			pages, end = d.gather(pages[:0], w, waitingPages, nil)
 		}
-		if end == nil && time.Since(committed) < hurry {
-			time.Sleep(linger)
-		}
-		for end == nil && len(pages) < waitingPages {
-			more, ok := d.next()
-			if !ok {
-				break
-			}
-			if end = more.end; end == nil {
-				pages = append(pages, more.page)
-			}
-		}
+		began = time.Now()
 		d.commit(pages)
-		committed = time.Now()
 		d.memory.fit(int(d.store.Status().Rooms))
 		if end != nil {
 			d.end(end)
@@ -135,14 +124,34 @@ func (d *detector) Run() {
 	}
 }
 
-// next returns what waits in the queue, if anything does.
-func (d *detector) next() (work, bool) {
+// gather adds w and what follows it to pages, at most limit of them: what waits in
+// the queue and, if late is not nil, what comes until then. It stops at the end of
+// their sweep and returns that.
+func (d *detector) gather(pages []diff.Page, w work, limit int, late <-chan time.Time) ([]diff.Page, *sweepEnd) {
+	for ok := true; ok && w.end == nil; {
+		if pages = append(pages, w.page); len(pages) == limit {
+			return pages, nil
+		}
+		w, ok = d.next(late)
+	}
+	return pages, w.end
+}
+
+// next returns what waits in the queue or, if late is not nil, comes until then.
+func (d *detector) next(late <-chan time.Time) (w work, ok bool) {
 	select {
-	case w, ok := <-d.queue:
+	case w, ok = <-d.queue:
 		return w, ok
 	default:
-		return work{}, false
 	}
+	if late == nil {
+		return w, false
+	}
+	select {
+	case w, ok = <-d.queue:
+	case <-late:
+	}
+	return w, ok
 }
 
 func (d *detector) commit(pages []diff.Page) {

@@ -18,11 +18,20 @@ import (
 
 // A faultyStore notes what it is told. Commits fail while it is broken.
 type faultyStore struct {
-	broken error
-	log    []string
+	broken  error
+	log     []string
+	takes   time.Duration // a commit
+	commits []commit
+}
+
+type commit struct {
+	began time.Time
+	pages int
 }
 
 func (s *faultyStore) Commit(pages ...diff.Page) error {
+	s.commits = append(s.commits, commit{time.Now(), len(pages)})
+	time.Sleep(s.takes)
 	if s.broken != nil {
 		return s.broken
 	}
@@ -81,4 +90,61 @@ func TestDetectorGivesTheSweepUp(t *testing.T) {
 			t.Errorf("the store was told %q, want %q", s.log, want)
 		}
 	})
+}
+
+// Pages as far apart as the vendor's quota has them are committed when they come.
+// Those that follow each other faster share their commits, and the end of their
+// sweep waits for nothing. Where commits take long, nothing else is waited for.
+func TestDetectorSharesCommits(t *testing.T) {
+	tests := []struct {
+		name                string
+		pages               int
+		apart, takes        time.Duration
+		wantLeast, wantMost int           // commits
+		wantWait            time.Duration // of a page, at most
+	}{
+		{"at the quota", 20, 100 * time.Millisecond, 2 * time.Millisecond, 20, 20, 0},
+		{"fast", 200, 2 * time.Millisecond, 2 * time.Millisecond, 1, 10, linger + 2*time.Millisecond},
+		{"very fast", 2000, 100 * time.Microsecond, 2 * time.Millisecond, 8, 12, linger},
+		{"fast, with long commits", 200, time.Millisecond, 25 * time.Millisecond, 1, 10, 25 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &faultyStore{takes: tt.takes}
+				d := newDetector(s, nil, slog.New(slog.DiscardHandler), noop.Tracer{})
+				done := make(chan struct{})
+				go func() { d.Run(); close(done) }()
+				begin := time.Now()
+				for range tt.pages {
+					if err := d.Page(t.Context(), diff.Page{}); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(tt.apart)
+				}
+				last := time.Now()
+				if _, err := d.End(t.Context(), diff.Sweep{Complete: true}); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(last); took > 2*tt.takes {
+					t.Errorf("the end took %v", took)
+				}
+				close(d.queue)
+				<-done
+				pages := 0
+				for _, c := range s.commits {
+					if wait := c.began.Sub(begin.Add(time.Duration(pages) * tt.apart)); wait > tt.wantWait {
+						t.Errorf("page %d waited %v", pages, wait)
+					}
+					if c.pages > lingerPages {
+						t.Errorf("%d pages in one commit", c.pages)
+					}
+					pages += c.pages
+				}
+				if n := len(s.commits); pages != tt.pages || n < tt.wantLeast || n > tt.wantMost {
+					t.Errorf("%d pages in %d commits: %v", pages, n, s.commits)
+				}
+			})
+		})
+	}
 }

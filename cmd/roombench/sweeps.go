@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +12,9 @@ import (
 	"roomwatch/poller"
 )
 
-// sweepEvery is long enough for a sweep and all its events.
+// sweepEvery is long enough for a sweep and all its events, and a bare reading.
 func sweepEvery(rooms int) time.Duration {
-	return time.Second + time.Duration(rooms)*80*time.Microsecond
+	return time.Second + time.Duration(rooms)*100*time.Microsecond
 }
 
 // A nullSink is a reader of the list that keeps nothing.
@@ -51,15 +50,20 @@ func readList(ctx context.Context, addr string) error {
 	return p.Run(ctx, nullSink{cancel})
 }
 
-// A sample is one measurement: how long it took, and the processor times of
-// roomwatch (or of the bare reader), the stub and the nats-server meanwhile.
+// A sample is one measurement: how long it took, how long the bare reading right
+// before it took, and the processor times of roomwatch (or of the bare reader), the
+// stub and the nats-server meanwhile.
 type sample struct {
-	took time.Duration
-	cpu  [3]time.Duration
+	took, bare time.Duration
+	cpu        [3]time.Duration
 }
 
-// benchSweeps compares four kinds of sweeps of roomwatch with the bare reading.
-// Each round has them all, so that what else the machine does falls on all of them.
+// ratio is how often the bare reading goes into it. What else the machine does
+// changes by the minute and falls on both.
+func (s sample) ratio() float64 { return s.took.Seconds() / s.bare.Seconds() }
+
+// benchSweeps compares four kinds of sweeps of roomwatch, and what no program can
+// undercut, with the bare reading.
 func benchSweeps(ctx context.Context, rooms, rounds int) (err error) {
 	r, err := newRig(ctx, rooms)
 	if err != nil {
@@ -78,27 +82,30 @@ func benchSweeps(ctx context.Context, rooms, rounds int) (err error) {
 		if err != nil {
 			return fmt.Errorf("reading beside ready events: %w", err)
 		}
+		floor.bare = bare.took
+		samples[0] = append(samples[0], bare)
 		sweeps, mib, err := r.round(ctx, rooms)
 		if err != nil {
 			return err
 		}
-		for i, s := range append([]sample{bare, floor}, sweeps...) {
-			samples[i] = append(samples[i], s)
+		for i, s := range append([]sample{floor}, sweeps...) {
+			samples[i+1] = append(samples[i+1], s)
 		}
 		peak = max(peak, mib)
 	}
-	fmt.Printf("%-34s %14s   ratio   processor time, s\n", fmt.Sprintf("median of %d (least, most)", rounds), "s")
-	bare := median(samples[0], func(s sample) time.Duration { return s.took })
+	fmt.Printf("%-34s %14s   ratio                processor time, s\n", fmt.Sprintf("median of %d (least, most)", rounds), "s")
 	for i, name := range names {
-		took := func(s sample) time.Duration { return s.took }
-		slices.SortFunc(samples[i], func(a, b sample) int { return cmp.Compare(a.took, b.took) })
-		fmt.Printf("%-34s %.2f (%.2f, %.2f)   %.2f ×", name, median(samples[i], took).Seconds(),
-			samples[i][0].took.Seconds(), samples[i][rounds-1].took.Seconds(), median(samples[i], took).Seconds()/bare.Seconds())
-		for j, process := range []string{"roomwatch", "stub", "nats-server"} {
-			if i == 0 && j > 0 {
-				break
-			}
-			fmt.Printf("   %s %.2f", process, median(samples[i], func(s sample) time.Duration { return s.cpu[j] }).Seconds())
+		took := spread(samples[i], func(s sample) float64 { return s.took.Seconds() })
+		fmt.Printf("%-34s %s", name, took)
+		processes := []string{"roomwatch", "stub", "nats-server"}
+		if i == 0 {
+			fmt.Printf("   %-18s", "")
+			processes = processes[:1]
+		} else {
+			fmt.Printf("   %s ×", spread(samples[i], sample.ratio))
+		}
+		for j, process := range processes {
+			fmt.Printf("   %s %.2f", process, median(samples[i], func(s sample) float64 { return s.cpu[j].Seconds() }))
 		}
 		fmt.Println()
 	}
@@ -109,34 +116,44 @@ func benchSweeps(ctx context.Context, rooms, rounds int) (err error) {
 // round measures a first sweep and what follows, with a new state and a new
 // stream, and the peak of the resident memory in MiB.
 func (r *rig) round(ctx context.Context, rooms int) (samples []sample, mib float64, err error) {
-	rep, err := r.report(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	sweeps := len(rep.Sweeps) // so far
-	p, err := r.roomwatch(ctx, "ROOMWATCH_REQUESTS_PER_SECOND=1000000", "ROOMWATCH_INTERVAL="+sweepEvery(rooms).String(), "ROOMWATCH_HTTP_ADDR=off")
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, ignoreExit(p.stop()), r.forget(ctx)) }()
+	var p *process
+	defer func() {
+		if p != nil {
+			err = errors.Join(err, ignoreExit(p.stop()), r.forget(ctx))
+		}
+	}()
 	watch, stopWatch := context.WithCancel(ctx)
 	defer stopWatch()
-	go p.watchMemory(watch)
 	var events uint64 = 1 // the writer's claim
-	for i, c := range []struct {
+	for _, c := range []struct {
 		name   string
 		change int
 		events int
 	}{
 		{"first sweep", 0, rooms}, {"nothing changed", 0, 0}, {"1 % changed", rooms / 100, rooms / 100}, {"all changed", rooms, rooms},
 	} {
+		bare, err := r.bareReading(ctx) // roomwatch waits for its interval meanwhile
+		if err != nil {
+			return nil, 0, fmt.Errorf("bare reading: %w", err)
+		}
+		rep, err := r.report(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		if p == nil {
+			p, err = r.roomwatch(ctx, "ROOMWATCH_REQUESTS_PER_SECOND=1000000", "ROOMWATCH_INTERVAL="+sweepEvery(rooms).String(), "ROOMWATCH_HTTP_ADDR=off")
+			if err != nil {
+				return nil, 0, err
+			}
+			go p.watchMemory(watch)
+		}
 		events += uint64(c.events)
 		before, err := cpuTimes(p, r.stub, r.nats)
 		if err != nil {
 			return nil, 0, err
 		}
-		s := sample{}
-		if s.took, err = r.await(ctx, sweeps+i, c.change, events); err != nil {
+		s := sample{bare: bare.took}
+		if s.took, err = r.await(ctx, len(rep.Sweeps), c.change, events); err != nil {
 			return nil, 0, fmt.Errorf("%s: %w", c.name, err)
 		}
 		after, err := cpuTimes(p, r.stub, r.nats)
@@ -151,13 +168,23 @@ func (r *rig) round(ctx context.Context, rooms int) (samples []sample, mib float
 	return samples, p.peakMiB(), nil
 }
 
-func median(samples []sample, of func(sample) time.Duration) time.Duration {
-	var ds []time.Duration
+func sorted(samples []sample, of func(sample) float64) []float64 {
+	var fs []float64
 	for _, s := range samples {
-		ds = append(ds, of(s))
+		fs = append(fs, of(s))
 	}
-	slices.Sort(ds)
-	return ds[len(ds)/2]
+	slices.Sort(fs)
+	return fs
+}
+
+func median(samples []sample, of func(sample) float64) float64 {
+	return sorted(samples, of)[len(samples)/2]
+}
+
+// spread shows the median, the least and the most.
+func spread(samples []sample, of func(sample) float64) string {
+	fs := sorted(samples, of)
+	return fmt.Sprintf("%.2f (%.2f, %.2f)", median(samples, of), fs[0], fs[len(fs)-1])
 }
 
 // bareReading measures a reading of the list in a process of its own.

@@ -17,15 +17,16 @@ import (
 
 const (
 	// waitingPages is how far the poller may read ahead of the disk.
-	waitingPages = 64
+	waitingPages = 256
 	// A page that comes within hurry after the last commit began is one of many, and
-	// they change little: it waits for linger, or until there are lingerPages, so that
-	// the disk's sync and the stream's batch are paid once for all that come meanwhile.
-	// At the vendor's quota pages are farther apart; where much changes commits take
-	// longer, and the pages that wait meanwhile are enough.
-	hurry       = 20 * time.Millisecond
-	linger      = 50 * time.Millisecond
-	lingerPages = 256
+	// they change little: it waits for linger, or until as many wait as may, so that
+	// the disk's sync, the stream's batch and the change of goroutines are paid once
+	// for all that come meanwhile. At the vendor's quota pages are farther apart.
+	hurry  = 20 * time.Millisecond
+	linger = 50 * time.Millisecond
+	// commitPages is how many pages one transaction takes otherwise: where much
+	// changes a larger one is no faster and needs more memory.
+	commitPages = 64
 )
 
 // A store keeps what is known and judges what is seen: a [state.Store].
@@ -46,6 +47,7 @@ type detector struct {
 	log    *slog.Logger
 	tracer trace.Tracer
 	queue  chan work
+	urgent chan struct{} // capacity 1: the queue is full, or the sweep has ended
 	memory *memoryLimit
 
 	failed atomic.Pointer[error] // why the sweep that is going on was given up
@@ -69,7 +71,7 @@ type verdict struct {
 }
 
 func newDetector(s store, memory *memoryLimit, log *slog.Logger, tracer trace.Tracer) *detector {
-	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages), memory: memory}
+	d := &detector{store: s, log: log, tracer: tracer, queue: make(chan work, waitingPages), urgent: make(chan struct{}, 1), memory: memory}
 	d.sweep.Store(s.Status().Sweep + 1)
 	return d
 }
@@ -79,23 +81,17 @@ func (d *detector) Page(ctx context.Context, p diff.Page) error {
 	if err := d.failed.Load(); err != nil {
 		return *err
 	}
-	select {
-	case d.queue <- work{page: p}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return d.put(ctx, work{page: p})
 }
 
 // End implements [poller.Sink]. Its ctx outlives a stop of the process by a few
 // seconds: what was read is committed.
 func (d *detector) End(ctx context.Context, s diff.Sweep) (bool, error) {
 	reply := make(chan verdict, 1)
-	select {
-	case d.queue <- work{end: &sweepEnd{s, reply}}:
-	case <-ctx.Done():
-		return false, ctx.Err()
+	if err := d.put(ctx, work{end: &sweepEnd{s, reply}}); err != nil {
+		return false, err
 	}
+	d.hasten()
 	select {
 	case v := <-reply:
 		return v.again, v.err
@@ -104,17 +100,44 @@ func (d *detector) End(ctx context.Context, s diff.Sweep) (bool, error) {
 	}
 }
 
+func (d *detector) put(ctx context.Context, w work) error {
+	select {
+	case d.queue <- w:
+		return nil
+	default:
+		d.hasten()
+	}
+	select {
+	case d.queue <- w:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hasten ends a linger, this one or the next.
+func (d *detector) hasten() {
+	select {
+	case d.urgent <- struct{}{}:
+	default:
+	}
+}
+
 // Run commits until the queue is closed and empty.
 func (d *detector) Run() {
 	var pages []diff.Page
 	var began time.Time // of the last commit
 	for w := range d.queue {
-		var end *sweepEnd
+		limit := commitPages
 		if time.Since(began) < hurry {
-			pages, end = d.gather(pages[:0], w, lingerPages, time.After(linger))
-		} else {
-			pages, end = d.gather(pages[:0], w, waitingPages, nil)
+			limit = waitingPages
+			select {
+			case <-time.After(linger):
+			case <-d.urgent:
+			}
 		}
+		var end *sweepEnd
+		pages, end = d.gather(pages[:0], w, limit)
 		began = time.Now()
 		d.commit(pages)
 		d.memory.fit(int(d.store.Status().Rooms))
@@ -124,32 +147,23 @@ func (d *detector) Run() {
 	}
 }
 
-// gather adds w and what follows it to pages, at most limit of them: what waits in
-// the queue and, if late is not nil, what comes until then. It stops at the end of
-// their sweep and returns that.
-func (d *detector) gather(pages []diff.Page, w work, limit int, late <-chan time.Time) ([]diff.Page, *sweepEnd) {
+// gather adds w and what waits behind it to pages, at most limit of them. It stops
+// at the end of their sweep and returns that.
+func (d *detector) gather(pages []diff.Page, w work, limit int) ([]diff.Page, *sweepEnd) {
 	for ok := true; ok && w.end == nil; {
 		if pages = append(pages, w.page); len(pages) == limit {
 			return pages, nil
 		}
-		w, ok = d.next(late)
+		w, ok = d.next()
 	}
 	return pages, w.end
 }
 
-// next returns what waits in the queue or, if late is not nil, comes until then.
-func (d *detector) next(late <-chan time.Time) (w work, ok bool) {
+// next returns what waits in the queue, if anything does.
+func (d *detector) next() (w work, ok bool) {
 	select {
 	case w, ok = <-d.queue:
-		return w, ok
 	default:
-	}
-	if late == nil {
-		return w, false
-	}
-	select {
-	case w, ok = <-d.queue:
-	case <-late:
 	}
 	return w, ok
 }

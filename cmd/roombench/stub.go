@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -18,15 +19,24 @@ const perPage = 20
 
 // A stub serves a list that was made before it is asked for, so that its own
 // work is small beside that of who reads it. POST /plan?change=N says how many
-// view counts change when the next sweep begins; GET /report tells what was asked.
+// view counts change whenever a sweep begins from now on; GET /report tells what
+// was asked.
 type stub struct {
-	mu       sync.Mutex
-	rooms    []diff.Room
-	pages    [][]byte
-	change   int
-	next     int // where the next change begins
-	arrivals []time.Time
-	sweeps   []stubSweep
+	mu     sync.Mutex
+	now    list
+	coming *list // of the next sweep; nil: as it is now
+	change int
+	first  int // room that changes next
+
+	arrivals    []time.Time // of the last second
+	maxInSecond int
+	sweeps      []stubSweep
+}
+
+// A list is its rooms, and the answers that show them.
+type list struct {
+	rooms []diff.Room
+	pages [][]byte
 }
 
 // A stubSweep is when a sweep asked for its first page and when its last one was sent.
@@ -45,10 +55,10 @@ type report struct {
 func serveStub(ctx context.Context, addr string, rooms int) error {
 	s := &stub{}
 	for i := range rooms {
-		s.rooms = append(s.rooms, roomAt(i, rooms))
+		s.now.rooms = append(s.now.rooms, roomAt(i, rooms))
 	}
-	for i := 0; i < len(s.rooms); i += perPage {
-		s.pages = append(s.pages, s.page(i/perPage))
+	for i := 0; i < rooms; i += perPage {
+		s.now.pages = append(s.now.pages, s.now.page(i/perPage))
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v4/live_engine_http_srv/get_room_list", s.list)
@@ -79,56 +89,74 @@ func (s *stub) list(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	page, err := s.take(now, body.Next)
+	page, last, err := s.take(now, body.Next)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(page)
+	if last {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.prepare()
+	}
 }
 
-// take counts a request and returns its page.
-func (s *stub) take(now time.Time, next string) ([]byte, error) {
+// take counts a request and returns its page, and whether it is the last one.
+func (s *stub) take(now time.Time, next string) (page []byte, last bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	if next == "" {
-		s.turn()
+		if s.coming != nil {
+			s.now, s.coming = *s.coming, nil
+		}
 		s.sweeps = append(s.sweeps, stubSweep{Begin: now})
 	} else {
-		var err error
-		if n, err = strconv.Atoi(next); err != nil || n >= len(s.pages) {
-			return nil, fmt.Errorf("no page %q", next)
+		if n, err = strconv.Atoi(next); err != nil || n >= len(s.now.pages) {
+			return nil, false, fmt.Errorf("no page %q", next)
 		}
 	}
 	if len(s.sweeps) == 0 {
-		return nil, fmt.Errorf("page %q before any first page", next)
+		return nil, false, fmt.Errorf("page %q before any first page", next)
 	}
-	s.arrivals = append(s.arrivals, now)
-	last := &s.sweeps[len(s.sweeps)-1]
-	last.End = now
-	last.Requests++
-	return s.pages[n], nil
+	s.arrived(now)
+	sweep := &s.sweeps[len(s.sweeps)-1]
+	sweep.End = now
+	sweep.Requests++
+	return s.now.pages[n], n == len(s.now.pages)-1, nil
 }
 
-// turn makes the planned changes, anew for each sweep. They keep the order: counts lie ten apart.
-func (s *stub) turn() {
-	n := s.change
-	step := 1
-	if n > 0 {
-		step = max(1, len(s.rooms)/n)
+// arrived counts the requests of the half-open second that ends with this one.
+func (s *stub) arrived(now time.Time) {
+	s.arrivals = append(s.arrivals, now)
+	for now.Sub(s.arrivals[0]) >= time.Second {
+		s.arrivals = s.arrivals[1:]
 	}
+	s.maxInSecond = max(s.maxInSecond, len(s.arrivals))
+}
+
+// prepare makes the list of the next sweep with the planned changes, so that no
+// sweep waits for it. They keep the order: counts lie ten apart.
+func (s *stub) prepare() {
+	s.coming = nil
+	if s.change == 0 {
+		return
+	}
+	l := list{rooms: slices.Clone(s.now.rooms), pages: slices.Clone(s.now.pages)}
+	step := max(1, len(l.rooms)/s.change)
 	stale := map[int]bool{}
-	for i := range n {
-		k := (s.next + i*step) % len(s.rooms)
-		s.rooms[k].ViewCount++
+	for i := range s.change {
+		k := (s.first + i*step) % len(l.rooms)
+		l.rooms[k].ViewCount++
 		stale[k/perPage] = true
 	}
-	s.next++
+	s.first++
 	for p := range stale {
-		s.pages[p] = s.page(p)
+		l.pages[p] = l.page(p)
 	}
+	s.coming = &l
 }
 
 // roomAt returns room i of a list of n, as the stub shows it at first.
@@ -140,7 +168,7 @@ func roomAt(i, n int) diff.Room {
 	}
 }
 
-func (s *stub) page(n int) []byte {
+func (l list) page(n int) []byte {
 	type row struct {
 		RoomName       string
 		RoomId         string //nolint:revive // the API's name
@@ -152,14 +180,14 @@ func (s *stub) page(n int) []byte {
 		ViewCount      int64
 	}
 	first := n * perPage
-	end := min(first+perPage, len(s.rooms))
+	end := min(first+perPage, len(l.rooms))
 	var rows []row
 	for i := first; i < end; i++ {
-		r := s.rooms[i]
+		r := l.rooms[i]
 		rows = append(rows, row{r.RoomName, r.RoomID, r.OwnerAccount, r.CoverURL, r.Category, r.CreateTime, r.ActivityStatus, r.ViewCount})
 	}
 	next := ""
-	if end < len(s.rooms) {
+	if end < len(l.rooms) {
 		next = strconv.Itoa(n + 1)
 	}
 	b, err := json.Marshal(map[string]any{
@@ -177,22 +205,11 @@ func (s *stub) plan(_ http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.change = n
+	s.prepare()
 }
 
 func (s *stub) report(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = json.NewEncoder(w).Encode(report{Sweeps: s.sweeps, MaxInSecond: maxInSecond(s.arrivals)})
-}
-
-// maxInSecond returns the largest number of arrivals in any half-open second.
-func maxInSecond(at []time.Time) int {
-	most, first := 0, 0
-	for i := range at {
-		for at[i].Sub(at[first]) >= time.Second {
-			first++
-		}
-		most = max(most, i-first+1)
-	}
-	return most
+	_ = json.NewEncoder(w).Encode(report{Sweeps: s.sweeps, MaxInSecond: s.maxInSecond})
 }

@@ -10,9 +10,14 @@ import (
 	"roomwatch/diff"
 )
 
+// commitEvents is how many events a transaction has when it takes no further page:
+// as many as the publisher sends at once. More are no faster and need more memory.
+const commitEvents = 1000
+
 // Commit compares pages with what is known and writes what they changed, rooms
-// and events together, in one transaction. Pages that change nothing write
-// nothing. The pages must be of one sweep and in their order.
+// and events together: each page in one transaction, and many pages in one if
+// they change little. Pages that change nothing write nothing. The pages must be
+// of one sweep and in their order.
 //
 // What a crash leaves behind, by the moment it comes:
 //
@@ -24,28 +29,42 @@ import (
 //	after the publish, before Stored  the same; the publisher asks the stream
 //	                                  which event it has last and goes on there.
 //
-// An error leaves nothing or everything behind, too (see update): the sweep is
+// An error leaves some of the pages behind, each whole (see update): the sweep is
 // then worth nothing as proof of an absence, and the next one finds whatever is
 // not known yet.
 func (s *Store) Commit(pages ...diff.Page) error {
-	began := time.Now()
 	s.write.Lock()
 	defer s.write.Unlock()
+	for rest := pages; len(rest) > 0; {
+		n, err := s.commitPages(rest)
+		if err != nil {
+			return fmt.Errorf("commit %d of %d pages: %w", len(rest), len(pages), err)
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// commitPages commits the first of the pages, as many as one transaction takes,
+// and returns their number.
+func (s *Store) commitPages(pages []diff.Page) (n int, err error) {
+	began := time.Now()
 	var w writer
-	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
+	err = s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
 		w = s.newWriter(tx, c)
-		for _, p := range pages {
-			if err := s.commitPage(&w, p); err != nil {
+		for n < len(pages) && len(w.events) < commitEvents {
+			if err := s.commitPage(&w, pages[n]); err != nil {
 				return false, err
 			}
+			n++
 		}
 		return w.changed, nil
 	})
 	if err != nil {
-		return fmt.Errorf("commit %d pages: %w", len(pages), err)
+		return 0, err
 	}
 	s.done(&w, began)
-	return nil
+	return n, nil
 }
 
 func (s *Store) commitPage(w *writer, p diff.Page) error {

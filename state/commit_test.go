@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -59,8 +60,8 @@ func TestCommitOfNothingWritesNothing(t *testing.T) {
 	}
 }
 
-// A page that cannot be written leaves nothing behind, of itself or of those
-// committed with it.
+// A page that cannot be written leaves nothing behind, of itself or of those in
+// its transaction.
 func TestCommitOfBadPage(t *testing.T) {
 	s := open(t, newPath(t))
 	commit(t, s, page(t, 1, "a@1=5"))
@@ -80,7 +81,43 @@ func TestCommitOfBadPage(t *testing.T) {
 	wantWaiting(t, s, 1, "2 a@1:5→7")
 }
 
-// What is recognised by comparing bytes is what See would have left alone.
+// Many pages are one transaction while they change little. More events than the
+// publisher sends at once are several, and what comes before one that fails stays.
+func TestCommitInParts(t *testing.T) {
+	s := open(t, newPath(t))
+	const pages = 120
+	shown := make([]diff.Page, pages)
+	for i := range shown {
+		shown[i].At = second(1)
+		for j := range 20 {
+			shown[i].Rooms = append(shown[i].Rooms, diff.Room{RoomID: fmt.Sprintf("%d-%d", i, j), CreateTime: 1})
+		}
+	}
+	transactions, failAt := 0, 3
+	s.commit = func(tx *bbolt.Tx) error {
+		if transactions++; transactions == failAt {
+			return errDisk
+		}
+		return tx.Commit()
+	}
+	if err := s.Commit(shown...); !errors.Is(err, errDisk) {
+		t.Errorf("Commit = %v, want the disk's error", err)
+	}
+	wantPosition(t, s, "0 of 2000")
+	commit(t, s, shown...)
+	wantPosition(t, s, "0 of 2400")
+	for i := range shown {
+		shown[i].Rooms[i%20].ViewCount++
+	}
+	transactions, failAt = 0, 0
+	commit(t, s, shown...)
+	wantPosition(t, s, "0 of 2520")
+	if transactions != 1 {
+		t.Errorf("%d pages with a change each took %d transactions", pages, transactions)
+	}
+}
+
+// What is recognised by its fingerprint is what See would have left alone.
 func TestUnchanged(t *testing.T) {
 	full := diff.Room{RoomID: "a", CreateTime: 1, RoomName: "n", OwnerAccount: "o", CoverURL: "c", Category: []int64{1, 2}, ActivityStatus: 3, ViewCount: 4}
 	changes := map[string]func(*diff.Room){

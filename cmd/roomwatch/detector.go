@@ -24,9 +24,6 @@ const (
 	// for all that come meanwhile. At the vendor's quota pages are farther apart.
 	hurry  = 20 * time.Millisecond
 	linger = 50 * time.Millisecond
-	// commitPages is how many pages one transaction takes otherwise: where much
-	// changes a larger one is no faster and needs more memory.
-	commitPages = 64
 )
 
 // A store keeps what is known and judges what is seen: a [state.Store].
@@ -128,16 +125,14 @@ func (d *detector) Run() {
 	var pages []diff.Page
 	var began time.Time // of the last commit
 	for w := range d.queue {
-		limit := commitPages
 		if time.Since(began) < hurry {
-			limit = waitingPages
 			select {
 			case <-time.After(linger):
 			case <-d.urgent:
 			}
 		}
 		var end *sweepEnd
-		pages, end = d.gather(pages[:0], w, limit)
+		pages, end = d.gather(pages[:0], w)
 		began = time.Now()
 		d.commit(pages)
 		d.memory.fit(int(d.store.Status().Rooms))
@@ -147,11 +142,11 @@ func (d *detector) Run() {
 	}
 }
 
-// gather adds w and what waits behind it to pages, at most limit of them. It stops
-// at the end of their sweep and returns that.
-func (d *detector) gather(pages []diff.Page, w work, limit int) ([]diff.Page, *sweepEnd) {
+// gather adds w and what waits behind it to pages. It stops at the end of their
+// sweep and returns that.
+func (d *detector) gather(pages []diff.Page, w work) ([]diff.Page, *sweepEnd) {
 	for ok := true; ok && w.end == nil; {
-		if pages = append(pages, w.page); len(pages) == limit {
+		if pages = append(pages, w.page); len(pages) == waitingPages {
 			return pages, nil
 		}
 		w, ok = d.next()

@@ -106,9 +106,9 @@ func TestDetectorSharesCommits(t *testing.T) {
 	}{
 		{"at the quota", 20, 100 * time.Millisecond, 2 * time.Millisecond, 20, 20, 1, 0},
 		{"fast", 200, 2 * time.Millisecond, 2 * time.Millisecond, 1, 10, 30, linger + 2*time.Millisecond},
-		{"very fast", 2000, 100 * time.Microsecond, 2 * time.Millisecond, 8, 12, waitingPages + 1, linger},
+		{"very fast", 2000, 100 * time.Microsecond, 2 * time.Millisecond, 8, 12, waitingPages, linger},
 		{"fast, with long commits", 200, time.Millisecond, 25 * time.Millisecond, 1, 10, 26, 25 * time.Millisecond},
-		{"very fast, with long commits", 400, 200 * time.Microsecond, 25 * time.Millisecond, 7, 9, commitPages, 150 * time.Millisecond},
+		{"very fast, with long commits", 1000, 100 * time.Microsecond, 50 * time.Millisecond, 4, 6, waitingPages, 150 * time.Millisecond},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,9 +10,10 @@ import (
 	"roomwatch/diff"
 )
 
-// commitEvents is how many events a transaction has when it takes no further page:
-// as many as the publisher sends at once. More are no faster and need more memory.
-const commitEvents = 1000
+// commitRooms is how many rooms a transaction writes before it takes no further page:
+// about as many events as the publisher sends at once. More are no faster and need
+// more memory.
+const commitRooms = 1000
 
 // Commit compares pages with what is known and writes what they changed, rooms
 // and events together: each page in one transaction, and many pages in one if
@@ -52,7 +53,7 @@ func (s *Store) commitPages(pages []diff.Page) (n int, err error) {
 	var w writer
 	err = s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
 		w = s.newWriter(tx, c)
-		for n < len(pages) && len(w.events) < commitEvents {
+		for n < len(pages) && w.written < commitRooms {
 			if err := s.commitPage(&w, pages[n]); err != nil {
 				return false, err
 			}
@@ -127,6 +128,7 @@ type writer struct {
 	epoch           string
 	trace           string // of the page that is being compared
 	changed         bool
+	written         int // rooms that were seen and changed
 	events          []diff.Event
 }
 
@@ -173,6 +175,7 @@ func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 		return nil
 	}
 	w.changed = true
+	w.written++
 	w.c.Misses += float64(s.Missed)
 	if s.Created {
 		w.c.Misses += float64(w.ended.Missed(s.Known.Room.Key()))

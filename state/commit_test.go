@@ -81,8 +81,8 @@ func TestCommitOfBadPage(t *testing.T) {
 	wantWaiting(t, s, 1, "2 a@1:5→7")
 }
 
-// Many pages are one transaction while they change little. More events than the
-// publisher sends at once are several, and what comes before one that fails stays.
+// Many pages are one transaction while they change little. Where they change much
+// they are several, and what comes before one that fails stays.
 func TestCommitInParts(t *testing.T) {
 	s := open(t, newPath(t))
 	const pages = 120

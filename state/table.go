@@ -105,7 +105,7 @@ func roomID(key []byte) string { return string(key[min(slotSize, len(key)):]) }
 // settled: known just as it is shown, with its view count published and without a
 // mark. It is the law of [diff.Policy.See] that the sight of such a room changes
 // nothing, and it is the lot of most rooms on most pages, so neither the file is
-// read nor a record decoded for them. A million rooms take some 45 MB.
+// read nor a record decoded for them. A million rooms take some 55 MB.
 //
 // It is not in the file but made from it, and made anew after any write that did
 // not succeed (see update); a room is then not known to be settled until it is

@@ -145,6 +145,9 @@ func soakPage(t *testing.T, addr string) (stop func() string) {
 	if err != nil {
 		t.Fatal("no chromium: .ci/browser installs what this test needs")
 	}
+	if _, err := os.Stat("web/browsertest/node_modules"); err != nil {
+		t.Fatalf("%v: .ci/browser installs what this test needs", err)
+	}
 	cmd := exec.CommandContext(t.Context(), "node", "soak.mjs")
 	cmd.Dir = "web/browsertest"
 	cmd.Env = append(os.Environ(), "PAGE=http://"+addr+"/", "CHROMIUM="+chromium)

@@ -47,7 +47,7 @@ type Outbox interface {
 
 // A Config holds what a [Publisher] needs.
 type Config struct {
-	Conn     *nats.Conn   // required
+	Conn     *nats.Conn   // required; made by [Connect] or [Dial], else P3 does not hold
 	Outbox   Outbox       // required
 	Stream   StreamConfig // required
 	SDKAppID int          // required

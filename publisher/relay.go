@@ -18,10 +18,10 @@ const requestTimeout = 5 * time.Second
 var (
 	// errRenew ends a relay that has to claim anew before its claim grows too old.
 	errRenew = errors.New("the claim is to be renewed")
-	// errReconnected ends a relay whose connection was lost and made again.
+	// errReconnected ends a relay whose connection was made again, or is closed for good.
 	errReconnected = errors.New("the connection was made anew")
 	// errAway takes the place of what the client says of a request that it has
-	// nobody to send to.
+	// nobody to send to, or whose connection was lost before its answer.
 	errAway = errors.New("NATS is not connected")
 	// errRemembered means that the server has not stored an event because it had
 	// one with this id. Recovery has shown that the stream lacks it: someone has
@@ -113,12 +113,12 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 	g := gateOf(p.Conn())
 	g.hold(cancel)
 	defer g.release()
-	// P3, in this order: a connection that is lost could be made anew between the looks.
-	if !p.Conn().IsConnected() {
-		return errAway
-	}
+	// P3: with the gate held no other connection can be made, so these looks are final.
 	if p.reconnected() {
 		return errReconnected
+	}
+	if !p.Conn().IsConnected() {
+		return errAway
 	}
 	if len(b.msgs) == 1 {
 		var ack *jetstream.PubAck
@@ -129,8 +129,11 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	}
 	p.metrics.batch(outcomeOf(err), time.Since(began))
-	if errors.Is(err, context.Canceled) {
-		return errAway // by the gate
+	switch lost := errors.Is(err, context.Canceled); { // by the gate
+	case lost && p.Conn().IsClosed():
+		return errReconnected // Run says why it is closed
+	case lost:
+		return errAway
 	}
 	if err != nil {
 		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(err))

@@ -22,8 +22,9 @@ const commitRooms = 1000
 //
 // What a crash leaves behind, by the moment it comes:
 //
-//	before the transaction commits    nothing of these pages. The next sweep
-//	                                  finds the same differences again.
+//	before the transaction commits    nothing of its pages and of those behind
+//	                                  them. The next sweep finds the same
+//	                                  differences again.
 //	after it, before the publish      rooms and events. The publisher finds the
 //	                                  events in the outbox, with the IDs they
 //	                                  have here.

@@ -118,7 +118,7 @@ func TestCommitInParts(t *testing.T) {
 }
 
 // What is recognised by its fingerprint is what See would have left alone.
-func TestUnchanged(t *testing.T) {
+func TestSettledRoomsAreUnchanged(t *testing.T) {
 	full := diff.Room{RoomID: "a", CreateTime: 1, RoomName: "n", OwnerAccount: "o", CoverURL: "c", Category: []int64{1, 2}, ActivityStatus: 3, ViewCount: 4}
 	changes := map[string]func(*diff.Room){
 		"nothing":        func(*diff.Room) {},

@@ -115,8 +115,8 @@ func (r attributesRecord) room(id string, created int64) diff.Room {
 }
 
 // A room's value begins with what is read without decoding: its CreateTime, so
-// that the end of a sweep can tell one life from another, and whether its view
-// count is published.
+// that the end of a sweep can tell one life from another. Whether its view count
+// is published follows, and must agree with the rest.
 const (
 	createdSize = 8
 	headSize    = createdSize + 1

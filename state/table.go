@@ -157,7 +157,7 @@ func (x *roomIndex) settled(r diff.Room) bool {
 	}
 }
 
-// fingerprint hashes all that the list shows of a room.
+// fingerprint hashes all that the list shows of a room. It is never 0.
 func (x *roomIndex) fingerprint(r diff.Room) uint64 {
 	var h maphash.Hash
 	h.SetSeed(x.seed)
@@ -173,7 +173,7 @@ func (x *roomIndex) fingerprint(r diff.Room) uint64 {
 	number(r.CreateTime)
 	number(r.ActivityStatus)
 	number(r.ViewCount)
-	return h.Sum64()
+	return max(1, h.Sum64())
 }
 
 // load makes the index of what is in the bucket. It is an error if a RoomID has

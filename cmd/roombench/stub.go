@@ -61,7 +61,7 @@ func serveStub(ctx context.Context, addr string, rooms int) error {
 		s.now.pages = append(s.now.pages, s.now.page(i/perPage))
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v4/live_engine_http_srv/get_room_list", s.list)
+	mux.HandleFunc("POST /v4/live_engine_http_srv/get_room_list", s.serveList)
 	mux.HandleFunc("POST /plan", s.plan)
 	mux.HandleFunc("GET /report", s.report)
 	var lc net.ListenConfig
@@ -78,7 +78,7 @@ func serveStub(ctx context.Context, addr string, rooms int) error {
 	return nil
 }
 
-func (s *stub) list(w http.ResponseWriter, r *http.Request) {
+func (s *stub) serveList(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	var body struct{ Next string }
 	b, err := io.ReadAll(r.Body)
@@ -95,8 +95,10 @@ func (s *stub) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(page))) // the answer is whole before the handler returns
 	_, _ = w.Write(page)
 	if last {
+		_ = http.NewResponseController(w).Flush() // an error is the reader's, too
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.prepare()

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// waitingPages is how far the poller may read ahead of the disk.
+	// waitingPages is how many pages may wait, while as many are committed together.
 	waitingPages = 256
 	// A page that comes within hurry after the last commit began is one of many, and
 	// they change little: it waits for linger, or until as many wait as may, so that
 	// the disk's sync, the stream's batch and the change of goroutines are paid once
-	// for all that come meanwhile. At the vendor's quota pages are farther apart.
+	// for all that come meanwhile. At the vendor's quota pages are farther apart, as a rule.
 	hurry  = 20 * time.Millisecond
 	linger = 50 * time.Millisecond
 )
@@ -35,7 +35,7 @@ type store interface {
 
 // A detector takes the pages that the poller reads and commits them: while one
 // commit is on its way the next pages are fetched, and those that wait are
-// committed together, so that the disk's sync is paid once for all of them.
+// committed together, so that the disk's sync is paid once for many of them.
 //
 // An error of the state gives the sweep up: its further pages are dropped, it
 // proves no absence, and the next sweep finds whatever was not committed.
@@ -125,7 +125,7 @@ func (d *detector) Run() {
 	var pages []diff.Page
 	var began time.Time // of the last commit
 	for w := range d.queue {
-		if time.Since(began) < hurry {
+		if w.end == nil && time.Since(began) < hurry {
 			select {
 			case <-time.After(linger):
 			case <-d.urgent:
@@ -135,6 +135,7 @@ func (d *detector) Run() {
 		pages, end = d.gather(pages[:0], w)
 		began = time.Now()
 		d.commit(pages)
+		clear(pages) // their rooms need not stay in memory until the next ones come
 		d.memory.fit(int(d.store.Status().Rooms))
 		if end != nil {
 			d.end(end)

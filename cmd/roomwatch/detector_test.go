@@ -107,6 +107,7 @@ func TestDetectorSharesCommits(t *testing.T) {
 		{"at the quota", 20, 100 * time.Millisecond, 2 * time.Millisecond, 20, 20, 1, 0},
 		{"fast", 200, 2 * time.Millisecond, 2 * time.Millisecond, 1, 10, 30, linger + 2*time.Millisecond},
 		{"very fast", 2000, 100 * time.Microsecond, 2 * time.Millisecond, 8, 12, waitingPages, linger},
+		{"very fast, and as many as may wait before the end", waitingPages + 1, 100 * time.Microsecond, 2 * time.Millisecond, 2, 3, waitingPages, linger},
 		{"fast, with long commits", 200, time.Millisecond, 25 * time.Millisecond, 1, 10, 26, 25 * time.Millisecond},
 		{"very fast, with long commits", 1000, 100 * time.Microsecond, 50 * time.Millisecond, 4, 6, waitingPages, 150 * time.Millisecond},
 	}

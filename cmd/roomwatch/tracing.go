@@ -51,8 +51,17 @@ func newTracing(ctx context.Context, log *slog.Logger) (*tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %w", errConfig, err)
 	}
-	p := sdk.NewTracerProvider(sdk.WithBatcher(&reportingExporter{SpanExporter: exporter, log: log}), sdk.WithResource(about))
+	p := sdk.NewTracerProvider(sdk.WithBatcher(&reportingExporter{SpanExporter: exporter, log: log}), sdk.WithResource(about), sdk.WithRawSpanLimits(spanLimits()))
 	return &tracing{tracer: p.Tracer("roomwatch"), shutdown: p.Shutdown}, nil
+}
+
+// spanLimits are those of the environment. Without any a commit has a link to each of its pages.
+func spanLimits() sdk.SpanLimits {
+	l := sdk.NewSpanLimits()
+	if l.LinkCountLimit == sdk.DefaultLinkCountLimit {
+		l.LinkCountLimit = waitingPages
+	}
+	return l
 }
 
 // close sends what waits, for a while.

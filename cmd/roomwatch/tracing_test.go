@@ -123,3 +123,14 @@ func TestTracesByAnotherProtocol(t *testing.T) {
 		t.Errorf("exit status %d, want 2 and the variable:\n%s", status, p.output)
 	}
 }
+
+// A commit is linked with each of its pages, unless the environment says otherwise.
+func TestSpanLimits(t *testing.T) {
+	if got := spanLimits().LinkCountLimit; got < waitingPages {
+		t.Errorf("a span has at most %d links, and a commit has %d pages", got, waitingPages)
+	}
+	t.Setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "5")
+	if got := spanLimits().LinkCountLimit; got != 5 {
+		t.Errorf("a span has at most %d links, want 5", got)
+	}
+}

@@ -1,9 +1,13 @@
 package publisher
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"roomwatch/publisher/natstest"
 )
@@ -84,9 +88,41 @@ func TestPublishLosesItsConnection(t *testing.T) {
 		if _, stored, _ := b.Position(); stored != 1 {
 			t.Errorf("%d events are known to be stored, last error %v", stored, r.Status().LastError)
 		}
+		if log := r.log.String(); !strings.Contains(log, errAway.Error()) || strings.Contains(log, "canceled") {
+			t.Errorf("the log does not say that NATS is away:\n%s", log)
+		}
 		wantEvents(t, witness, 1, 1)
 		if err := r.stop(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// Of a connection that is closed for good while a message is on its way the log
+// says just that.
+func TestPublishOverAClosedConnection(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
+		witness := s.Connect()
+		var c cut
+		s.Tap(c.tap)
+		connect := func(ctx context.Context) (*nats.Conn, error) { return Connect(ctx, ConnectConfig{InProcess: s}) }
+		first, err := connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBox("E1")
+		r := startWith(t, Config{Conn: first, Outbox: b, Redial: connect})
+		defer func() { _ = r.stop(); r.Conn().Close() }()
+		pass(time.Minute)
+		c.answers.Store(true)
+		b.add(1)
+		pass(time.Second)
+		c.answers.Store(false)
+		first.Close()
+		pass(time.Minute)
+		if log := r.log.String(); strings.Count(log, "condition=failing") != 1 || !strings.Contains(log, "NATS has closed the connection") {
+			t.Errorf("the log does not say once that the connection is closed:\n%s", log)
+		}
+		wantEvents(t, witness, 1, 1)
 	})
 }

@@ -159,6 +159,9 @@ func (p *Publisher) Run(ctx context.Context) error {
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err
 		}
+		if p.Conn().IsClosed() && p.redial != nil {
+			continue // why it is closed says more than what failed by it
+		}
 		if outcomeOf(err) == fenced && !gone {
 			// A stream that is full lets go of the claim with its other old messages.
 			// Whether that is so, or another has claimed, is for the next claim to see.

@@ -129,11 +129,8 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	}
 	p.metrics.batch(outcomeOf(err), time.Since(began))
-	switch lost := errors.Is(err, context.Canceled); { // by the gate
-	case lost && p.Conn().IsClosed():
-		return errReconnected // Run says why it is closed
-	case lost:
-		return errAway
+	if errors.Is(err, context.Canceled) {
+		return errAway // by the gate
 	}
 	if err != nil {
 		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(err))

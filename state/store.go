@@ -114,15 +114,9 @@ func Open(c Config) (_ *Store, err error) {
 			err = errors.Join(err, os.Remove(c.Path))
 		}
 	}()
-	db, err := bbolt.Open(c.Path, 0o600, &bbolt.Options{
-		Timeout: lockWait,
-		// The list of free pages would be written with every page of rooms, and
-		// it is long after a busy hour. It is found again when the file is opened.
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-	})
+	db, err := c.shrink()
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	s := &Store{
 		db: db, path: c.Path, commit: (*bbolt.Tx).Commit,
@@ -227,11 +221,6 @@ func (s *Store) counters() counters {
 	return s.now
 }
 
-// size returns the size of the file in bytes.
-func (s *Store) size() int64 {
-	info, err := os.Stat(s.path)
-	if err != nil {
-		return 0 // the file was taken away from under the process; the next commit will say so
-	}
-	return info.Size()
-}
+// size returns the size of the file in bytes; 0 if it was taken away from under
+// the process: the next commit will say so.
+func (s *Store) size() int64 { return fileSize(s.path) }

@@ -16,20 +16,34 @@ const (
 	// the miss rate is that of the last hundred sweeps or so. A shorter memory
 	// takes a short list for a calm one between two of its rare misses.
 	memory = 0.99
+	// pageRooms is how many rooms the service puts on a page at most.
+	pageRooms = 20
 	// What is supposed before anything was measured. That a list of several
 	// pages is calm has to show first: its first misses are known as such only
 	// when the rooms are seen again. A list of one page cannot shift while it is read.
 	priorMisses, priorMissesOnePage, priorLooks = 1, 0.01, 1000
 	// massEndRooms is the size from which on a list is watched for mass ends.
 	massEndRooms = 20
+	// However fast sweeps are, two odd answers within a moment are one
+	// disturbance, not two witnesses: sweeps that end a room begin at least
+	// minWitnessSpan apart, and those that end a mass of them massEndSpan.
+	minWitnessSpan = 3 * time.Second
+	massEndSpan    = 10 * time.Second
 )
 
 // A History is what the complete sweeps so far tell about the next absence.
 type History struct {
 	Complete   uint64    // complete sweeps so far
 	Begin, End time.Time // of the newest of them
-	Pages      int       // that it read
-	Doubted    int       // sweeps in a row, up to the newest, that missed more than MassEndPercent
+	Pages      int       // that it read, or that the rooms known then would fill, if those are more
+
+	// Watched is the time between the begins of the complete sweeps so far, all
+	// together. The monotonic clock measures it, so that a clock that is set
+	// makes no time pass.
+	Watched time.Duration
+
+	Doubted      int           // sweeps in a row, up to the newest, that missed more than MassEndPercent
+	DoubtedSince time.Duration // Watched when the first of them began
 
 	// Misses in Looks: how often a sweep missed a room that was shown again in
 	// the same life, and how many rooms the sweeps looked at, old sweeps weighing
@@ -55,10 +69,11 @@ type Tally struct {
 
 // A Verdict says which absences a complete sweep proves.
 type Verdict struct {
-	History History // with the judged sweep in it
-	Need    uint64  // complete sweeps in a row that must have missed a room
-	Doubted bool    // the sweep misses so much that the service is doubted: nothing ends
-	Empty   bool    // it showed nothing although rooms were known
+	History History       // with the judged sweep in it
+	Need    uint64        // complete sweeps in a row that must have missed a room
+	Span    time.Duration // from the begin of the first of them to that of the last, at least
+	Doubted bool          // the sweep misses so much that the service is doubted: nothing ends
+	Empty   bool          // it showed nothing although rooms were known
 }
 
 // Judge takes a complete sweep into the history and says which absences are
@@ -68,20 +83,35 @@ type Verdict struct {
 // billion. Where a sweep misses more than MassEndPercent of at least 20 known
 // rooms, it is rather the service that is wrong: nothing ends until
 // MassEndSweeps complete sweeps in a row agree, and then only what all of them
-// missed.
+// missed: for massEndSpan at least, so that they do not all fall into one
+// disturbance.
+//
+// A list that comes shorter than it was does not lower what is asked of it: the
+// known rooms say how many pages it should have.
 func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
 	h.Complete++
-	h.Begin, h.End, h.Pages = s.Begin, s.End, s.Pages
+	h.Begin, h.End = s.Begin, s.End
+	h.Pages = max(s.Pages, (t.Known+pageRooms-1)/pageRooms)
+	h.Watched += max(0, s.Apart)
 	h.Misses *= memory
 	h.Looks = (h.Looks + float64(t.Known)) * memory
 
-	v := Verdict{Need: p.need(h.MissRate()), Empty: t.Known > 0 && t.Unseen == t.Known}
+	v := Verdict{
+		Need: p.need(h.MissRate()), Span: max(p.Interval, minWitnessSpan),
+		Empty: t.Known > 0 && t.Unseen == t.Known,
+	}
 	if t.Known >= massEndRooms && float64(t.Unseen)*100 > p.MassEndPercent*float64(t.Known) {
+		if h.Doubted == 0 {
+			h.DoubtedSince = h.Watched
+		}
 		h.Doubted++
-		v.Doubted = h.Doubted < p.MassEndSweeps
-		v.Need = max(v.Need, uint64(max(0, p.MassEndSweeps)))
+		if p.MassEndSweeps > 0 {
+			v.Need = max(v.Need, uint64(p.MassEndSweeps))
+			v.Span = max(v.Span, massEndSpan)
+			v.Doubted = h.Doubted < p.MassEndSweeps || h.Watched-h.DoubtedSince < v.Span
+		}
 	} else {
-		h.Doubted = 0
+		h.Doubted, h.DoubtedSince = 0, 0
 	}
 	v.History = h
 	return v
@@ -98,13 +128,14 @@ func (p Policy) need(rate float64) uint64 {
 // Ends reports whether the absence that m marks is believed. m must be marked
 // up to and with the judged sweep.
 func (v Verdict) Ends(m Missing) bool {
-	return !v.Doubted && v.History.Complete-m.First+1 >= v.Need
+	return !v.Doubted && v.History.Complete-m.First+1 >= v.Need && v.History.Watched-m.Watched >= v.Span
 }
 
 // Mark returns the mark of a room that the judged sweep is the first to miss.
 func (v Verdict) Mark(k Known, before History) Missing {
 	return Missing{
 		First:    v.History.Complete,
+		Watched:  v.History.Watched,
 		LastSeen: lastSeen(k, Look{LastComplete: before.Begin}),
 	}
 }

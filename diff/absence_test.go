@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 )
 
 // The wait grows with the rate of misses: rateⁿ is below one in a billion.
@@ -52,9 +53,16 @@ func TestNeed(t *testing.T) {
 func TestMissRate(t *testing.T) {
 	p := DefaultPolicy()
 	var h History
-	for pages, want := range []uint64{2, 2, 3, 3} {
-		if v := p.Judge(h, Sweep{Pages: pages}, Tally{Known: 30}); v.Need != want {
-			t.Errorf("a first sweep of %d pages needs %d, want %d", pages, v.Need, want)
+	for _, tt := range []struct {
+		pages, known int
+		want         uint64
+	}{
+		{0, 20, 2}, {1, 20, 2}, {2, 20, 3}, {3, 20, 3},
+		{0, 21, 3}, {1, 21, 3}, // the known rooms would fill two pages: the list is cut
+		{2, 30, 3}, {1, 200, 3},
+	} {
+		if v := p.Judge(h, Sweep{Pages: tt.pages}, Tally{Known: tt.known}); v.Need != tt.want {
+			t.Errorf("a first sweep of %d pages with %d rooms known needs %d, want %d", tt.pages, tt.known, v.Need, tt.want)
 		}
 	}
 	for range 500 {
@@ -90,8 +98,8 @@ func TestMassEnd(t *testing.T) {
 	}{
 		{"19 rooms are not watched", []string{"19/19", "19/19"}, []string{"0 2", "0 2"}},
 		{"20 rooms are", []string{"20/20"}, []string{"1! 5"}},
-		{"exactly half is believed", []string{"10/20", "500/1000"}, []string{"0 2", "0 2"}},
-		{"one more than half is not", []string{"11/20", "501/1000"}, []string{"1! 5", "2! 5"}},
+		{"exactly half is believed", []string{"10/20", "500/1000"}, []string{"0 2", "0 3"}},
+		{"one more than half is not", []string{"11/20", "12/20"}, []string{"1! 5", "2! 5"}},
 		{"the fifth is believed", []string{"20/20", "11/20", "20/20", "20/20", "20/20", "20/20"}, []string{"1! 5", "2! 5", "3! 5", "4! 5", "5 5", "6 5"}},
 		{"the row is broken", []string{"20/20", "20/20", "20/20", "20/20", "1/20", "20/20"}, []string{"1! 5", "2! 5", "3! 5", "4! 5", "0 2", "1! 5"}},
 		{"the row is broken by too few rooms", []string{"20/20", "19/19", "20/20"}, []string{"1! 5", "0 2", "1! 5"}},
@@ -105,7 +113,7 @@ func TestMassEnd(t *testing.T) {
 				if _, err := fmt.Sscanf(s, "%d/%d", &tally.Unseen, &tally.Known); err != nil {
 					t.Fatal(err)
 				}
-				v := p.Judge(h, Sweep{}, tally)
+				v := p.Judge(h, Sweep{Apart: 10 * time.Second}, tally)
 				h = v.History
 				mark := ""
 				if v.Doubted {
@@ -124,14 +132,94 @@ func TestMassEnd(t *testing.T) {
 	t.Run("off", func(t *testing.T) {
 		p := DefaultPolicy()
 		p.MassEndPercent, p.MassEndSweeps = 100, 0
-		if v := p.Judge(History{}, Sweep{}, Tally{Known: 100, Unseen: 100}); v.Doubted || v.Need != 2 {
+		if v := p.Judge(History{}, Sweep{}, Tally{Known: 100, Unseen: 100}); v.Doubted || v.Need != 3 {
 			t.Errorf("MassEndPercent 100 doubts: %+v", v)
 		}
 		p.MassEndPercent = 50
-		if v := p.Judge(History{}, Sweep{}, Tally{Known: 100, Unseen: 100}); v.Doubted || v.Need != 2 {
+		if v := p.Judge(History{}, Sweep{}, Tally{Known: 100, Unseen: 100}); v.Doubted || v.Need != 3 {
 			t.Errorf("MassEndSweeps 0 doubts: %+v", v)
 		}
 	})
+}
+
+// Sweeps that follow each other fast are one disturbance: those that end a mass
+// of rooms span ten seconds, or an interval where that is longer.
+func TestMassEndSpan(t *testing.T) {
+	tests := []struct {
+		name            string
+		interval, apart time.Duration
+		want            int // the first sweep of the row that is believed
+	}{
+		{"slow", 500 * time.Millisecond, 3 * time.Second, 5},
+		{"just ten seconds", 500 * time.Millisecond, 2500 * time.Millisecond, 5},
+		{"fast", 500 * time.Millisecond, 500 * time.Millisecond, 21},
+		{"a long interval", time.Minute, 10 * time.Second, 7},
+		{"no time passes", time.Second, 0, 0},
+	}
+	for _, tt := range tests {
+		p := DefaultPolicy()
+		p.Interval = tt.interval
+		h := p.Judge(History{}, Sweep{}, Tally{Known: 40}).History
+		var first Missing
+		believed := 0
+		for n := 1; n <= 30 && believed == 0; n++ {
+			v := p.Judge(h, Sweep{Apart: tt.apart}, Tally{Known: 40, Unseen: 30})
+			if n == 1 {
+				first = v.Mark(Known{}, h)
+			}
+			h = v.History
+			if v.Doubted == v.Ends(first) {
+				t.Errorf("%s: sweep %d: doubted %t, and a room that all missed ends: %t", tt.name, n, v.Doubted, v.Ends(first))
+			}
+			if !v.Doubted {
+				believed = n
+			}
+		}
+		if believed != tt.want {
+			t.Errorf("%s: sweep %d of the row is believed, want %d", tt.name, believed, tt.want)
+		}
+	}
+}
+
+// The first and the last of the sweeps that end a room begin an interval apart,
+// and three seconds.
+func TestWitnessSpan(t *testing.T) {
+	tests := []struct{ interval, apart, want time.Duration }{ // want: the least span that ends the room
+		{interval: 10 * time.Second, apart: 100 * time.Millisecond, want: 10 * time.Second},
+		{interval: 500 * time.Millisecond, apart: 100 * time.Millisecond, want: 3 * time.Second},
+		{interval: 0, apart: 100 * time.Millisecond, want: 3 * time.Second},
+		{interval: 3 * time.Second, apart: time.Second, want: 3 * time.Second},
+		{interval: 10 * time.Second, apart: 11 * time.Second, want: 11 * time.Second},
+		{interval: time.Minute, apart: 7 * time.Second, want: 63 * time.Second},
+	}
+	for _, tt := range tests {
+		p := DefaultPolicy()
+		p.Interval = tt.interval
+		h := p.Judge(History{}, Sweep{}, Tally{Known: 19}).History
+		var first Missing
+		for n := time.Duration(0); ; n++ {
+			v := p.Judge(h, Sweep{Apart: tt.apart}, Tally{Known: 19, Unseen: 18})
+			if n == 0 {
+				first = v.Mark(Known{}, h)
+			}
+			h = v.History
+			if got := n * tt.apart; v.Ends(first) != (got >= tt.want) {
+				t.Errorf("interval %s, sweeps %s apart: after %s Ends is %t, want an end after %s", tt.interval, tt.apart, got, v.Ends(first), tt.want)
+			}
+			if n*tt.apart > tt.want {
+				break
+			}
+		}
+	}
+}
+
+// A clock that is set back makes no time pass backwards.
+func TestWatchedGrows(t *testing.T) {
+	p := DefaultPolicy()
+	h := p.Judge(History{Watched: time.Minute}, Sweep{Apart: -time.Hour}, Tally{}).History
+	if h.Watched != time.Minute {
+		t.Errorf("watched for %s, want 1m0s", h.Watched)
+	}
 }
 
 // When the guard lets go, only what every one of the doubted sweeps missed ends.

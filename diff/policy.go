@@ -19,6 +19,9 @@ type Policy struct {
 	MinPercent  float64
 	MinInterval time.Duration
 
+	// Interval is the time from one sweep to the next where nothing is missing.
+	// The sweeps that end a room span at least this, and [minWitnessSpan].
+	Interval       time.Duration
 	AbsentSweeps   int     // complete sweeps in a row that must miss a room, at least
 	MassEndPercent float64 // a sweep that misses more of the known rooms is doubted …
 	MassEndSweeps  int     // … until this many complete sweeps in a row agree
@@ -29,6 +32,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Publish:        []Type{RoomCreated, RoomEnded, ViewCountChanged},
 		MinChange:      1,
+		Interval:       10 * time.Second,
 		AbsentSweeps:   2,
 		MassEndPercent: 50,
 		MassEndSweeps:  5,

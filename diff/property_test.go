@@ -29,6 +29,7 @@ type toldRoom struct {
 	sight   time.Time // the last one
 	equal   time.Time // the last sight that showed views
 	missed  uint64    // complete sweeps in a row that did not show it
+	gone    time.Time // when the first of them began
 }
 
 func TestWatchRandomWorlds(t *testing.T) {
@@ -38,6 +39,7 @@ func TestWatchRandomWorlds(t *testing.T) {
 		p.MinChange = rapid.Int64Range(0, 4).Draw(rt, "MinChange")
 		p.MinPercent = rapid.SampledFrom([]float64{0, 0, 30}).Draw(rt, "MinPercent")
 		p.MinInterval = time.Duration(rapid.SampledFrom([]int{0, 0, 5, 25}).Draw(rt, "MinInterval")) * time.Second
+		p.Interval = time.Duration(rapid.SampledFrom([]int{0, 1, 10, 40}).Draw(rt, "Interval")) * time.Second
 		p.AbsentSweeps = rapid.IntRange(1, 4).Draw(rt, "AbsentSweeps")
 		p.MassEndSweeps = rapid.IntRange(0, 6).Draw(rt, "MassEndSweeps")
 		w := worldTest{T: rt, w: newWatcher(p), now: second(0), truth: map[string]Room{}, told: map[string]*toldRoom{}}
@@ -124,7 +126,10 @@ func (w *worldTest) show(page []Room) {
 func (w *worldTest) end(begin time.Time, seen map[Key]bool, complete bool) {
 	if complete {
 		for _, k := range w.told {
-			if k.missed++; seen[k.life] {
+			if k.missed++; k.missed == 1 {
+				k.gone = begin
+			}
+			if seen[k.life] {
 				k.missed = 0
 			}
 		}
@@ -139,14 +144,17 @@ func (w *worldTest) end(begin time.Time, seen map[Key]bool, complete bool) {
 		if e.Type != RoomEnded || k == nil || k.life != e.Room.Key() {
 			w.Fatalf("the end of a sweep tells %+v", e)
 		}
+		if span := begin.Sub(k.gone); span < v.Span || span < w.w.policy.Interval || span < 3*time.Second {
+			w.Fatalf("%v ended after sweeps that began %s apart, with %+v", k.life, span, v)
+		}
 		if v.Doubted || k.missed < v.Need || v.Need < uint64(w.w.policy.AbsentSweeps) || seen[k.life] {
 			w.Fatalf("%v ended after %d misses in a row, with %+v", k.life, k.missed, v)
 		}
 		w.hear(e, Key{})
 	}
 	for id, k := range w.told {
-		if complete && !v.Doubted && k.missed >= v.Need {
-			w.Fatalf("%s was missed by %d sweeps in a row, %d are needed, and it has not ended", id, k.missed, v.Need)
+		if complete && !v.Doubted && k.missed >= v.Need && begin.Sub(k.gone) >= v.Span {
+			w.Fatalf("%s was missed by %d sweeps in a row over %s, %d over %s are needed, and it has not ended", id, k.missed, begin.Sub(k.gone), v.Need, v.Span)
 		}
 	}
 }

@@ -28,8 +28,9 @@ type Known struct {
 // Missing marks a room that complete sweeps have not seen. A sight of it ends
 // the mark.
 type Missing struct {
-	First    uint64    // the first of them, by the count of complete sweeps; 0: none
-	LastSeen time.Time // the room was live at this moment
+	First    uint64        // the first of them, by the count of complete sweeps; 0: none
+	Watched  time.Duration // [History.Watched] when it began
+	LastSeen time.Time     // the room was live at this moment
 }
 
 // A Look is when and in which circumstances a page was read.

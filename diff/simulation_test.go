@@ -123,7 +123,7 @@ func TestHostileList(t *testing.T) {
 			var told, two int
 			for seed := range uint64(2) {
 				rule, fixed := newWatcher(DefaultPolicy()), newWatcher(DefaultPolicy())
-				fixed.forgetful = true
+				rule.hasty, fixed.hasty, fixed.forgetful = true, true, true
 				ends := tt.falseEnds(seed, rule, fixed)
 				told, two = told+ends[0], two+ends[1]
 			}
@@ -145,7 +145,7 @@ func TestFreshStart(t *testing.T) {
 	var told, trusted int
 	for seed := range uint64(400) {
 		rule, trusting := newWatcher(DefaultPolicy()), newWatcher(DefaultPolicy())
-		trusting.trusting = true
+		rule.hasty, trusting.hasty, trusting.trusting = true, true, true
 		ends := r.falseEnds(seed, rule, trusting)
 		told, trusted = told+ends[0], trusted+ends[1]
 	}
@@ -162,8 +162,9 @@ func TestFreshStart(t *testing.T) {
 // that happens again and again, ends wait for longer.
 func TestFalseEndsAreLearned(t *testing.T) {
 	w := newWatcher(DefaultPolicy())
+	w.hasty = true
 	all := ""
-	for i := range 30 {
+	for i := range 15 { // a page of them: two sweeps are enough at first
 		all += fmt.Sprintf("r%02d@1=0 ", i)
 	}
 	ends := 0

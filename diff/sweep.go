@@ -15,6 +15,10 @@ type Page struct {
 type Sweep struct {
 	Begin, End time.Time // first request sent, last answer read; wall clock
 
+	// Apart is the time from the begin of the newest complete sweep before this
+	// one to the begin of this one, by the monotonic clock; 0 if it is not known.
+	Apart time.Duration
+
 	// Complete reports that the last page was reached and every row of every
 	// page was understood. Only a complete sweep proves any absence.
 	Complete bool

@@ -19,6 +19,7 @@ type watcher struct {
 
 	forgetful bool // ignores how often sweeps miss rooms: what a fixed AbsentSweeps is
 	trusting  bool // takes the list for calm until it has shown not to be
+	hasty     bool // lets sweeps a moment apart be as many witnesses: what the count of sweeps proves by itself
 }
 
 func newWatcher(p Policy) *watcher {
@@ -61,13 +62,22 @@ func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
 		}
 	}
 	before := m.history
-	if m.forgetful {
-		before.Misses = 0
+	s := Sweep{Begin: begin, End: end, Complete: true, Pages: pages, Seen: seen}
+	if before.Complete > 0 {
+		s.Apart = begin.Sub(before.Begin)
 	}
-	if m.forgetful || m.trusting {
-		pages = 1
+	v = m.policy.Judge(before, s, t)
+	switch {
+	case m.forgetful:
+		v.Need = uint64(m.policy.AbsentSweeps)
+	case m.trusting:
+		calm := v.History
+		calm.Pages = 1
+		v.Need = m.policy.need(calm.MissRate())
 	}
-	v = m.policy.Judge(before, Sweep{Begin: begin, End: end, Complete: true, Pages: pages, Seen: seen}, t)
+	if m.hasty {
+		v.Span = 0
+	}
 	for id, k := range m.rooms {
 		if seen.Has(k.Room.Key()) {
 			continue

@@ -171,7 +171,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	outlive, cancel := withGrace(ctx, endGrace)
 	defer cancel()
 	again, endErr := sink.End(outlive, diff.Sweep{
-		Begin: r.Begin.Round(0), End: r.End.Round(0), Complete: err == nil, Pages: r.Pages, Seen: s.seen,
+		Begin: r.Begin, End: r.End.Round(0), Complete: err == nil, Pages: r.Pages, Seen: s.seen,
 	})
 	if endErr != nil {
 		endErr = fmt.Errorf("end of sweep: %w", endErr)

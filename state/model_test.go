@@ -25,7 +25,8 @@ type model struct {
 	modelState
 	stored   uint64
 	sweep    uint64
-	disturbs bool // a rebuild has been in the sweep that is going on
+	complete time.Time // when the newest complete sweep began
+	disturbs bool      // a rebuild has been in the sweep that is going on
 	ended    diff.Ended
 }
 
@@ -108,6 +109,10 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 		}
 	}
 	t.Unseen = len(unseen)
+	if !m.complete.IsZero() {
+		sw.Apart = sw.Begin.Sub(m.complete)
+	}
+	m.complete = sw.Begin
 	before := m.history
 	v := m.policy.Judge(before, sw, t)
 	at := m.at(sw.End)
@@ -147,6 +152,7 @@ func (m *model) rebuild(epoch string, seq uint64, events []diff.Event) {
 		}
 	}
 	m.history = diff.History{Misses: m.history.Misses, Looks: m.history.Looks}
+	m.complete = time.Time{}
 	m.first, m.wrote, m.disturbs = false, m.sweep, true
 	m.ended = diff.Ended{}
 }
@@ -175,6 +181,7 @@ func TestModel(t *testing.T) {
 		p.SilentBaseline = rapid.Bool().Draw(rt, "SilentBaseline")
 		p.MinChange = rapid.Int64Range(1, 3).Draw(rt, "MinChange")
 		p.MinInterval = time.Duration(rapid.IntRange(0, 20).Draw(rt, "MinInterval")) * time.Second
+		p.Interval = time.Duration(rapid.SampledFrom([]int{0, 3, 10}).Draw(rt, "Interval")) * time.Second
 		p.MassEndSweeps = rapid.IntRange(0, 3).Draw(rt, "MassEndSweeps")
 		mt := &modelTest{T: rt, now: second(0), seen: diff.NewSeen(), m: model{policy: p}}
 		mt.open(path)
@@ -324,7 +331,7 @@ func (t *modelTest) kill(*rapid.T) {
 // started is what a start makes of the model: what was only in memory is gone.
 func (t *modelTest) started(path string) {
 	t.m.stored, t.m.sweep, t.m.disturbs = t.m.trimmed, t.m.wrote+1, false
-	t.seen, t.broken, t.m.ended = diff.NewSeen(), false, diff.Ended{}
+	t.seen, t.broken, t.m.ended, t.m.complete = diff.NewSeen(), false, diff.Ended{}, t.m.history.Begin
 	t.open(path)
 }
 

@@ -39,6 +39,7 @@ type (
 	markRecord struct {
 		First    uint64 `cbor:"1,keyasint"`
 		LastSeen int64  `cbor:"2,keyasint,omitempty"`
+		Watched  int64  `cbor:"3,keyasint,omitempty"` // nanoseconds
 	}
 
 	eventRecord struct {
@@ -79,6 +80,8 @@ type (
 		Misses       float64 `cbor:"11,keyasint"`
 		Looks        float64 `cbor:"12,keyasint"`
 		Pages        int     `cbor:"13,keyasint,omitempty"`
+		Watched      int64   `cbor:"14,keyasint,omitempty"` // nanoseconds
+		DoubtedSince int64   `cbor:"15,keyasint,omitempty"`
 	}
 )
 
@@ -89,7 +92,8 @@ var decode, _ = cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode() // no er
 func (c *counters) history() diff.History {
 	return diff.History{
 		Complete: c.Complete, Begin: fromNano(c.Begin), End: fromNano(c.End), Pages: c.Pages,
-		Doubted: c.Doubted, Misses: c.Misses, Looks: c.Looks,
+		Watched: time.Duration(c.Watched), Doubted: c.Doubted, DoubtedSince: time.Duration(c.DoubtedSince),
+		Misses: c.Misses, Looks: c.Looks,
 	}
 }
 
@@ -97,7 +101,8 @@ func (c *counters) history() diff.History {
 // is held to the clock of the epoch: the wall clock can be set back in a sweep.
 func (c *counters) setHistory(h diff.History) {
 	c.Complete, c.Begin, c.End = h.Complete, min(nano(h.Begin), c.Time), nano(h.End)
-	c.Pages, c.Doubted, c.Misses, c.Looks = h.Pages, h.Doubted, h.Misses, h.Looks
+	c.Pages, c.Misses, c.Looks = h.Pages, h.Misses, h.Looks
+	c.Watched, c.Doubted, c.DoubtedSince = int64(h.Watched), h.Doubted, int64(h.DoubtedSince)
 }
 
 func attributes(r diff.Room) attributesRecord {
@@ -202,7 +207,7 @@ func decodeRoom(id string, v []byte) (diff.Known, error) {
 }
 
 func encodeMark(m diff.Missing) ([]byte, error) {
-	return cbor.Marshal(markRecord{First: m.First, LastSeen: nano(m.LastSeen)})
+	return cbor.Marshal(markRecord{First: m.First, LastSeen: nano(m.LastSeen), Watched: int64(m.Watched)})
 }
 
 func decodeMark(id string, v []byte) (diff.Missing, error) {
@@ -210,7 +215,7 @@ func decodeMark(id string, v []byte) (diff.Missing, error) {
 	if err := decode.Unmarshal(v, &m); err != nil {
 		return diff.Missing{}, fmt.Errorf("decode mark of room %q: %w", id, err)
 	}
-	return diff.Missing{First: m.First, LastSeen: fromNano(m.LastSeen)}, nil
+	return diff.Missing{First: m.First, LastSeen: fromNano(m.LastSeen), Watched: time.Duration(m.Watched)}, nil
 }
 
 // encodeEvent returns the record of an event. It is the caller's.

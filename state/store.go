@@ -77,7 +77,10 @@ type Store struct {
 	index   *roomIndex
 	indexed bool       // index is that of the file
 	ended   diff.Ended // by this process since the last rebuild; what a failed transaction adds does no harm
-	sweep   uint64     // the sweep whose pages are being committed
+	// complete is when the newest complete sweep began: with a reading of the
+	// monotonic clock if this process made it, as the file has it otherwise.
+	complete time.Time
+	sweep    uint64 // the sweep whose pages are being committed
 	// disturbed reports that the rooms were rebuilt in the middle of the sweep,
 	// so that what it has seen is no longer what they were compared with.
 	disturbed bool

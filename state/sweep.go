@@ -39,6 +39,11 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	}
 	c := s.counters() // not stale: nothing else writes while the lock is held
 	before := c.history()
+	if !s.complete.IsZero() {
+		sw.Apart = sw.Begin.Sub(s.complete)
+	}
+	// Also where the sweep is not counted in the end: too little time passes then, not too much.
+	s.complete = sw.Begin
 	v := s.policy.Judge(before, sw, diff.Tally{Known: int(c.Rooms), Unseen: len(unseen)})
 	for first := true; first || len(unseen) > 0; first = false {
 		n := min(chunk, len(unseen))

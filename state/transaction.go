@@ -49,6 +49,7 @@ func (s *Store) start(m mirror) {
 	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
 	s.stored = m.oldest - 1
 	s.tail.clear()
+	s.complete = fromNano(m.counters.Begin)
 }
 
 // getCounters reads the counters from the file, in every transaction anew: a

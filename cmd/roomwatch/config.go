@@ -246,6 +246,7 @@ func (c *config) policy() diff.Policy {
 		MinChange:      c.ViewCountMinChange,
 		MinPercent:     c.ViewCountMinPercent,
 		MinInterval:    c.ViewCountMinInterval,
+		Interval:       c.Interval,
 		AbsentSweeps:   c.AbsentSweeps,
 		MassEndPercent: c.MassEndPercent,
 		MassEndSweeps:  c.MassEndSweeps,

@@ -102,7 +102,7 @@ func TestShortListsEndNothing(t *testing.T) {
 			}})
 			p := startProcess(t, r.env(t.TempDir()), "run")
 			eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
-			wrong.Store(4) // four sweeps of one page; the fifth would be believed
+			wrong.Store(4) // four sweeps of one page
 			eventually(t, "the wrong answers", func() bool { return wrong.Load() == 0 })
 			before := r.world.Requests()
 			eventually(t, "further sweeps", func() bool { return r.world.Requests() > before+20 })
@@ -118,7 +118,61 @@ func TestShortListsEndNothing(t *testing.T) {
 	}
 }
 
-// All rooms really end at once: believed when five sweeps agree.
+// A service that is wrong for a moment, however often it is asked in it, ends no
+// room; one that is gone ends soon after.
+func TestMomentOfShortLists(t *testing.T) {
+	tests := []struct {
+		name         string
+		rooms, shown int
+		interval     string
+		answers      int64         // so many are cut
+		lasts        time.Duration // or all in this time
+	}{
+		{name: "the second page of two, twice", rooms: 30, shown: 20, interval: "4s", answers: 2},
+		{name: "18 of 19 rooms, twice", rooms: 19, shown: 1, interval: "4s", answers: 2},
+		{name: "11 of 12 pages for two seconds", rooms: 240, shown: 20, interval: "500ms", lasts: 2 * time.Second},
+		{name: "15 of 35 rooms for two seconds", rooms: 35, shown: 20, interval: "100ms", lasts: 2 * time.Second},
+		{name: "half of a page for two seconds", rooms: 12, shown: 6, interval: "100ms", lasts: 2 * time.Second},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var left atomic.Int64
+			var until atomic.Pointer[time.Time]
+			var cut atomic.Int64 // answers that were
+			r := newRig(t, simulator.Config{Seed: 5, Rooms: tt.rooms, Quota: -1, Fault: func(_ int, q *http.Request) *simulator.Fault {
+				end := until.Load()
+				if left.Add(-1) < 0 && (end == nil || time.Now().After(*end)) {
+					return nil
+				}
+				cut.Add(1)
+				return &simulator.Fault{CutList: tt.shown}
+			}})
+			startProcess(t, r.env(t.TempDir(), "ROOMWATCH_INTERVAL="+tt.interval), "run")
+			eventually(t, "the rooms", func() bool { return stored(t, r.nc) == tt.rooms })
+			if tt.lasts > 0 {
+				until.Store(new(time.Now().Add(tt.lasts)))
+			}
+			left.Store(tt.answers)
+			eventually(t, "the cut lists", func() bool {
+				end := until.Load()
+				return cut.Load() > 1 && left.Load() < 0 && (end == nil || time.Now().After(*end))
+			})
+			before := r.world.Requests()
+			eventually(t, "a further sweep", func() bool { return r.world.Requests() > before+2*tt.rooms/20+2 })
+			if n := stored(t, r.nc); n != tt.rooms {
+				t.Fatalf("%d events after %d cut lists, want %d: %s", n, cut.Load(), tt.rooms, count(readStream(t, r.nc)))
+			}
+			if err := r.world.Close(r.world.Truth().Lives[0].RoomID); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the end of a room that is gone", func() bool { return stored(t, r.nc) == tt.rooms+1 })
+			settle(t, r.nc, r.world)
+		})
+	}
+}
+
+// All rooms really end at once: believed when five sweeps agree, over ten seconds.
 func TestMassEndIsBelievedInTheEnd(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 5, Rooms: 40, Quota: -1})
 	p := startProcess(t, r.env(t.TempDir()), "run")

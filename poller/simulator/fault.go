@@ -21,6 +21,7 @@ type Fault struct {
 	CutBody   bool   // announce the whole body, send half of it
 
 	EmptyList bool // answer OK, no rooms, and an empty Next: the list looks empty from here on
+	CutList   int  // answer the page with so many rooms at most and an empty Next: the list seems to end there; 0: whole
 	LoopNext  bool // answer the Next of the request; for the first page one that leads to the first page again, for ever
 }
 

@@ -38,6 +38,8 @@ func TestFaultAnswers(t *testing.T) {
 		{"Body", simulator.Fault{Body: []byte("[]")}, 200, "[]"},
 		{"empty Body", simulator.Fault{Body: []byte{}}, 200, ""},
 		{"EmptyList", simulator.Fault{EmptyList: true}, 200, `"Response":{"Next":"","RoomList":[]}`},
+		{"CutList after the page", simulator.Fault{CutList: 20}, 200, `"Response":{"Next":""`},
+		{"CutList in the page", simulator.Fault{CutList: 1}, 200, `"ViewCount":4236}]}}`},
 		{"none", simulator.Fault{}, 200, `"Next":"rank-20"`},
 	}
 	for _, tt := range tests {

@@ -61,6 +61,9 @@ func (s *Service) answer(r *http.Request, inSecond int, request []byte, f Fault)
 	if !known {
 		return badParameter, nil
 	}
+	if f.CutList > 0 {
+		rooms, next = rooms[:min(f.CutList, len(rooms))], ""
+	}
 	if f.LoopNext {
 		next = q.next
 		if next == "" {

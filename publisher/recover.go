@@ -78,6 +78,9 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 		return stored, nil
 	}
 	e, err := p.decode(m.Subject, m.Data)
+	if errors.Is(err, ErrUnfit) {
+		return 0, err
+	}
 	if err != nil {
 		return 0, fmt.Errorf("message %d on %s is no event of roomwatch: %w; remove it with `nats stream rmm %s %d`", m.Seq, m.Subject, err, p.stream.Name, m.Seq)
 	}
@@ -104,13 +107,23 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 }
 
 // decode returns the event in a message of the stream. One that is not on the
-// subject of its own room was not put there by roomwatch.
+// subject of its own room was not put there by roomwatch, or by a build before
+// the first release: then the error is [ErrUnfit], because to go on without those
+// events is to announce their rooms again.
 func (p *Publisher) decode(subject string, body []byte) (diff.Event, error) {
 	e, err := Decode(body)
-	if err == nil && subject != Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID) {
-		err = fmt.Errorf("event %s does not belong on %s", e.ID, subject)
+	if err != nil {
+		return e, err
 	}
-	return e, err
+	want := Subject(p.stream.Prefix, e.Type, p.app, e.Room.RoomID)
+	switch subject {
+	case want:
+		return e, nil
+	case unreleased(p.stream.Prefix, e.Type, p.app, e.Room.RoomID):
+		return e, fmt.Errorf("%w: %s has event %s on %s, as a build before the first release wrote it; now it belongs on %s: remove the events of that build with `nats stream purge %s --subject='%s'`",
+			ErrUnfit, p.stream.Name, e.ID, subject, want, p.stream.Name, Filter(p.stream.Prefix, "", p.app, ""))
+	}
+	return e, fmt.Errorf("event %s does not belong on %s", e.ID, subject)
 }
 
 // isOurs reports whether the message is the event that the outbox has under seq.
@@ -167,6 +180,9 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 		}
 		left = meta.NumPending
 		e, err := p.decode(msg.Subject(), msg.Data())
+		if errors.Is(err, ErrUnfit) {
+			return err
+		}
 		if err != nil {
 			p.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
 			continue

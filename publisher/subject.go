@@ -11,7 +11,7 @@ import (
 const hexDigits = "0123456789ABCDEF"
 
 // Token returns a RoomId as one token of a subject: every byte outside
-// A-Z a-z 0-9 _ - becomes %XX. No two RoomIds have one token.
+// A-Z a-z 0-9 _ - becomes =XX. No two RoomIds have one token.
 func Token(roomID string) string {
 	var b strings.Builder
 	b.Grow(len(roomID))
@@ -19,7 +19,7 @@ func Token(roomID string) string {
 		if c := roomID[i]; isPlain(c) {
 			b.WriteByte(c)
 		} else {
-			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+			b.Write([]byte{'=', hexDigits[c>>4], hexDigits[c&15]})
 		}
 	}
 	return b.String()
@@ -30,7 +30,7 @@ func RoomID(token string) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(token); i++ {
 		c := token[i]
-		if c == '%' && i+2 < len(token) {
+		if c == '=' && i+2 < len(token) {
 			hi, lo := strings.IndexByte(hexDigits, token[i+1]), strings.IndexByte(hexDigits, token[i+2])
 			if hi >= 0 && lo >= 0 && !isPlain(byte(hi<<4|lo)) {
 				b.WriteByte(byte(hi<<4 | lo))
@@ -56,6 +56,12 @@ func isPlain(c byte) bool {
 // Subject returns the subject of an event of a room.
 func Subject(prefix string, t diff.Type, app int, roomID string) string {
 	return prefix + "." + string(t) + "." + strconv.Itoa(app) + "." + Token(roomID)
+}
+
+// unreleased returns the subject that builds before the first release gave an
+// event of a room: there the escape was %.
+func unreleased(prefix string, t diff.Type, app int, roomID string) string {
+	return prefix + "." + string(t) + "." + strconv.Itoa(app) + "." + strings.ReplaceAll(Token(roomID), "=", "%")
 }
 
 // Filter returns a subject filter for events. An empty type or room and an

@@ -12,16 +12,17 @@ import (
 func TestToken(t *testing.T) {
 	tests := []struct{ name, roomID, want string }{
 		{name: "plain", roomID: "room_id-0", want: "room_id-0"},
-		{name: "dots", roomID: "a.b", want: "a%2Eb"},
-		{name: "one wildcard", roomID: "*", want: "%2A"},
-		{name: "the other wildcard", roomID: ">", want: "%3E"},
-		{name: "space and tab", roomID: " \t", want: "%20%09"},
-		{name: "the escape itself", roomID: "%41", want: "%2541"},
-		{name: "group id", roomID: "@TGS#aXRLLF5G3", want: "%40TGS%23aXRLLF5G3"},
-		{name: "no ASCII", roomID: "直播", want: "%E7%9B%B4%E6%92%AD"},
-		{name: "no UTF-8", roomID: "\xff\x00", want: "%FF%00"},
-		{name: "system subject", roomID: "$SYS", want: "%24SYS"},
-		{name: "48 bytes, all escaped", roomID: strings.Repeat("~", 48), want: strings.Repeat("%7E", 48)},
+		{name: "dots", roomID: "a.b", want: "a=2Eb"},
+		{name: "one wildcard", roomID: "*", want: "=2A"},
+		{name: "the other wildcard", roomID: ">", want: "=3E"},
+		{name: "space and tab", roomID: " \t", want: "=20=09"},
+		{name: "the escape itself", roomID: "=41", want: "=3D41"},
+		{name: "the escape of addresses", roomID: "%41", want: "=2541"},
+		{name: "group id", roomID: "@TGS#aXRLLF5G3", want: "=40TGS=23aXRLLF5G3"},
+		{name: "no ASCII", roomID: "直播", want: "=E7=9B=B4=E6=92=AD"},
+		{name: "no UTF-8", roomID: "\xff\x00", want: "=FF=00"},
+		{name: "system subject", roomID: "$SYS", want: "=24SYS"},
+		{name: "48 bytes, all escaped", roomID: strings.Repeat("~", 48), want: strings.Repeat("=7E", 48)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -36,7 +37,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestRoomIDRefuses(t *testing.T) {
-	for _, token := range []string{"", "a.b", "%", "%4", "%2e", "%41", "%GG", "a b", "*", ">", "直"} {
+	for _, token := range []string{"", "a.b", "=", "=4", "=2e", "=41", "=GG", "%2E", "a b", "*", ">", "直"} {
 		if got, err := RoomID(token); err == nil {
 			t.Errorf("RoomID(%q) = %q", token, got)
 		}
@@ -46,7 +47,7 @@ func TestRoomIDRefuses(t *testing.T) {
 // FuzzToken checks that any RoomId becomes one legal token of its own, and that
 // what RoomID accepts is what Token makes.
 func FuzzToken(f *testing.F) {
-	for _, s := range []string{"room_id0", "a.b.c", "*", ">", "%", "%41", "直播", "\xff\x00", "@TGS#_a", " "} {
+	for _, s := range []string{"room_id0", "a.b.c", "*", ">", "%", "%41", "=", "=41", "直播", "\xff\x00", "@TGS#_a", " "} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -87,7 +88,7 @@ func TestFilter(t *testing.T) {
 		{name: "all", want: "live.*.*.*.*"},
 		{name: "one application", app: 7, want: "live.*.*.7.*"},
 		{name: "one type", eventType: diff.RoomEnded, want: "live.room.ended.*.*"},
-		{name: "one room", room: "a.b", want: "live.*.*.*.a%2Eb"},
+		{name: "one room", room: "a.b", want: "live.*.*.*.a=2Eb"},
 		{name: "one subject", eventType: diff.RoomCreated, app: 7, room: "a", want: "live.room.created.7.a"},
 	}
 	for _, tt := range tests {

@@ -7,7 +7,7 @@ import (
 )
 
 // Token returns a RoomId as it stands in a subject: every byte outside
-// A-Z a-z 0-9 _ - is written as %XX.
+// A-Z a-z 0-9 _ - is written as =XX.
 func Token(roomID string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -16,7 +16,7 @@ func Token(roomID string) string {
 		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-' {
 			b.WriteByte(c)
 		} else {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+			b.Write([]byte{'=', hex[c>>4], hex[c&15]})
 		}
 	}
 	return b.String()
@@ -25,6 +25,12 @@ func Token(roomID string) string {
 // SubjectOf returns the subject on which an event is published.
 func SubjectOf(prefix string, e Event) string {
 	return fmt.Sprintf("%s.%s.%d.%s", prefix, e.Type, e.App(), Token(e.Data.Room.RoomID))
+}
+
+// unreleased returns the subject on which builds before the first release put an
+// event: there the escape was %.
+func unreleased(prefix string, e Event) string {
+	return fmt.Sprintf("%s.%s.%d.%s", prefix, e.Type, e.App(), strings.ReplaceAll(Token(e.Data.Room.RoomID), "=", "%"))
 }
 
 // Filters returns subject filters that match the events of any of the types,

@@ -123,7 +123,11 @@ func (v *Verifier) Check(m Message) []Fault {
 		c.fault(WrongID, "Nats-Msg-Id is %q, the event's id %q", m.ID, e.ID)
 	}
 	if want := SubjectOf(v.prefix, e); m.Subject != want {
-		c.fault(WrongPlace, "the event belongs on %s", want)
+		why := ""
+		if m.Subject == unreleased(v.prefix, e) {
+			why = "; a build before the first release wrote it"
+		}
+		c.fault(WrongPlace, "the event belongs on %s%s", want, why)
 	}
 	a, known := v.apps[e.Source]
 	if !known {

@@ -223,3 +223,16 @@ func TestVerifierForgetsEvents(t *testing.T) {
 		t.Errorf("summary %+v", s)
 	}
 }
+
+// A subject of a build before the first release, which wrote % for =, is told as that.
+func TestSubjectOfABuildBeforeTheRelease(t *testing.T) {
+	m := message(t, 1, event("E", 1, events.RoomCreated, "a.b"))
+	for subject, told := range map[string]bool{"live.room.created.88888888.a%2Eb": true, "live.room.created.88888888.a%2eb": false} {
+		m.Subject = subject
+		faults := events.NewVerifier("live").Check(m)
+		if len(faults) != 1 || faults[0].Kind != events.WrongPlace || !strings.Contains(faults[0].Text, "live.room.created.88888888.a=2Eb") ||
+			strings.Contains(faults[0].Text, "a build before the first release") != told {
+			t.Errorf("%s: %v", subject, faults)
+		}
+	}
+}

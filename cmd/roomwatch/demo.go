@@ -31,7 +31,7 @@ const (
 	demoEnters   = 3
 	demoRecreate = 0.02
 	demoInterval = 2 * time.Second
-	demoTimeout  = 5 * time.Second // for the header of a request
+	demoTimeout  = 5 * time.Second // for a request, and for its answer
 	// demoAge is how long a world goes on between two starts. An older one would
 	// take noticeable time to catch up; a new one takes its place.
 	demoAge = 24 * time.Hour
@@ -151,7 +151,7 @@ func whereNATSIs(url string, port int) string {
 }
 
 func serveSimulator(ctx context.Context, l net.Listener, world http.Handler) error {
-	srv := &http.Server{Handler: world, ReadHeaderTimeout: demoTimeout}
+	srv := &http.Server{Handler: world, ReadTimeout: demoTimeout, WriteTimeout: demoTimeout, IdleTimeout: 2 * time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
 	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {

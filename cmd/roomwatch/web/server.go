@@ -88,7 +88,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		// So that what waits for events ends with ctx.
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout, WriteTimeout: s.patience, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnState: (&connections{open: make(map[net.Conn]time.Time)}).changed,
+		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	running.Go(func() { s.history.run(ctx, s.c.Status) })
 	served := make(chan error, 1)
@@ -127,5 +128,5 @@ func (s *Server) handler() http.Handler {
 	guarded("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, "there is no %.200q here; /api/v1/openapi.json lists what there is", r.URL.Path)
 	}))
-	return secured(readOnly(mux))
+	return secured(bodyless(readOnly(mux)))
 }

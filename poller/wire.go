@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -16,8 +17,8 @@ import (
 // pageSize is how many rooms a page is asked for: the most the service gives.
 const pageSize = 20
 
-// maxRoomID is the longest RoomId that is believed. The documentation says 48.
-const maxRoomID = 255
+// maxRoomID is the longest RoomId that the documentation allows, in bytes.
+const maxRoomID = 48
 
 // A page is one decoded answer.
 type page struct {
@@ -74,7 +75,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	if strings.Trim(string(b), "-0123456789") != "" {
-		return errors.New("neither a string nor an integer")
+		return &json.UnmarshalTypeError{Value: kindOf(b), Type: reflect.TypeFor[text]()}
 	}
 	*t = text(b)
 	return nil
@@ -120,7 +121,7 @@ func decodeParts(body []byte) (page, error) {
 		Response json.RawMessage
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
-		return page{}, fmt.Errorf("decode answer of %d bytes: %w", len(body), err)
+		return page{}, fmt.Errorf("decode answer of %d bytes: %w", len(body), plain(body, "the answer", "an object", err))
 	}
 	if err := a.refusal(); err != nil {
 		return page{}, err
@@ -131,7 +132,7 @@ func decodeParts(body []byte) (page, error) {
 	}
 	if len(a.Response) > 0 {
 		if err := json.Unmarshal(a.Response, &r); err != nil {
-			return page{}, fmt.Errorf("decode Response: %w", err)
+			return page{}, fmt.Errorf("decode answer: %w", plain(a.Response, "Response", "an object", err))
 		}
 	}
 	if r.Next == nil {
@@ -143,12 +144,12 @@ func decodeParts(body []byte) (page, error) {
 	}
 	var rows []json.RawMessage
 	if err := json.Unmarshal(r.RoomList, &rows); err != nil {
-		return page{}, fmt.Errorf("decode RoomList: %w", err)
+		return page{}, fmt.Errorf("decode answer: %w", plain(r.RoomList, "RoomList", "a list of rooms", err))
 	}
 	for i, b := range rows {
 		var row wireRoom
 		err := json.Unmarshal(b, &row)
-		p.add(i, row, err)
+		p.add(i, row, plain(b, "the row", "an object", err))
 	}
 	return p, nil
 }
@@ -192,15 +193,20 @@ func (w wireRoom) room() (diff.Room, error) {
 	case w.RoomID == nil || *w.RoomID == "":
 		return diff.Room{}, errors.New("RoomId is missing")
 	case len(*w.RoomID) > maxRoomID:
-		return diff.Room{}, fmt.Errorf("RoomId has %d bytes", len(*w.RoomID))
+		return diff.Room{}, fmt.Errorf("RoomId has %d bytes, and may have %d", len(*w.RoomID), maxRoomID)
 	case w.CreateTime == nil || *w.CreateTime <= 0:
 		return diff.Room{}, errors.New("CreateTime is missing or not positive")
-	case w.ViewCount == nil || *w.ViewCount < 0:
-		return diff.Room{}, errors.New("ViewCount is missing or negative")
+	}
+	var views int64 // an encoder may leave zeros out
+	if w.ViewCount != nil {
+		views = *w.ViewCount
+	}
+	if views < 0 {
+		return diff.Room{}, fmt.Errorf("ViewCount is %d, and must not be negative", views)
 	}
 	r := diff.Room{
 		RoomID: *w.RoomID, RoomName: w.RoomName, OwnerAccount: string(w.OwnerAccount), CoverURL: w.CoverURL,
-		CreateTime: *w.CreateTime, ActivityStatus: w.ActivityStatus, ViewCount: *w.ViewCount,
+		CreateTime: *w.CreateTime, ActivityStatus: w.ActivityStatus, ViewCount: views,
 	}
 	if len(w.Category) > 0 {
 		r.Category = w.Category

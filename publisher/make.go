@@ -14,9 +14,11 @@ import (
 // ask it gets no answer.
 const ownerWait = 2 * time.Second
 
-// Codes of NATS that say that a stream cannot be made as it is configured.
+// Codes of NATS that say that a stream cannot be made, all but codeNotMade
+// because of its configuration.
 const (
 	codeInvalid       jetstream.ErrorCode = 10052
+	codeNotMade       jetstream.ErrorCode = 10049 // its files cannot be made, perhaps for a moment: see makeError
 	codeOverlap       jetstream.ErrorCode = 10065
 	codeReplicas      jetstream.ErrorCode = 10074 // by a server that is alone; a cluster that lacks nodes, perhaps for a while, has another
 	codeBytesRequired jetstream.ErrorCode = 10113
@@ -90,6 +92,10 @@ func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err
 		return unfit(c.owned(owner))
 	case codeInvalid:
 		return unfit("change what it names: ROOMWATCH_STREAM, ROOMWATCH_SUBJECT_PREFIX, ROOMWATCH_STREAM_REPLICAS, ROOMWATCH_STREAM_MAX_AGE or ROOMWATCH_STREAM_MAX_BYTES")
+	case codeNotMade:
+		// Also while the server still removes the directory of one that was deleted:
+		// the next try is then taken.
+		return fmt.Errorf("make stream %s: %w; it is tried again; if that does not help, look at the log and the disk of nats-server", c.Name, err)
 	case codeBytesRequired, codeBytesExceeded:
 		return unfit("set ROOMWATCH_STREAM_MAX_BYTES to what the account allows")
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/publisher/natstest"
 )
 
 // A rig is a NATS server with a stream, and a directory for a trail.
@@ -45,6 +46,7 @@ func newRig(t *testing.T) *rig {
 	t.Cleanup(nc.Close)
 	r.js, err = jetstream.New(nc)
 	must(t, err)
+	natstest.AllowAnew(t, r.js)
 	r.makeStream()
 	return r
 }

@@ -21,6 +21,7 @@ import (
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natstest"
 	"roomwatch/state"
 )
 
@@ -58,6 +59,7 @@ func newRig(t *testing.T, edit func(*Config)) *rig {
 	if r.js, err = jetstream.New(nc); err != nil {
 		t.Fatal(err)
 	}
+	natstest.AllowAnew(t, r.js)
 	r.makeStream()
 	r.store, err = state.Open(state.Config{Path: filepath.Join(t.TempDir(), "state.db"), SDKAppID: testApp, Policy: diff.DefaultPolicy()})
 	if err != nil {

@@ -107,8 +107,8 @@ func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
 		h.Doubted++
 		if p.MassEndSweeps > 0 {
 			v.Need = max(v.Need, uint64(p.MassEndSweeps))
-			v.Span = max(v.Span, massEndSpan)
-			v.Doubted = h.Doubted < p.MassEndSweeps || h.Watched-h.DoubtedSince < v.Span
+			v.Span = p.MassEndSpan()
+			v.Doubted = p.Guards(h)
 		}
 	} else {
 		h.Doubted, h.DoubtedSince = 0, 0
@@ -116,6 +116,17 @@ func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
 	v.History = h
 	return v
 }
+
+// Guards reports whether the newest sweeps miss so much that nothing ends until
+// more of them agree.
+func (p Policy) Guards(h History) bool {
+	return h.Doubted > 0 && p.MassEndSweeps > 0 &&
+		(h.Doubted < p.MassEndSweeps || h.Watched-h.DoubtedSince < p.MassEndSpan())
+}
+
+// MassEndSpan is how far apart the begins of the first and the last of the
+// sweeps are, at least, that have to agree before rooms end in a mass.
+func (p Policy) MassEndSpan() time.Duration { return max(p.Interval, massEndSpan) }
 
 func (p Policy) need(rate float64) uint64 {
 	n := float64(mostSweeps)

@@ -368,7 +368,7 @@ func (t *modelTest) check(rt *rapid.T) {
 	}
 	st := t.s.Status()
 	if int(st.Rooms) != len(m.rooms) || int(st.Missing) != missing || st.Waiting != m.assigned()-m.stored ||
-		st.Doubted != m.history.Doubted || st.Guarded != (m.history.Doubted > 0 && m.history.Doubted < m.policy.MassEndSweeps) || st.MissRate != m.history.MissRate() || !st.LastComplete.Equal(m.history.End) {
+		st.Doubted != m.history.Doubted || st.Guarded != m.policy.Guards(m.history) || st.MissRate != m.history.MissRate() || !st.LastComplete.Equal(m.history.End) {
 		rt.Fatalf("status %+v, want %d rooms, %d missing, history %+v", st, len(m.rooms), missing, m.history)
 	}
 	want := m.events[m.trimmed-m.base:]

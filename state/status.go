@@ -21,6 +21,6 @@ func (s *Store) Status() Status {
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.now.Sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: h.Doubted > 0 && h.Doubted < s.policy.MassEndSweeps,
+		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -236,6 +237,35 @@ func TestMassEndOverRestarts(t *testing.T) {
 			t.Errorf("%d rooms after %d empty sweeps", n, i+1)
 		}
 		s = reopen(t, s)
+	}
+}
+
+// The guard is told as long as it holds ends back: also when enough sweeps
+// agree, while they do not yet span the time that they must.
+func TestGuardedUntilTheSpan(t *testing.T) {
+	for _, tt := range []struct {
+		interval, apart time.Duration
+		guarded         int // so many sweeps are
+	}{
+		{500 * time.Millisecond, 500 * time.Millisecond, 20}, // the 21st begins 10 s after the first
+		{time.Second, 2 * time.Second, 5},
+		{time.Second, 2500 * time.Millisecond, 4},
+		{30 * time.Second, 5 * time.Second, 6},
+		{10 * time.Second, 10 * time.Second, 4},
+	} {
+		t.Run(fmt.Sprintf("%s, each %s", tt.interval, tt.apart), func(t *testing.T) {
+			p := diff.DefaultPolicy()
+			p.Interval = tt.interval
+			s := open(t, newPath(t), p)
+			sweep(t, s, 0, roomsOf(manyRooms(t, 0, 20)))
+			for i := range tt.guarded + 1 {
+				sweep(t, s, 10+float64(i)*tt.apart.Seconds(), "")
+				st := s.Status()
+				if st.Guarded != (i < tt.guarded) || st.Guarded != (st.Rooms == 20) {
+					t.Errorf("after %d empty sweeps: guarded %t, %d rooms", i+1, st.Guarded, st.Rooms)
+				}
+			}
+		})
 	}
 }
 

@@ -143,8 +143,8 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 			"wait if they become fewer; else look at NATS and its disk")
 	}
 	if st.Guarded {
-		add(web.Degraded, "guard", fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row agree, %d do so far",
-			st.Missing, st.Rooms, d.cfg.MassEndSweeps, st.Doubted),
+		add(web.Degraded, "guard", fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
+			st.Missing, st.Rooms, d.cfg.MassEndSweeps, d.cfg.policy().MassEndSpan(), st.Doubted),
 			"look at what the service answers; if the rooms are really gone, nothing is to be done")
 	}
 	return list

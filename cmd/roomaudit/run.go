@@ -40,6 +40,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			log := c.logger(cmd.ErrOrStderr())
+			defer program.Survive(cmd.Context(), log)()
 			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log})
 			if err != nil {
 				return err

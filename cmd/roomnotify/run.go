@@ -39,7 +39,9 @@ func runCommand(path *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runDaemon(cmd.Context(), cfg, file, cfg.logger(cmd.ErrOrStderr()))
+			log := cfg.logger(cmd.ErrOrStderr())
+			defer program.Survive(cmd.Context(), log)()
+			return runDaemon(cmd.Context(), cfg, file, log)
 		},
 	}
 }

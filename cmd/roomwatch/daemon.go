@@ -83,7 +83,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	}
 	connect := cfg.connectConfig(log)
 	if cfg.NATSURL == "" {
-		if d.embedded, err = startEmbedded(cfg.DataDir, cfg.NATSPort, log); err != nil {
+		if d.embedded, err = startEmbedded(ctx, cfg.DataDir, cfg.NATSPort, log); err != nil {
 			return nil, err
 		}
 		connect.InProcess = d.embedded

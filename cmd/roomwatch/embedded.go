@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,8 @@ const (
 	embeddedName = "roomwatch-embedded"
 	// embeddedReady bounds the start of the embedded server: it reads its store first.
 	embeddedReady = 30 * time.Second
+	// embeddedGrace bounds, when roomwatch stops, the stop of a server that did not start.
+	embeddedGrace = 5 * time.Second
 )
 
 // An embedded is a JetStream server in this process, on the loopback interface
@@ -34,18 +37,19 @@ type embedded struct {
 }
 
 // startEmbedded starts the server on the files under dir. Port 0 is any free one.
-func startEmbedded(dir string, port int, log *slog.Logger) (*embedded, error) {
+func startEmbedded(ctx context.Context, dir string, port int, log *slog.Logger) (*embedded, error) {
 	e := &embedded{dir: filepath.Join(dir, "nats"), log: log, patience: embeddedPatience, port: port}
 	if port == 0 {
 		e.port = server.RANDOM_PORT
 	}
-	return e, e.start()
+	return e, e.start(ctx)
 }
 
-// start starts the server, on the port that it had before.
-func (e *embedded) start() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// start starts the server, on the port that it had before, unless ctx ends
+// first. It is not called twice at a time. The mutex is not held while the
+// server reads its store, which can take long: what asks for the state of the
+// server then hears that it is down.
+func (e *embedded) start(ctx context.Context) error {
 	s, err := server.NewServer(&server.Options{
 		ServerName: embeddedName,
 		Host:       "127.0.0.1",
@@ -60,12 +64,17 @@ func (e *embedded) start() error {
 	}
 	l := &natsLog{log: e.log, fatal: make(chan string, 1)}
 	s.SetLoggerV2(l, false, false, false)
-	s.Start()
-	if err := l.ready(s); err != nil {
-		s.Shutdown()
-		s.WaitForShutdown()
+	started := make(chan struct{})
+	go func() {
+		s.Start() // returns when its store is read
+		close(started)
+	}()
+	if err := l.ready(ctx, s, started); err != nil {
+		giveUp(ctx, s, started)
 		return fmt.Errorf("start embedded nats-server on 127.0.0.1:%d: %w; %s", e.port, err, e.mend(err))
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.srv, e.lines = s, l
 	if addr, ok := s.Addr().(*net.TCPAddr); ok {
 		e.port = addr.Port
@@ -82,11 +91,18 @@ func (e *embedded) mend(err error) string {
 }
 
 // ready waits until the server takes connections, or says why it never will.
-func (l *natsLog) ready(s *server.Server) error {
+func (l *natsLog) ready(ctx context.Context, s *server.Server, started <-chan struct{}) error {
+	select {
+	case <-started:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for end := time.Now().Add(embeddedReady); time.Now().Before(end); {
 		select {
 		case text := <-l.fatal:
 			return errors.New(text)
+		case <-ctx.Done():
+			return ctx.Err()
 		default:
 		}
 		if s.ReadyForConnections(50 * time.Millisecond) {
@@ -94,6 +110,28 @@ func (l *natsLog) ready(s *server.Server) error {
 		}
 	}
 	return fmt.Errorf("it took no connections within %s", embeddedReady)
+}
+
+// giveUp stops a server that did not start. It waits for it, so that no second
+// server works on the files; but one that hangs on its disk when ctx ends is left
+// behind after a while, for the end of the process.
+func giveUp(ctx context.Context, s *server.Server, started <-chan struct{}) {
+	stopped := make(chan struct{})
+	go func() {
+		<-started
+		s.Shutdown()
+		s.WaitForShutdown()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-stopped:
+	case <-time.After(embeddedGrace):
+	}
 }
 
 // InProcessConn implements [nats.InProcessConnProvider]: clients of a server that

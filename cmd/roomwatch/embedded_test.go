@@ -31,7 +31,7 @@ func TestEmbeddedServerDoesNotStart(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e, err := startEmbedded(tt.dir, tt.port, slog.New(slog.DiscardHandler))
+			e, err := startEmbedded(t.Context(), tt.dir, tt.port, slog.New(slog.DiscardHandler))
 			if err == nil {
 				e.stop()
 				t.Fatal("it starts")

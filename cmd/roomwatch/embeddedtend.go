@@ -53,7 +53,7 @@ func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
 			"error", s.LastError, "server_error", e.newest(), "since", s.LastErrorSince)
 		e.stop()
 		wait, started = min(2*wait, embeddedMost), time.Now()
-		if err := e.start(); err != nil {
+		if err := e.start(ctx); err != nil && ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "embedded nats-server", "error", err)
 			wait = e.patience // there is nothing to be kept from its work
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -24,8 +25,13 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			log := cfg.logger(cmd.ErrOrStderr())
+			defer program.Survive(cmd.Context(), log)()
 			warnOfUnknown(cmd.Context(), log)
 			d, err := newDaemon(cmd.Context(), &cfg, log)
+			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+				log.InfoContext(cmd.Context(), "stop", "reason", "a signal before the start was done")
+				return nil
+			}
 			if err != nil {
 				return err
 			}

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -25,9 +23,10 @@ const (
 var ErrReported = errors.New("reported")
 
 // Main runs a program until it is done, or until a signal has made it stop, and
-// ends the process with the status that it returns.
+// ends the process with the status that it returns. A second signal ends the
+// process at once.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := stoppable(context.Background())
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)

@@ -1,0 +1,67 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// While the server reads its store, and the disk hangs, what asks for it is
+// answered, and a stop ends the start.
+func TestEmbeddedServerHangsAtItsStart(t *testing.T) {
+	dir := t.TempDir()
+	e, err := startEmbedded(t.Context(), dir, 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.stop()
+	meta := filepath.Join(dir, "nats", "jetstream", "$G", "streams", "LIVE")
+	if err := os.MkdirAll(meta, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(meta, "meta.inf") // a read of it waits for a writer
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(meta, "meta.sum"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- e.start(ctx) }()
+	disk, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when the server reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = disk.Close() }()
+	asked := make(chan error, 1)
+	go func() {
+		e.url()
+		_, err := e.InProcessConn()
+		asked <- err
+	}()
+	select {
+	case err := <-asked:
+		if err == nil {
+			t.Error("a server that does not run takes a connection")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("what asks for the server waits for its start")
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it started")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a stop waits for the start")
+	}
+}

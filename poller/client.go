@@ -32,9 +32,10 @@ type client struct {
 	signer   *Signer
 	timeout  time.Duration
 	http     http.Client
-	body     bytes.Buffer // of the answer that is being read; its memory serves all of them
-	sig      string       // of the newest request
-	scrub    scrubber     // of that and the key
+	body     bytes.Buffer  // of the answer that is being read; its memory serves all of them
+	sig      string        // of the newest request
+	after    time.Duration // what the Retry-After of its answer asks for
+	scrub    scrubber      // of that and the key
 }
 
 func newClient(e Endpoint, s *Signer, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *client {
@@ -68,6 +69,7 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 	if sig != c.sig || c.scrub.r == nil {
 		c.sig, c.scrub = sig, newScrubber(sig, c.signer.key)
 	}
+	c.after = 0
 	body, err := c.post(ctx, next, sig)
 	at := time.Now()
 	var p page
@@ -75,7 +77,7 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 		p, err = decodePage(body)
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, c.scrub.err(err))
+		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, later(c.scrub.err(err), c.after))
 	}
 	p.requestID, p.why = c.scrub.line(p.requestID), c.scrub.line(p.why)
 	return answer{page: p, at: at}, nil
@@ -136,6 +138,7 @@ func (c *client) do(req *http.Request) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing is lost: what was wanted has been read
+	c.after = retryAfter(resp.Header, time.Now())
 	if resp.StatusCode != http.StatusOK {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard) // for the connection's sake
 		return nil, statusError(resp.StatusCode)

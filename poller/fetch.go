@@ -62,7 +62,7 @@ func (f *fetcher) page(ctx context.Context, next string, t *tally) (answer, erro
 		if pause == nil {
 			pause = newBackOff()
 		}
-		if wait += pause.NextBackOff(); pause.GetElapsedTime()+wait > retryBudget {
+		if wait = max(wait+pause.NextBackOff(), laterOf(err)); pause.GetElapsedTime()+wait > retryBudget {
 			return answer{}, fmt.Errorf("%w (given up after %d tries)", err, tries)
 		}
 		f.health.retrying(*t, err, pause.GetElapsedTime()+wait > retryTell)
@@ -92,6 +92,9 @@ func (f *fetcher) once(ctx context.Context, next string, t *tally) (answer, int,
 	}
 	t.requests++
 	a, err := f.client.list(ctx, next, sig)
+	if after := laterOf(err); after > 0 {
+		f.quota.hold(after) // the next sweep keeps to it too
+	}
 	if ctx.Err() == nil {
 		f.metrics.request(outcomeOf(err), time.Since(begin))
 	}

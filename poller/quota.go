@@ -41,6 +41,7 @@ type quota struct {
 	mu        sync.Mutex
 	lowered   float64   // the rate set by the last throttle
 	throttled time.Time // when that was; zero while the rate is full
+	held      time.Time // no request leaves before; the service asked for it
 }
 
 func newQuota(perSecond float64) *quota {
@@ -69,6 +70,9 @@ func (q *quota) take(ctx context.Context) (done func(), err error) {
 }
 
 func (q *quota) wait(ctx context.Context) error {
+	if err := sleep(ctx, time.Until(q.heldUntil())); err != nil {
+		return err
+	}
 	if q.full <= vendorRate && q.sent >= vendorRate {
 		tenth := q.ended[q.sent%vendorRate]
 		if err := sleep(ctx, time.Until(tenth.Add(vendorSpan))); err != nil {
@@ -91,6 +95,19 @@ func (q *quota) throttle() float64 {
 	defer q.mu.Unlock()
 	q.lowered, q.throttled = max(now/2, q.full/10), time.Now()
 	return q.lowered
+}
+
+// hold lets no request out for d.
+func (q *quota) hold(d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held = time.Now().Add(d)
+}
+
+func (q *quota) heldUntil() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.held
 }
 
 // rate returns the requests per second in force.

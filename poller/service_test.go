@@ -29,6 +29,7 @@ type call struct {
 // so that it works in a bubble.
 type service struct {
 	reply func(c call) (status int, body string)
+	after func(n int) string // the Retry-After of the n-th answer, "" for none; nil: none has one
 
 	conns chan net.Conn
 	done  chan struct{}
@@ -97,6 +98,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, answer := s.reply(c)
 	if status == 0 { // cut the connection
 		panic(http.ErrAbortHandler)
+	}
+	if s.after != nil && s.after(c.n) != "" {
+		w.Header().Set("Retry-After", s.after(c.n))
 	}
 	w.WriteHeader(status)
 	_, _ = fmt.Fprint(w, answer)

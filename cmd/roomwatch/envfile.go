@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
-	"github.com/hashicorp/go-envparse"
 	"github.com/spf13/cobra"
+
+	"roomwatch/cmd/internal/environ"
 )
 
 const envFileVariable = "ROOMWATCH_ENV_FILE"
@@ -14,7 +14,7 @@ const envFileVariable = "ROOMWATCH_ENV_FILE"
 // addEnvFile lets root read variables from a file before any command does.
 func addEnvFile(root *cobra.Command) {
 	path := root.PersistentFlags().String("env-file", "",
-		"read variables from `file` (or "+envFileVariable+"), one NAME=value a line; those that are set already win")
+		"read variables from `file` (or "+envFileVariable+"), one NAME=value a line, taken as it stands; those that are set already win")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if isUnconfigured(cmd) {
 			return nil
@@ -26,7 +26,7 @@ func addEnvFile(root *cobra.Command) {
 		if name == "" {
 			return nil
 		}
-		if err := readEnvFile(name); err != nil {
+		if err := environ.SetFromFile(name); err != nil {
 			return fmt.Errorf("%w: %s: %w", errConfig, said, err)
 		}
 		return nil
@@ -44,32 +44,4 @@ func isUnconfigured(cmd *cobra.Command) bool {
 		return true
 	}
 	return false
-}
-
-// readEnvFile sets the variables of the file that are not set. A variable that
-// is set to nothing is as good as unset, here as everywhere. No value is in the
-// error: it may be a secret.
-func readEnvFile(path string) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("%w; name a file that exists and that roomwatch may read", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	vars, err := envparse.Parse(f)
-	var bad *envparse.ParseError
-	switch {
-	case errors.As(err, &bad) && bad.Line > 0:
-		return fmt.Errorf("%s:%d: %w; write NAME=value", path, bad.Line, bad.Err)
-	case err != nil:
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	for name, value := range vars {
-		if os.Getenv(name) != "" {
-			continue
-		}
-		if err := os.Setenv(name, value); err != nil {
-			return fmt.Errorf("%s: set %s: %w", path, name, err)
-		}
-	}
-	return nil
 }

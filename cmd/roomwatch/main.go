@@ -40,7 +40,7 @@ func rootCommand() *cobra.Command {
 // configHelp is the help topic `roomwatch help config`.
 func configHelp() *cobra.Command {
 	return program.Topic("config", "The environment variables that configure roomwatch", func(w io.Writer) error {
-		_, err := io.WriteString(w, "roomwatch is configured by environment variables alone; --env-file reads them from a file. Durations are written as 10s, 5m, 24h.\n\n")
+		_, err := io.WriteString(w, "roomwatch is configured by environment variables alone; --env-file reads them from a file, each value as it stands after NAME=, without quotes. Durations are written as 10s, 5m, 24h.\n\n")
 		return errors.Join(err, printConfigHelp(w))
 	})
 }

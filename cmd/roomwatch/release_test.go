@@ -88,8 +88,8 @@ func TestEnvFile(t *testing.T) {
 		}
 		return path
 	}
-	good := file("good.env", "# roomwatch\nexport ROOMWATCH_SDKAPPID=88888888\nROOMWATCH_SECRET_KEY='k e y'\nROOMWATCH_HTTP_ADDR=off\nROOMWATCH_INTERVAL=nonsense\n")
-	broken := file("broken.env", "ROOMWATCH_SDKAPPID=88888888\nROOMWATCH_SECRET_KEY=\"hunter2\n")
+	good := file("good.env", "# roomwatch\nROOMWATCH_SDKAPPID=88888888\nROOMWATCH_SECRET_KEY=k e y\nROOMWATCH_HTTP_ADDR=off\nROOMWATCH_INTERVAL=nonsense\n")
+	broken := file("broken.env", "ROOMWATCH_SDKAPPID=88888888\nexport ROOMWATCH_SECRET_KEY=hunter2\n")
 	tests := []struct {
 		name string
 		env  []string
@@ -102,7 +102,7 @@ func TestEnvFile(t *testing.T) {
 		{name: "the flag wins", env: []string{"ROOMWATCH_ENV_FILE=" + broken}, args: []string{"--env-file=" + good, "check"}, want: `ROOMWATCH_INTERVAL is "nonsense"`},
 		{name: "a variable that is set wins", env: []string{"ROOMWATCH_INTERVAL=5y"}, args: []string{"check", "--env-file", good}, want: `ROOMWATCH_INTERVAL is "5y"`},
 		{name: "for every command", args: []string{"healthcheck", "--env-file", good}, want: "ROOMWATCH_HTTP_ADDR is off"},
-		{name: "broken", args: []string{"run", "--env-file", broken}, want: "--env-file: " + broken + ":2: unmatched \""},
+		{name: "broken", args: []string{"run", "--env-file", broken}, want: "--env-file: " + broken + ":2: white space in the name"},
 		{name: "not there", env: []string{"ROOMWATCH_ENV_FILE=" + dir + "/none"}, args: []string{"run"}, want: "ROOMWATCH_ENV_FILE: open " + dir + "/none"},
 	}
 	for _, tt := range tests {

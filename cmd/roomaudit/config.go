@@ -90,7 +90,7 @@ func publicKey(path string) (ed25519.PublicKey, error) {
 }
 
 func readPEM(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	b, err := environ.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

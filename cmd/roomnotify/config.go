@@ -61,11 +61,11 @@ func configured(rulesFlag string) (*config, *rules.File, error) {
 }
 
 func readRules(path string) (*rules.File, error) {
-	text, err := os.ReadFile(path)
+	text, err := environ.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("rule file: %w; name one that exists and that roomnotify may read, by --rules or ROOMNOTIFY_RULES", err)
 	}
-	f, err := rules.Parse(text, rules.Source{Lookup: os.LookupEnv, ReadFile: os.ReadFile})
+	f, err := rules.Parse(text, rules.Source{Lookup: os.LookupEnv, ReadFile: environ.ReadFile})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

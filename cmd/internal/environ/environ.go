@@ -29,19 +29,6 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(secret)")
 // LogValue hides the secret from logs.
 func (Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
 
-// ReadSecret returns what is in a file, without the white space around it.
-func ReadSecret(file string) (Secret, error) {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	k := strings.TrimSpace(string(b))
-	if k == "" {
-		return "", fmt.Errorf("%s is empty", file)
-	}
-	return Secret(k), nil
-}
-
 // NATS are the variables that say who asks NATS. Where NATS is, each command
 // says for itself.
 type NATS struct {

@@ -18,7 +18,8 @@ func secured(h http.Handler) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		header.Set("Cache-Control", "no-store")
+		// A proxy that compresses would keep events back until it has enough of them.
+		header.Set("Cache-Control", "no-store, no-transform")
 		h.ServeHTTP(w, r)
 	})
 }

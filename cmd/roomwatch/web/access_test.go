@@ -128,7 +128,7 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, status, want)
 		}
 		for name, value := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store, no-transform",
 		} {
 			if got := header.Get(name); got != value {
 				t.Errorf("%s: %s is %q", path, name, got)

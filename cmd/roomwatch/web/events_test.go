@@ -286,7 +286,7 @@ func TestEventsBegin(t *testing.T) {
 	}).serve()
 	resp := r.open(t.Context(), "/api/v1/events")
 	defer func() { _ = resp.Body.Close() }()
-	if h := resp.Header; h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store" {
+	if h := resp.Header; h.Get("Content-Type") != "text/event-stream" || h.Get("Cache-Control") != "no-store, no-transform" || h.Get("X-Accel-Buffering") != "no" {
 		t.Errorf("header %v", h)
 	}
 	if status, _, body := r.get("HEAD /api/v1/events"); status != http.StatusOK || body != "" {

@@ -15,7 +15,7 @@ export function watchCharts() {
     if (points.length) drawAll(points);
   };
   repeat(async () => {
-    const history = await ask('/api/v1/history');
+    const history = await ask('api/v1/history');
     points = history.points.map((p) => ({ ...p, minute: perMinute(p.events, history.step_seconds) }));
     if (points.length) draw();
     else put('sweep-text', 'the first point comes in a few seconds');

@@ -34,7 +34,7 @@ export function watchFeed() {
 }
 
 function follow(last) {
-  const source = new EventSource(`/api/v1/events?since=5m${last ? `&last_event_id=${encodeURIComponent(last)}` : ''}`);
+  const source = new EventSource(`api/v1/events?since=5m${last ? `&last_event_id=${encodeURIComponent(last)}` : ''}`);
   source.onopen = () => state('live');
   source.onerror = () => {
     state('no connection');

@@ -22,7 +22,7 @@ let shown = '';
 export function watchNow(changed) {
   repeat(async () => {
     try {
-      const s = await ask('/api/v1/status');
+      const s = await ask('api/v1/status');
       setServerTime(new Date(s.now));
       answered = Date.now();
       unanswered = 0;

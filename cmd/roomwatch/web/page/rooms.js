@@ -26,7 +26,7 @@ export async function refresh() {
   for (const f of fields) if (f.value.trim()) query.set(f.id, f.value.trim());
   if (cursors.at(-1)) query.set('cursor', cursors.at(-1));
   try {
-    const list = await ask(`/api/v1/rooms?${query}`, mine.signal);
+    const list = await ask(`api/v1/rooms?${query}`, mine.signal);
     if (running !== mine) return;
     next = list.next;
     show(list);

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,7 @@ var live = StreamConfig{Name: "LIVE", Prefix: "live"}
 type box struct {
 	mu               sync.Mutex
 	epoch            string
+	follows          string
 	stored, assigned uint64
 	events           []diff.Event // of stored+1 … assigned
 	rooms            map[string]diff.Event
@@ -73,6 +75,12 @@ func (b *box) Position() (string, uint64, uint64) {
 	return b.epoch, b.stored, b.assigned
 }
 
+func (b *box) Follows() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.follows
+}
+
 func (b *box) Events(after uint64, limit int) ([]diff.Event, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,8 +113,9 @@ func (b *box) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.epoch, b.stored, b.assigned, b.events, b.rooms = epoch, seq, seq, nil, rooms
 	b.rebuilds++
+	b.follows, b.epoch = eventID(epoch, seq), fmt.Sprintf("%s+%d", b.epoch, b.rebuilds)
+	b.stored, b.assigned, b.events, b.rooms = 0, 0, nil, rooms
 	return nil
 }
 
@@ -289,6 +298,30 @@ func wantEvents(t testing.TB, nc *nats.Conn, from, to uint64) {
 	}
 	if got, want := uint64(len(all)), to+1-from; got != want {
 		t.Fatalf("the stream has %d events, want %d", got, want)
+	}
+}
+
+// wantIDs fails unless the stream has exactly the events first to last of each
+// part, "epoch first last", in order.
+func wantIDs(t testing.TB, nc *nats.Conn, parts ...string) {
+	t.Helper()
+	var want []string
+	for _, p := range parts {
+		var epoch string
+		var first, last uint64
+		if _, err := fmt.Sscan(p, &epoch, &first, &last); err != nil {
+			t.Fatalf("%q: %v", p, err)
+		}
+		for ; first <= last; first++ {
+			want = append(want, eventID(epoch, first))
+		}
+	}
+	var got []string
+	for _, e := range events(t, nc) {
+		got = append(got, e.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("the stream has the events %q, want %q", got, want)
 	}
 }
 

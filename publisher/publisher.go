@@ -34,12 +34,16 @@ type Outbox interface {
 	// Position returns the epoch of the sequence numbers, the last one known to
 	// be stored in the stream and the last one given to an event.
 	Position() (epoch string, stored, assigned uint64)
+	// Follows returns the id of the event after which a rebuild has begun the
+	// epoch, or "".
+	Follows() string
 	// Events returns at most limit events with numbers above after, oldest first.
 	Events(after uint64, limit int) ([]diff.Event, error)
 	// Stored notes that the stream has every event up to seq.
 	Stored(seq uint64) error
-	// Rebuild replaces everything that is known by the fold of events. After an
-	// error nothing is believed any more, and the next comparison asks for it again.
+	// Rebuild replaces everything that is known by the fold of events, of which
+	// the last is number seq of epoch, and begins an epoch that follows it. After
+	// an error nothing is believed any more, and the next comparison asks for it again.
 	Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error
 	// Committed gets a value after events were added.
 	Committed() <-chan struct{}

@@ -65,9 +65,11 @@ func (p *Publisher) last(ctx context.Context, subject string) (*storedMessage, e
 //	the stream has none of this application's events   the state is believed
 //	its last one is one of the outbox, or the last
 //	that the outbox knew to be stored                  events up to it are stored
+//	nothing of the epoch is stored, and the last one
+//	is that after which a rebuild began the epoch      all of the epoch is to be sent
 //	anything else: the state was lost, is an old copy,
 //	or the stream was cut or restored                  the state is rebuilt from
-//	                                                   the stream
+//	                                                   the stream, in a new epoch
 func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	filter := Filter(p.stream.Prefix, "", p.app, "")
 	m, err := p.last(ctx, filter)
@@ -98,13 +100,17 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 			return seq, p.outbox.Stored(seq)
 		}
 	}
+	if stored == 0 && e.ID == p.outbox.Follows() {
+		return 0, nil
+	}
 	p.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
 	p.metrics.rebuilds.Inc()
 	if err := p.outbox.Rebuild(last, seq, p.lastOfEachSubject(ctx, filter)); err != nil {
 		return 0, err
 	}
-	return seq, nil
+	_, stored, _ = p.outbox.Position()
+	return stored, nil
 }
 
 // decode returns the event in a message of the stream. One that is not on the

@@ -2,11 +2,13 @@ package publisher
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
 	"roomwatch/publisher/natstest"
@@ -131,8 +133,8 @@ func TestRebuild(t *testing.T) {
 		event(diff.ViewCountChanged, "stays", 1)
 		r := start(t, nc, b)
 		pass(time.Second)
-		if b.rebuilds != 1 || b.epoch != "E0" || b.stored != seq {
-			t.Fatalf("%d rebuilds, epoch %s, stored %d\n%s", b.rebuilds, b.epoch, b.stored, r.log)
+		if b.rebuilds != 1 || b.follows != eventID("E0", seq) || b.epoch == "E0" || b.stored != 0 {
+			t.Fatalf("%d rebuilds, epoch %s follows %s, stored %d\n%s", b.rebuilds, b.epoch, b.follows, b.stored, r.log)
 		}
 		got := map[string]int64{}
 		for room, e := range b.rooms {
@@ -144,6 +146,47 @@ func TestRebuild(t *testing.T) {
 		}
 		if !strings.Contains(r.log.String(), "skipped=live.room.created.88888888.garbage") {
 			t.Errorf("no warning:\n%s", r.log)
+		}
+	})
+}
+
+// An epoch that a rebuild began is one with the stream until its first event is
+// there, over restarts; once events of it were stored, a stream without them has lost them.
+func TestRecoverAfterRebuild(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, _ *box) {
+		storedFirst(t, nc, 3)
+		b := newBox("E2")
+		restart := func(want int, parts ...string) {
+			t.Helper()
+			r := start(t, nc, b)
+			pass(time.Second)
+			if err := errors.Join(r.Status().LastError, r.stop()); err != nil {
+				t.Error(err)
+			}
+			if b.rebuilds != want {
+				t.Fatalf("%d rebuilds, want %d\n%s", b.rebuilds, want, r.log)
+			}
+			wantIDs(t, nc, parts...)
+		}
+		restart(1, "E1 1 3")
+		restart(1, "E1 1 3") // nothing to send, and nothing to rebuild again
+		b.add(2)
+		restart(1, "E1 1 3", "E2+1 1 2")
+		b.add(1)
+		restart(1, "E1 1 3", "E2+1 1 3")
+		if err := stream(t, nc, nil).Purge(t.Context(), jetstream.WithPurgeSubject("live.viewcount.>")); err != nil {
+			t.Fatal(err)
+		}
+		old := newBox("E1")
+		old.add(3)
+		for _, e := range old.events {
+			send(t, nc, Subject("live", e.Type, app, e.Room.RoomID), Encode(app, e))
+		}
+		b.add(1)
+		r := start(t, nc, b)
+		pass(time.Second)
+		if b.rebuilds != 2 || b.follows != eventID("E1", 3) {
+			t.Errorf("%d rebuilds, the epoch follows %s: the stream has lost what was stored\n%s", b.rebuilds, b.follows, r.log)
 		}
 	})
 }

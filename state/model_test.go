@@ -140,8 +140,8 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 	return v.Again(missing)
 }
 
-func (m *model) rebuild(epoch string, seq uint64, events []diff.Event) {
-	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, seq, seq, seq, epoch
+func (m *model) rebuild(epoch string, events []diff.Event) {
+	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, 0, 0, 0, epoch
 	m.rooms = map[string]diff.Known{}
 	for _, e := range events {
 		m.at(e.Time)
@@ -348,7 +348,11 @@ func (t *modelTest) rebuild(rt *rapid.T) {
 	if err := t.s.Rebuild(epoch, seq, stream(events, nil)); err != nil {
 		rt.Fatal(err)
 	}
-	t.m.rebuild(epoch, seq, events)
+	began, _, _ := t.s.Position()
+	if follows := eventID(epoch, seq); t.s.Follows() != follows || began == epoch || began == t.m.epoch {
+		rt.Fatalf("epoch %s follows %q, want a new one that follows %s", began, t.s.Follows(), follows)
+	}
+	t.m.rebuild(began, events)
 }
 
 // check compares the Store with the model.

@@ -24,6 +24,14 @@ func (s *Store) Position() (epoch string, stored, assigned uint64) {
 	return s.epoch, s.stored, s.now.Seq
 }
 
+// Follows returns the ID of the stream's last event when the rebuild that began
+// the epoch was made, or "" if the epoch began with a new state.
+func (s *Store) Follows() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.follows
+}
+
 // Events returns at most limit events with sequence numbers above after, oldest
 // first. There may be more even if it returns fewer; none are left after none.
 func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -13,8 +14,10 @@ import (
 
 // Rebuild replaces all that is known by the fold of events, which are the last
 // ones the stream has of each room, in the stream's order: a room whose newest
-// event is its end is not live. The outbox is empty afterwards, and the next
-// event gets the number after seq. A sweep that is going on proves no absence.
+// event is its end is not live. A new epoch begins, which remembers that it follows
+// event seq of epoch ([Store.Follows]): the stream may have lost events that
+// others have read, and none of their numbers must be given again. The outbox is
+// empty afterwards. A sweep that is going on proves no absence.
 //
 // It is written in several transactions, under the mark "rebuild". After an
 // error the state is a new one that believes nothing, with an epoch of its own,
@@ -29,7 +32,7 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 	s.index.clear()
 	newest, err := s.foldAll(events)
 	if err == nil {
-		err = s.finish(epoch, seq, newest)
+		err = s.finish(eventID(epoch, seq), newest)
 	}
 	if err != nil {
 		return fmt.Errorf("rebuild state at event %s: %w", eventID(epoch, seq), errors.Join(err, s.forget()))
@@ -126,7 +129,7 @@ func (s *Store) foldOne(rooms *roomTable, e diff.Event) error {
 
 // finish counts what was folded and takes the mark away. What was measured of
 // the service stays true.
-func (s *Store) finish(epoch string, seq uint64, newest time.Time) error {
+func (s *Store) finish(follows string, newest time.Time) error {
 	var m mirror
 	err := s.transact(func(tx *bbolt.Tx) error {
 		old, err := getCounters(tx)
@@ -134,7 +137,7 @@ func (s *Store) finish(epoch string, seq uint64, newest time.Time) error {
 			return err
 		}
 		c := counters{
-			Seq: seq, Sweep: s.sweep, Time: max(old.Time, nano(newest)), BaselineDone: true,
+			Sweep: s.sweep, Time: max(old.Time, nano(newest)), BaselineDone: true,
 			Misses: old.Misses, Looks: old.Looks,
 		}
 		err = tx.Bucket(roomsBucket).ForEach(func(_, _ []byte) error {
@@ -148,7 +151,11 @@ func (s *Store) finish(epoch string, seq uint64, newest time.Time) error {
 			return err
 		}
 		meta := tx.Bucket(metaBucket)
-		if err := meta.Put(epochKey, []byte(epoch)); err != nil {
+		before, _, _ := strings.Cut(follows, "-")
+		if err := meta.Put(epochKey, []byte(newEpoch(string(meta.Get(epochKey)), before))); err != nil {
+			return err
+		}
+		if err := meta.Put(followsKey, []byte(follows)); err != nil {
 			return err
 		}
 		if err := meta.Delete(rebuildKey); err != nil {

@@ -58,24 +58,29 @@ func TestRebuild(t *testing.T) {
 	s := open(t, newPath(t))
 	sweep(t, s, 0, "x@1=1 y@1=1")
 	sweep(t, s, 10, "x@1=1") // y is marked
+	before, _, _ := s.Position()
 	if err := s.Rebuild(epoch, 41, stream(events, nil)); err != nil {
 		t.Fatal(err)
 	}
 	checked(t, s)
-	if got, _, _ := s.Position(); got != epoch {
-		t.Errorf("epoch %q, want that of the stream, %q", got, epoch)
+	began, _, _ := s.Position()
+	if began == epoch || began == before || s.Follows() != eventID(epoch, 41) {
+		t.Errorf("epoch %q follows %q, want a new one that follows %q", began, s.Follows(), eventID(epoch, 41))
 	}
-	wantPosition(t, s, "41 of 41")
+	wantPosition(t, s, "0 of 0")
 	wantWaiting(t, s, 0, "")
 	if st := s.Status(); st.Rooms != 3 || st.Missing != 0 {
 		t.Errorf("%d rooms, %d missing, want 3 and none", st.Rooms, st.Missing)
 	}
 	s = reopen(t, s)
+	if again, _, _ := s.Position(); again != began || s.Follows() != eventID(epoch, 41) {
+		t.Errorf("after a restart epoch %q follows %q, want %q as before", again, s.Follows(), began)
+	}
 	// Nobody is announced twice, nobody is forgotten, nothing is baseline.
-	believes(t, s, 40, "a@1=8 b@9=0 d@1=3 x@1=1", "42 a@1:7→8, 43 +x@1=1")
-	events, err := s.Events(41, 1)
-	if err != nil || len(events) != 1 || events[0].Version != 3 || events[0].ID != eventID(epoch, 42) {
-		t.Errorf("the first event after the rebuild is %+v, %v, want version 3 and ID %s", events, err, eventID(epoch, 42))
+	believes(t, s, 40, "a@1=8 b@9=0 d@1=3 x@1=1", "1 a@1:7→8, 2 +x@1=1")
+	events, err := s.Events(0, 1)
+	if err != nil || len(events) != 1 || events[0].Version != 3 || events[0].ID != eventID(began, 1) {
+		t.Errorf("the first event after the rebuild is %+v, %v, want version 3 and ID %s", events, err, eventID(began, 1))
 	}
 }
 
@@ -85,8 +90,8 @@ func TestRebuildFromNothing(t *testing.T) {
 	if err := s.Rebuild(epoch, 7, stream(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
-	wantPosition(t, s, "7 of 7")
-	believes(t, s, 10, "x@1=1", "8 +x@1=1")
+	wantPosition(t, s, "0 of 0")
+	believes(t, s, 10, "x@1=1", "1 +x@1=1")
 }
 
 // A rebuild of more rooms than one transaction takes.
@@ -120,7 +125,7 @@ func TestRebuildKeepsTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	commit(t, s, page(t, 50, "a@1=1"))
-	got, err := s.Events(2, 1)
+	got, err := s.Events(0, 1)
 	if err != nil || len(got) != 1 || !got[0].Time.Equal(second(99)) || !got[0].Since.Equal(second(10)) {
 		t.Errorf("events %+v, %v, want one at second 99, since second 10", got, err)
 	}
@@ -137,7 +142,7 @@ func TestRebuildKeepsClockAndSweep(t *testing.T) {
 	}
 	s = kill(t, s)
 	commit(t, s, page(t, 50, "a@1=9"))
-	got, err := s.Events(4, 1)
+	got, err := s.Events(0, 1)
 	if err != nil || len(got) != 1 || !got[0].Time.Equal(second(102)) || got[0].Sweep != 4 {
 		t.Errorf("events %+v, %v, want one at second 102, of sweep 4", got, err)
 	}
@@ -175,11 +180,11 @@ func TestRebuildInSweep(t *testing.T) {
 	if hash(t, s.path) != before {
 		t.Error("the sweep wrote something")
 	}
-	wantWaiting(t, s, 9, "10 a@1:7→9")
+	wantWaiting(t, s, 0, "1 a@1:7→9")
 	sweep(t, s, 20, "a@1=9")
-	wantWaiting(t, s, 10, "")
+	wantWaiting(t, s, 1, "")
 	sweep(t, s, 30, "a@1=9")
-	wantWaiting(t, s, 10, "11 -b@9, 12 -d@1")
+	wantWaiting(t, s, 1, "2 -b@9, 3 -d@1")
 }
 
 // After a crash in the middle of a rebuild, whatever was written of it, the
@@ -295,11 +300,11 @@ func TestRebuildFails(t *testing.T) {
 			if err := s.Rebuild(epoch, 9, stream(events, nil)); err != nil {
 				t.Fatal(err)
 			}
-			wantPosition(t, s, "9 of 9")
+			wantPosition(t, s, "0 of 0")
 			if _, err := s.EndSweep(diff.Sweep{}); err != nil {
 				t.Fatal(err)
 			}
-			believes(t, s, 30, "a@1=7 b@9=1 d@1=3", "10 b@9:0→1")
+			believes(t, s, 30, "a@1=7 b@9=1 d@1=3", "1 b@9:0→1")
 		})
 	}
 }
@@ -332,7 +337,7 @@ func TestRebuildAndResetFail(t *testing.T) {
 	if err := s.Rebuild(epoch, 9, stream(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
-	wantPosition(t, s, "9 of 9")
+	wantPosition(t, s, "0 of 0")
 }
 
 func copyFile(from, to string) error {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ var (
 	formatKey   = []byte("format")
 	appKey      = []byte("app")
 	epochKey    = []byte("epoch")
+	followsKey  = []byte("follows")
 	countersKey = []byte("counters")
 	rebuildKey  = []byte("rebuild")
 )
@@ -85,12 +87,13 @@ type Store struct {
 	// so that what it has seen is no longer what they were compared with.
 	disturbed bool
 
-	mu     sync.Mutex // guards the mirror of the file, for readers that must not wait
-	epoch  string
-	now    counters
-	stored uint64 // the stream has the events up to this one
-	tail   tail
-	oldest uint64 // the first row of the outbox, or one past the last event given
+	mu      sync.Mutex // guards the mirror of the file, for readers that must not wait
+	epoch   string
+	follows string // the ID of the event that the epoch was begun after, "" for none
+	now     counters
+	stored  uint64 // the stream has the events up to this one
+	tail    tail
+	oldest  uint64 // the first row of the outbox, or one past the last event given
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names
@@ -206,12 +209,12 @@ func create(tx *bbolt.Tx, app string) error {
 	return putCounters(tx, counters{})
 }
 
-// newEpoch names an epoch, other than old.
-func newEpoch(old string) string {
+// newEpoch names an epoch, other than those of old.
+func newEpoch(old ...string) string {
 	for {
 		// Not ulid.Make: within a millisecond it only counts on, in characters
 		// that are cut off here.
-		if e := ulid.MustNew(ulid.Now(), rand.Reader).String()[:epochSize]; e != old {
+		if e := ulid.MustNew(ulid.Now(), rand.Reader).String()[:epochSize]; !slices.Contains(old, e) {
 			return e
 		}
 	}

@@ -11,6 +11,7 @@ import (
 // A mirror is what a transaction leaves in the file, once it has committed.
 type mirror struct {
 	epoch    string
+	follows  string
 	counters counters
 	oldest   uint64
 }
@@ -20,7 +21,8 @@ func readMirror(tx *bbolt.Tx) (mirror, error) {
 	if err != nil {
 		return mirror{}, err
 	}
-	m := mirror{epoch: string(tx.Bucket(metaBucket).Get(epochKey)), counters: c, oldest: c.Seq + 1}
+	meta := tx.Bucket(metaBucket)
+	m := mirror{epoch: string(meta.Get(epochKey)), follows: string(meta.Get(followsKey)), counters: c, oldest: c.Seq + 1}
 	if k, _ := tx.Bucket(outboxBucket).Cursor().First(); k != nil {
 		m.oldest, err = seqOf(k)
 	}
@@ -39,14 +41,14 @@ func (s *Store) readFile() (m mirror, err error) {
 func (s *Store) adopt(m mirror) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
+	s.epoch, s.follows, s.now, s.oldest = m.epoch, m.follows, m.counters, m.oldest
 }
 
 // start adopts a file of which nothing else is known: its whole outbox waits.
 func (s *Store) start(m mirror) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch, s.now, s.oldest = m.epoch, m.counters, m.oldest
+	s.epoch, s.follows, s.now, s.oldest = m.epoch, m.follows, m.counters, m.oldest
 	s.stored = m.oldest - 1
 	s.tail.clear()
 	s.complete = fromNano(m.counters.Begin)

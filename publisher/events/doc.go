@@ -8,7 +8,8 @@
 // What the events say and which promises they keep:
 //
 //	E1  an event's id is <epoch>-<sequence>; the sequence numbers of an epoch are
-//	    1, 2, 3 … in the order of the stream
+//	    1, 2, 3 … in the order of the stream, each given to one event. A new state
+//	    and each rebuild begin an epoch
 //	E2  a life of a room begins with room.created, version 1, and ends with
 //	    room.ended; each event between has the version of the one before plus 1
 //	E3  previous.ViewCount is the count in the event before of that life

@@ -20,12 +20,13 @@ import (
 
 // A rig is a stream, and what tests do with it.
 type rig struct {
-	t   *testing.T
-	srv *natstest.Server
-	nc  *nats.Conn
-	js  jetstream.JetStream
-	seq uint64
-	of  map[string]uint64 // versions
+	t     *testing.T
+	srv   *natstest.Server
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	seq   uint64
+	epoch string            // "A" at first
+	of    map[string]uint64 // versions
 }
 
 func newRig(t *testing.T, srv *natstest.Server) *rig {
@@ -35,7 +36,7 @@ func newRig(t *testing.T, srv *natstest.Server) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, srv: srv, nc: nc, js: js, of: map[string]uint64{}}
+	r := &rig{t: t, srv: srv, nc: nc, js: js, epoch: "A", of: map[string]uint64{}}
 	r.makeStream("LIVE", "live.>")
 	return r
 }
@@ -57,7 +58,7 @@ func (r *rig) put(rooms ...string) {
 		name, ended := strings.CutPrefix(room, "-")
 		r.seq++
 		r.of[name]++
-		e := event("A", r.seq, events.ViewCountChanged, name)
+		e := event(r.epoch, r.seq, events.ViewCountChanged, name)
 		e.Time = time.Now().UTC().Truncate(time.Millisecond)
 		e.Data.Version, e.Data.Room.ViewCount = r.of[name], int64(r.of[name])
 		switch {

@@ -35,7 +35,7 @@ func TestOverSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, nc: nc, js: js, of: map[string]uint64{}}
+	r := &rig{t: t, epoch: "A", nc: nc, js: js, of: map[string]uint64{}}
 	r.makeStream("LIVE", "live.>")
 	before := goleak.IgnoreCurrent()
 	w, b := &worker{}, &board{}

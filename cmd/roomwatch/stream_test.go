@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,7 +126,7 @@ type foldedLife struct {
 }
 
 // fold plays the events from the start and returns every way in which they
-// break the contract: gaps, doubles, broken chains, news about rooms that are
+// break the contract: gaps in an epoch, epochs that come back, doubles, broken chains, news about rooms that are
 // not live, times that run backwards.
 func fold(events []wireEvent) (live map[lifeKey]foldedLife, faults []string) {
 	live = map[lifeKey]foldedLife{}
@@ -134,9 +135,17 @@ func fold(events []wireEvent) (live map[lifeKey]foldedLife, faults []string) {
 		faults = append(faults, fmt.Sprintf("%s %s %s: ", e.ID, e.Type, e.Subject)+fmt.Sprintf(format, args...))
 	}
 	var last time.Time
-	for i, e := range events {
+	given := map[string]int{} // numbers of an epoch
+	var epoch string
+	for _, e := range events {
 		key := lifeKey{e.Data.Room.RoomID, e.Data.Room.CreateTime}
-		if want := fmt.Sprintf("%016d", i+1); e.Sequence != want {
+		began, _, _ := strings.Cut(e.ID, "-")
+		if began != epoch && given[began] > 0 {
+			fault(e, "an old epoch goes on after %s", epoch)
+		}
+		epoch = began
+		given[epoch]++
+		if want := fmt.Sprintf("%016d", given[epoch]); e.Sequence != want {
 			fault(e, "sequence %s, want %s", e.Sequence, want)
 		}
 		if e.Time.Before(last) {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher/events"
 )
@@ -59,7 +60,7 @@ func exportCommand() *cobra.Command {
 				return err
 			}
 			if path == "" {
-				return errors.New("--sqlite is missing: name the database's file")
+				return program.BadFlags(errors.New("--sqlite is missing: name the database's file"))
 			}
 			n, err := export(cmd.Context(), c.Dir, path)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher/events"
 )
@@ -77,7 +78,7 @@ func (s *selection) parse(now time.Time) error {
 			errs = append(errs, fmt.Errorf("--type is %q: choose from %v", t, events.Types()))
 		}
 	}
-	return errors.Join(errs...)
+	return program.BadFlags(errors.Join(errs...))
 }
 
 func moment(text string, now time.Time, day time.Duration) (time.Time, error) {
@@ -143,5 +144,5 @@ func newPrinter(form string, w io.Writer) (printer, error) {
 			flush: func() error { return nil },
 		}, nil
 	}
-	return printer{}, fmt.Errorf("--format is %q: choose from %s", form, strings.Join([]string{"table", "json", "csv"}, ", "))
+	return printer{}, program.BadFlags(fmt.Errorf("--format is %q: choose from %s", form, strings.Join([]string{"table", "json", "csv"}, ", ")))
 }

@@ -73,8 +73,11 @@ func TestQuery(t *testing.T) {
 	if n := strings.Count(out, "\n"); n != 4 {
 		t.Errorf("%d lines of JSON", n)
 	}
-	for _, args := range [][]string{{"--since", "yesterday"}, {"--type", "room.opened"}, {"--format", "xml"}} {
-		if status, _, errs := call(t, dir, append([]string{"query"}, args...)...); status != 1 || !strings.Contains(errs, args[1]) {
+	for _, args := range [][]string{
+		{"query", "--since", "yesterday"}, {"query", "--type", "room.opened"}, {"query", "--format", "xml"},
+		{"verify", "--noted", "7"}, {"verify", "--first", "one"}, {"export", "--sqlite="}, {"run", "--bogus"}, {"walk"},
+	} {
+		if status, _, errs := call(t, dir, args...); status != 2 || !strings.Contains(errs, strings.TrimSuffix(args[len(args)-1], "=")) {
 			t.Errorf("%v: %d %s", args, status, errs)
 		}
 	}

@@ -41,7 +41,7 @@ func verifyCommand() *cobra.Command {
 				line, hash, _ := strings.Cut(noted, ":")
 				n, err := strconv.ParseUint(line, 10, 64)
 				if err != nil || n == 0 || len(hash) != 64 {
-					return fmt.Errorf("--noted is %q: write LINE:HASH as verify printed it", noted)
+					return program.BadFlags(fmt.Errorf("--noted is %q: write LINE:HASH as verify printed it", noted))
 				}
 				check.NotedLine, check.NotedHash = n, hash
 			}

@@ -304,3 +304,22 @@ func TestExampleIsAnEvent(t *testing.T) {
 		}
 	}
 }
+
+// A mistake on the command line ends with the status of what only a person mends.
+func TestMistakesOnTheCommandLine(t *testing.T) {
+	b := newBench(t, benchRules)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{args: []string{"run", "--bogus"}, want: "unknown flag: --bogus"},
+		{args: []string{"test"}, want: `required flag(s) "rule" not set; see`},
+		{args: []string{"test", "--rule", "none"}, want: `there is no rule "none"`},
+		{args: []string{"resend", "x"}, want: "write `roomnotify resend"},
+		{args: []string{"walk"}, want: "unknown command"},
+	} {
+		if status, out := b.run(tt.args...); status != 2 || !strings.Contains(out, tt.want) {
+			t.Errorf("%q: status %d, want 2 and %q:\n%s", tt.args, status, tt.want, out)
+		}
+	}
+}

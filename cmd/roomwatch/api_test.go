@@ -311,7 +311,7 @@ func TestRoomsAndStatus(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"rooms", "--sort", "size"}, {"rooms", "--limit", "0"}, {"rooms", "--category", "x"}} {
-		if status, out := runWith(t, env, args...); status != 1 || !strings.Contains(out, strings.TrimPrefix(args[1], "--")) {
+		if status, out := runWith(t, env, args...); status != 2 || !strings.Contains(out, strings.TrimPrefix(args[1], "--")) {
 			t.Errorf("%q: exit status %d: %s", args, status, out)
 		}
 	}

@@ -200,7 +200,7 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"rooms", "--category="}, `--category is "": write a whole number`},
 		{[]string{"rooms", "--limit", "0"}, "--limit is 0: set at least 1, or --all"},
 	} {
-		if status, out := runWith(t, env, tt.args...); status != 1 || !strings.Contains(out, tt.want) || strings.Contains(out, "127.0.0.1") {
+		if status, out := runWith(t, env, tt.args...); status != 2 || !strings.Contains(out, tt.want) || strings.Contains(out, "127.0.0.1") {
 			t.Errorf("%q: exit status %d: %swant %s", tt.args, status, out, tt.want)
 		}
 	}

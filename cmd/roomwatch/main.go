@@ -17,13 +17,14 @@ import (
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/publisher"
+	"roomwatch/state"
 )
 
 func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, publisher.ErrUnfit, publisher.ErrAuth)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, state.ErrOther, state.ErrBroken, publisher.ErrUnfit, publisher.ErrAuth)
 }
 
 func rootCommand() *cobra.Command {

@@ -15,6 +15,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/web"
 )
 
@@ -76,7 +77,7 @@ func (q roomsQuery) check(oneCategory bool) error {
 	_, err := strconv.ParseInt(q.category, 10, 64)
 	p.add(!oneCategory || err == nil, "--category is %q: write a whole number", q.category)
 	p.add(q.limit >= 1, "--limit is %d: set at least 1, or --all", q.limit)
-	return errors.Join(p...)
+	return program.BadFlags(errors.Join(p...))
 }
 
 // rooms prints the list page by page: it can be longer than the memory.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"roomwatch/cmd/internal/program"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 )
@@ -168,7 +169,7 @@ func (s selection) check(oneRoom bool) error {
 		p.add(isType(t), "--type is %q: choose from %s", t, typeList())
 	}
 	p.add(!oneRoom || s.room != "", "--room is empty: write a RoomId")
-	return errors.Join(p...)
+	return program.BadFlags(errors.Join(p...))
 }
 
 func (s selection) filters(cfg *config) []string {

@@ -33,7 +33,8 @@ func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer)
 }
 
 // Run executes a command of root and returns the exit status. What only a
-// person can mend is an error that wraps one of mend.
+// person can mend is a mistake on the command line, or an error that wraps one
+// of mend.
 func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer, mend ...error) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -46,6 +47,9 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	err = usage(cmd, err)
 	if !errors.Is(err, ErrReported) {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+	}
+	if isUsage(err) {
+		return unfit
 	}
 	for _, e := range mend {
 		if errors.Is(err, e) {

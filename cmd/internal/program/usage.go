@@ -61,10 +61,37 @@ func isHelpedOn(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// A flagError is what a command has found wrong with the values of its flags.
+type flagError struct{ error }
+
+func (e flagError) Unwrap() error { return e.error }
+
+// BadFlags marks an error of the values of flags: like every mistake on the
+// command line it ends the program with status 2. nil stays nil.
+func BadFlags(err error) error {
+	if err == nil {
+		return nil
+	}
+	return flagError{err}
+}
+
+// isUsage reports whether err is a mistake on the command line: only a person
+// can mend it.
+func isUsage(err error) bool {
+	_, usage := errors.AsType[usageError](err)
+	_, flags := errors.AsType[flagError](err)
+	return usage || flags
+}
+
 // usage completes an error of cmd. The root command runs nothing, so its errors
 // are unknown commands.
 func usage(cmd *cobra.Command, err error) error {
-	if _, ok := errors.AsType[usageError](err); ok || cmd.HasParent() {
+	switch {
+	case isUsage(err):
+		return err
+	case cmd.HasParent() && cmd.ValidateRequiredFlags() != nil:
+		return usageError{cmd, err.Error()} // found before the command runs
+	case cmd.HasParent():
 		return err
 	}
 	oneLine := strings.NewReplacer("\n\nDid you mean this?\n\t", "; did you mean ", "\n\t", " or ", "\n", "")

@@ -34,6 +34,7 @@ type client struct {
 	http     http.Client
 	body     bytes.Buffer  // of the answer that is being read; its memory serves all of them
 	sig      string        // of the newest request
+	date     time.Time     // of the newest answer, by its own Date; zero if it has none
 	after    time.Duration // what the Retry-After of its answer asks for
 	scrub    scrubber      // of that and the key
 }
@@ -69,12 +70,12 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 	if sig != c.sig || c.scrub.r == nil {
 		c.sig, c.scrub = sig, newScrubber(sig, c.signer.key)
 	}
-	c.after = 0
+	c.after, c.date = 0, time.Time{}
 	body, err := c.post(ctx, next, sig)
 	at := time.Now()
 	var p page
 	if err == nil {
-		p, err = decodePage(body)
+		p, err = decodePage(body, c.date)
 	}
 	if err != nil {
 		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, later(c.scrub.err(err), c.after))
@@ -139,6 +140,7 @@ func (c *client) do(req *http.Request) ([]byte, error) {
 	}
 	defer func() { _ = resp.Body.Close() }() // nothing is lost: what was wanted has been read
 	c.after = retryAfter(resp.Header, time.Now())
+	c.date, _ = http.ParseTime(resp.Header.Get("Date")) // zero where it is none
 	if resp.StatusCode != http.StatusOK {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxDiscard) // for the connection's sake
 		return nil, statusError(resp.StatusCode)

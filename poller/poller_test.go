@@ -36,17 +36,17 @@ func TestRunDeliversSweeps(t *testing.T) {
 			t.Fatalf("sweeps %+v, want two complete ones and one that failed", sweeps)
 		}
 		first := sweeps[0]
-		if got, want := first.Begin.Sub(begin), 500*time.Millisecond; got != want {
+		if got, want := first.Begin.Sub(begin), time.Second; got != want {
 			t.Errorf("began after %v, want %v: when the first request was sent", got, want)
 		}
-		if got, want := first.End.Sub(begin), 1100*time.Millisecond; got != want {
+		if got, want := first.End.Sub(begin), 1600*time.Millisecond; got != want {
 			t.Errorf("ended after %v, want %v: when the last answer was read", got, want)
 		}
 		if first.Seen.Len() != 3 || !first.Seen.Has(room("c@1=0").Key()) || first.Seen == sweeps[1].Seen {
 			t.Errorf("seen %d rooms", first.Seen.Len())
 		}
-		if at := sink.pages[0].At; at.Sub(begin) != 600*time.Millisecond || at != at.Round(0) {
-			t.Errorf("first page at %v, want 600ms on the wall clock", at.Sub(begin))
+		if at := sink.pages[0].At; at.Sub(begin) != 1100*time.Millisecond || at != at.Round(0) {
+			t.Errorf("first page at %v, want 1.1s on the wall clock", at.Sub(begin))
 		}
 		if got := len(sink.pages); got != 4 {
 			t.Errorf("%d pages, want 4: none of the refused answer", got)

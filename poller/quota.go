@@ -29,9 +29,13 @@ const (
 // whatever the network does. The price is 1/(1+latency) of the rate once the
 // latency is over 53 ms.
 //
+// At these rates the first request leaves a second after the quota was made, too:
+// a process that ended a moment ago may have used the second that is running.
+//
 // The limit of the proof: a request that was given up unanswered may still be on
 // its way, and arrive as the eleventh.
 type quota struct {
+	born  time.Time
 	turn  chan struct{} // holds one element while a request is out
 	lim   *rate.Limiter
 	full  float64
@@ -45,7 +49,7 @@ type quota struct {
 }
 
 func newQuota(perSecond float64) *quota {
-	q := &quota{turn: make(chan struct{}, 1), lim: rate.NewLimiter(rate.Limit(perSecond), 1), full: perSecond}
+	q := &quota{born: time.Now(), turn: make(chan struct{}, 1), lim: rate.NewLimiter(rate.Limit(perSecond), 1), full: perSecond}
 	q.lim.Allow()
 	return q
 }
@@ -73,9 +77,12 @@ func (q *quota) wait(ctx context.Context) error {
 	if err := sleep(ctx, time.Until(q.heldUntil())); err != nil {
 		return err
 	}
-	if q.full <= vendorRate && q.sent >= vendorRate {
-		tenth := q.ended[q.sent%vendorRate]
-		if err := sleep(ctx, time.Until(tenth.Add(vendorSpan))); err != nil {
+	if q.full <= vendorRate {
+		before := q.born
+		if q.sent >= vendorRate {
+			before = q.ended[q.sent%vendorRate]
+		}
+		if err := sleep(ctx, time.Until(before.Add(vendorSpan))); err != nil {
 			return err
 		}
 	}

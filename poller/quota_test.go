@@ -86,8 +86,32 @@ func TestQuotaIsUsed(t *testing.T) {
 		if perSecond := 1000 / time.Since(begin).Seconds(); perSecond < 9.4 {
 			t.Errorf("%.2f requests a second, want 94 %% of 10 at least", perSecond)
 		}
-		if first := arrived[0].Sub(begin).Seconds(); math.Abs(first-1/defaultRate) > 1e-6 {
-			t.Errorf("the first request left after %.6f s, want one spacing", first)
+		if first := arrived[0].Sub(begin); first != time.Second {
+			t.Errorf("the first request left after %s, want 1s: the process before may have used that second", first)
+		}
+	})
+}
+
+// Processes that follow each other at once send no eleven requests within a second.
+func TestQuotaOverRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var arrived []time.Time
+		for _, requests := range []int{3, 10, 11, 12, 25, 1, 1, 1, 10} {
+			arrived = append(arrived, sendAll(t, newQuota(vendorRate), requests, func(int) (time.Duration, time.Duration) { return 0, 0 })...)
+		}
+		if n := crowd(arrived); n > vendorRate {
+			t.Errorf("%d requests arrived within a second", n)
+		}
+	})
+}
+
+// Who may send more than the vendor allows, as in a load test, need not wait.
+func TestQuotaAboveTheVendors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		arrived := sendAll(t, newQuota(100), 1, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		if first := arrived[0].Sub(begin); first != 10*time.Millisecond {
+			t.Errorf("the first request left after %s, want 10ms", first)
 		}
 	})
 }

@@ -30,6 +30,7 @@ type call struct {
 type service struct {
 	reply func(c call) (status int, body string)
 	after func(n int) string // the Retry-After of the n-th answer, "" for none; nil: none has one
+	date  time.Time          // the Date of the answers; zero: net/http's own
 
 	conns chan net.Conn
 	done  chan struct{}
@@ -101,6 +102,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.after != nil && s.after(c.n) != "" {
 		w.Header().Set("Retry-After", s.after(c.n))
+	}
+	if !s.date.IsZero() {
+		w.Header().Set("Date", s.date.UTC().Format(http.TimeFormat))
 	}
 	w.WriteHeader(status)
 	_, _ = fmt.Fprint(w, answer)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,6 +18,10 @@ import (
 // pageSize is how many rooms a page is asked for: the most the service gives.
 const pageSize = 20
 
+// maxAhead is how far behind the answer's own Date a CreateTime may lie. A row from
+// further in the future would make the room's true life an older one for good.
+const maxAhead = 24 * time.Hour
+
 // maxRoomID is the longest RoomId that the documentation allows, in bytes.
 const maxRoomID = 48
 
@@ -27,6 +32,8 @@ type page struct {
 	unusable  int    // rows that were skipped
 	why       string // what is wrong with the first of them
 	requestID string
+
+	latest int64 // CreateTime that is believed; 0: any
 }
 
 // The wire form of a request and of an answer. Pointers tell missing from zero.
@@ -92,11 +99,17 @@ func encodeRequest(next string) ([]byte, error) {
 // It is tolerant where nothing hangs on it. It is strict where a lie would be
 // false news: an answer without ErrorCode, without Response or without Next must
 // not look like the end of an empty list.
-func decodePage(body []byte) (page, error) {
+//
+// date is when the service says that it answered; zero if it does not say.
+func decodePage(body []byte, date time.Time) (page, error) {
+	var p page
+	if !date.IsZero() {
+		p.latest = date.Add(maxAhead).Unix()
+	}
 	var a wireAnswer
 	a.Response.RoomList = make([]wireRoom, 0, pageSize) // grown row by row it would be copied five times
 	if err := jsonv2.Unmarshal(body, &a, jsonv2.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true)); err != nil {
-		return decodeParts(body)
+		return p.decodeParts(body)
 	}
 	if err := a.refusal(); err != nil {
 		return page{}, err
@@ -104,7 +117,7 @@ func decodePage(body []byte) (page, error) {
 	if a.Response.Next == nil {
 		return page{}, errNoNext
 	}
-	p := page{next: *a.Response.Next, requestID: string(a.RequestID)}
+	p.next, p.requestID = *a.Response.Next, string(a.RequestID)
 	p.rooms = make([]diff.Room, 0, len(a.Response.RoomList))
 	for i, row := range a.Response.RoomList {
 		p.add(i, row, nil)
@@ -115,7 +128,7 @@ func decodePage(body []byte) (page, error) {
 // decodeParts decodes an answer that is not quite as it should be, such as one
 // with a wrong type somewhere: part by part, so that the part is blamed that has
 // it, and a row costs only itself. It is more tolerant than [decodePage], and slower.
-func decodeParts(body []byte) (page, error) {
+func (p page) decodeParts(body []byte) (page, error) {
 	var a struct {
 		wireHead
 		Response json.RawMessage
@@ -138,7 +151,7 @@ func decodeParts(body []byte) (page, error) {
 	if r.Next == nil {
 		return page{}, errNoNext
 	}
-	p := page{next: *r.Next, requestID: string(a.RequestID)}
+	p.next, p.requestID = *r.Next, string(a.RequestID)
 	if len(r.RoomList) == 0 {
 		return p, nil
 	}
@@ -176,7 +189,7 @@ func (h wireHead) refusal() error {
 func (p *page) add(i int, row wireRoom, err error) {
 	var r diff.Room
 	if err == nil {
-		r, err = row.room()
+		r, err = row.room(p.latest)
 	}
 	if err == nil {
 		p.rooms = append(p.rooms, r)
@@ -188,7 +201,7 @@ func (p *page) add(i int, row wireRoom, err error) {
 	}
 }
 
-func (w wireRoom) room() (diff.Room, error) {
+func (w wireRoom) room(latest int64) (diff.Room, error) {
 	switch {
 	case w.RoomID == nil || *w.RoomID == "":
 		return diff.Room{}, errors.New("RoomId is missing")
@@ -196,6 +209,8 @@ func (w wireRoom) room() (diff.Room, error) {
 		return diff.Room{}, fmt.Errorf("RoomId has %d bytes, and may have %d", len(*w.RoomID), maxRoomID)
 	case w.CreateTime == nil || *w.CreateTime <= 0:
 		return diff.Room{}, errors.New("CreateTime is missing or not positive")
+	case latest > 0 && *w.CreateTime > latest:
+		return diff.Room{}, fmt.Errorf("CreateTime %d is more than a day after the answer's Date", *w.CreateTime)
 	}
 	var views int64 // an encoder may leave zeros out
 	if w.ViewCount != nil {

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"roomwatch/diff"
 )
@@ -27,7 +28,7 @@ const documented = `{
 ]}}`
 
 func TestDecodeDocumentedSample(t *testing.T) {
-	p, err := decodePage([]byte(documented))
+	p, err := decodePage([]byte(documented), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestDecodeAnswer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := decodePage([]byte(tt.in))
+			p, err := decodePage([]byte(tt.in), time.Time{})
 			switch {
 			case err == nil && p.show() != tt.want:
 				t.Errorf("decodePage(%s) = %s, want %s", tt.in, p.show(), tt.want)
@@ -147,7 +148,7 @@ func TestDecodeRow(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			const before, after = `{"RoomId":"x","CreateTime":1,"ViewCount":9}`, `{"RoomId":"y","CreateTime":1,"ViewCount":8}`
-			p, err := decodePage([]byte(`{"ErrorCode":0,"Response":{"Next":"c","RoomList":[` + before + "," + tt.in + "," + after + `]}}`))
+			p, err := decodePage([]byte(`{"ErrorCode":0,"Response":{"Next":"c","RoomList":[`+before+","+tt.in+","+after+`]}}`), time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,7 +178,7 @@ func FuzzDecodePage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := decodePage(body)
+		p, err := decodePage(body, time.Time{})
 		if err != nil {
 			if p.next != "" || p.rooms != nil || p.unusable != 0 {
 				t.Fatalf("error %v with %+v", err, p)
@@ -187,7 +188,7 @@ func FuzzDecodePage(f *testing.F) {
 			}
 			return
 		}
-		if parts, err := decodeParts(body); err != nil || parts.show() != p.show() {
+		if parts, err := (page{}).decodeParts(body); err != nil || parts.show() != p.show() {
 			t.Fatalf("page %s, part by part %s (%v)", p.show(), parts.show(), err)
 		}
 		for _, r := range p.rooms {
@@ -262,10 +263,35 @@ func BenchmarkDecodePage(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
-				if _, err := decodePage(body); err != nil {
+				if _, err := decodePage(body, time.Time{}); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+// A row from the future would be the newest life of its room for good.
+func TestCreateTimeAhead(t *testing.T) {
+	date := time.Unix(1_800_000_000, 0)
+	for _, tt := range []struct {
+		name    string
+		date    time.Time
+		created int64
+		usable  bool
+	}{
+		{"now", date, 1_800_000_000, true},
+		{"a day ahead", date, 1_800_086_400, true},
+		{"more than a day ahead", date, 1_800_086_401, false},
+		{"in milliseconds", date, 1_800_000_000_000, false},
+		{"the answer has no Date", time.Time{}, 1_800_000_000_000, true},
+	} {
+		p, err := decodePage(fmt.Appendf(nil, `{"ErrorCode":0,"Response":{"Next":"","RoomList":[{"RoomId":"a","CreateTime":%d}]}}`, tt.created), tt.date)
+		if err != nil || (len(p.rooms) == 1) != tt.usable || (p.unusable == 0) != tt.usable {
+			t.Errorf("%s: %+v, %v, want usable %t", tt.name, p, err, tt.usable)
+		}
+		if !tt.usable && !strings.Contains(p.why, "row 1: CreateTime "+fmt.Sprint(tt.created)+" is more than a day after the answer's Date") {
+			t.Errorf("%s: %q does not say why", tt.name, p.why)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ func check(ctx context.Context, w io.Writer) error {
 	case running:
 		l.line("state", nil, "%s is in use by a running roomwatch", path)
 	case err == nil && !exists:
-		l.line("state", nil, "%s does not exist yet: the first start makes it", path)
+		l.line("state", nil, "%s %s", path, noState(path))
 	default:
 		l.line("state", err, "%s: %d rooms, %d events waiting for the stream", path, found.Rooms, found.Waiting)
 	}
@@ -66,6 +67,15 @@ func check(ctx context.Context, w io.Writer) error {
 		return program.ErrReported
 	}
 	return nil
+}
+
+// noState says why a state file that can be used holds no state.
+func noState(path string) string {
+	if _, err := os.Stat(path); err != nil {
+		return "does not exist yet: the first start makes it"
+	}
+	return "is there and holds nothing, as after a crash in its making or a copy that went wrong: " +
+		"the next start makes a new state, and rebuilds it from the stream if that has events"
 }
 
 func (l *checklist) service(ctx context.Context, cfg *config) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,13 @@ func TestCheck(t *testing.T) {
 	}
 	if n := r.world.Requests(); n != 1 {
 		t.Errorf("%d requests, want 1", n)
+	}
+	if err := os.WriteFile(filepath.Join(data, "state.db"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, out := runWith(t, r.env(data), "check"); status != 0 || strings.Contains(out, "state.db does not exist yet") ||
+		!strings.Contains(out, "is there and holds nothing") {
+		t.Errorf("with a state file of no bytes: status %d\n%s", status, out)
 	}
 
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"other.>"}}); err != nil {

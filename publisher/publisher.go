@@ -87,6 +87,7 @@ type Publisher struct {
 	fence      uint64              // stream sequence of this process's newest claim, 0 before the first
 	sent       bool                // a claim, which was stored or may be
 	replaced   uint64              // stream sequence of the claim that it found; 0 if there was none
+	created    time.Time           // the stream, as the newest session found it
 	reconnects uint64              // of the connection, when the session began
 
 	mu     sync.Mutex
@@ -187,6 +188,9 @@ func (p *Publisher) session(ctx context.Context) error {
 		return err
 	}
 	p.setBatches(have.AllowAtomicPublish)
+	if err := p.lookForLoss(ctx); err != nil {
+		return err
+	}
 	if err := p.claim(ctx); err != nil {
 		return err
 	}

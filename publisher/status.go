@@ -15,6 +15,7 @@ type Status struct {
 	Batches        bool      // the stream takes batches; false before the first look at it
 	LastError      error     // why events are not stored now; nil if they are
 	LastErrorSince time.Time // since when
+	MadeAnew       time.Time // when the stream was found to be another one, without the events it had; zero: never
 
 	Events map[diff.Type]uint64 // that the stream has acknowledged to this process
 

@@ -218,10 +218,11 @@ func TestNATSAway(t *testing.T) {
 }
 
 // The stream is deleted while the daemon runs: it is made again, and what
-// happens from then on is told.
+// happens from then on is told. That the history is gone is in the status.
 func TestStreamDeletedUnderway(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))
-	p := startProcess(t, r.env(t.TempDir()), "run")
+	env := r.env(t.TempDir(), "ROOMWATCH_HTTP_ADDR="+freeAddr(t))
+	p := startProcess(t, env, "run")
 	eventually(t, "events", func() bool { return stored(t, r.nc) > 200 })
 	js, err := jetstream.New(r.nc)
 	if err != nil {
@@ -231,6 +232,9 @@ func TestStreamDeletedUnderway(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "events in the new stream", func() bool { return stored(t, r.nc) > 200 })
+	if status, out := runWith(t, env, "status"); status != 0 || !strings.Contains(out, "stream LIVE was made anew") {
+		t.Errorf("status %d does not tell of the loss:\n%s", status, out)
+	}
 	seen := map[string]bool{}
 	for _, e := range readStream(t, r.nc) {
 		if seen[e.ID] {

@@ -20,6 +20,9 @@ import (
 // should look.
 const outboxPatience = time.Minute
 
+// lossTold is how long a stream that has lost its history is told of.
+const lossTold = 24 * time.Hour
+
 // web is what the daemon shows over HTTP.
 func (d *daemon) web() *web.Server {
 	token, _ := d.cfg.httpToken() // it was read once before
@@ -141,6 +144,10 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 	} else if pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience {
 		add(web.Degraded, "outbox", fmt.Sprintf("%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince)),
 			"wait if they become fewer; else look at NATS and its disk")
+	}
+	if made := pub.MadeAnew; !made.IsZero() && now.Sub(made) < lossTold {
+		add(web.Degraded, "history", fmt.Sprintf("stream %s was made anew, found at %s: the events that the one before it had are gone", d.cfg.Stream, stamp(made)),
+			"find out who removed it; readers that begin at its start lack the rooms that were told before; this is shown for a day, or until a restart")
 	}
 	if st.Guarded {
 		add(web.Degraded, "guard", fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",

@@ -21,7 +21,7 @@ func TestFilesWithByteOrderMark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(f.Targets[0].URL); got != "https://hooks.slack.com/hush" {
+	if got := f.Targets[0].URL; got != "https://hooks.slack.com/hush" {
 		t.Errorf("the URL is %q", got)
 	}
 }

@@ -140,7 +140,7 @@ func TestMomentOfShortLists(t *testing.T) {
 			var left atomic.Int64
 			var until atomic.Pointer[time.Time]
 			var cut atomic.Int64 // answers that were
-			r := newRig(t, simulator.Config{Seed: 5, Rooms: tt.rooms, Quota: -1, Fault: func(_ int, q *http.Request) *simulator.Fault {
+			r := newRig(t, simulator.Config{Seed: 5, Rooms: tt.rooms, Quota: -1, Fault: func(_ int, _ *http.Request) *simulator.Fault {
 				end := until.Load()
 				if left.Add(-1) < 0 && (end == nil || time.Now().After(*end)) {
 					return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher"
@@ -39,7 +40,8 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := c.logger(cmd.ErrOrStderr())
+			log, flush := environ.Unblocked(c.logger, cmd.ErrOrStderr())
+			defer flush()
 			defer program.Survive(cmd.Context(), log)()
 			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log})
 			if err != nil {

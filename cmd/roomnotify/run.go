@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
@@ -39,7 +40,8 @@ func runCommand(path *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := cfg.logger(cmd.ErrOrStderr())
+			log, flush := environ.Unblocked(cfg.logger, cmd.ErrOrStderr())
+			defer flush()
 			defer program.Survive(cmd.Context(), log)()
 			return runDaemon(cmd.Context(), cfg, file, log)
 		},

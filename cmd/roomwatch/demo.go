@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/diff"
 	"roomwatch/poller/simulator"
 )
@@ -72,7 +73,8 @@ func (c *config) validateForDemo() error {
 }
 
 func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
-	log := cfg.logger(stderr)
+	log, flush := environ.Unblocked(cfg.logger, stderr)
+	defer flush()
 	warnOfUnknown(ctx, log)
 	began, err := worldStart(cfg.DataDir, time.Now())
 	if err != nil {

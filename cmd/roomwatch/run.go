@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/publisher"
 )
@@ -24,7 +25,8 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := cfg.logger(cmd.ErrOrStderr())
+			log, flush := environ.Unblocked(cfg.logger, cmd.ErrOrStderr())
+			defer flush()
 			defer program.Survive(cmd.Context(), log)()
 			warnOfUnknown(cmd.Context(), log)
 			d, err := newDaemon(cmd.Context(), &cfg, log)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -18,6 +19,9 @@ const (
 	failed = 1 // trying again may help
 	unfit  = 2 // only a person can mend it: a service manager need not try again
 )
+
+// lastWordsWithin is how long the end of a program waits for a reader of its error.
+const lastWordsWithin = 2 * time.Second
 
 // ErrReported marks an error whose text the user has already seen.
 var ErrReported = errors.New("reported")
@@ -46,7 +50,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	}
 	err = usage(cmd, err)
 	if !errors.Is(err, ErrReported) {
-		_, _ = fmt.Fprintf(stderr, "%s: %v\n", root.Name(), err)
+		lastWords(stderr, fmt.Sprintf("%s: %v\n", root.Name(), err))
 	}
 	if isUsage(err) {
 		return unfit
@@ -57,6 +61,20 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 		}
 	}
 	return failed
+}
+
+// lastWords writes why a program ends. It ends too where nobody reads that: who
+// supervises it shall see its status.
+func lastWords(stderr io.Writer, why string) {
+	written := make(chan struct{})
+	go func() {
+		_, _ = io.WriteString(stderr, why) // there is no other place to tell it
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-time.After(lastWordsWithin):
+	}
 }
 
 // Root returns the root command of a program, with a version command and a

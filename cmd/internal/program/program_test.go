@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -35,6 +37,21 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A program that fails ends, although nobody reads why.
+func TestErrorThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		root := Root("tool", "a tool", "a tool for tests")
+		root.AddCommand(&cobra.Command{Use: "do", RunE: func(*cobra.Command, []string) error { return errors.New("no answer") }})
+		began := time.Now()
+		status := Run(t.Context(), root, []string{"do"}, io.Discard, w)
+		if took := time.Since(began); status != 1 || took != lastWordsWithin {
+			t.Errorf("exit status %d after %s", status, took)
+		}
+		_ = r.Close()
+	})
 }
 
 func TestVersionAndTopics(t *testing.T) {

@@ -50,14 +50,14 @@ func TestLogThatNobodyReads(t *testing.T) {
 	if err := os.WriteFile(rules, []byte("targets:\n  hook: {kind: webhook, url: \"${HOOK_URL}\", secret: \"${HOOK_SECRET}\"}\nrules:\n  all: {events: [room.created], targets: [hook]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	addr, trail := freeAddr(t), t.TempDir()
+	addr, trail, impatient := freeAddr(t), t.TempDir(), &http.Client{Timeout: 5 * time.Second}
 	for _, tt := range []struct {
 		name  string
 		env   []string
 		works func() bool
 	}{
 		{"roomwatch", r.env(t.TempDir(), "ROOMWATCH_HTTP_ADDR="+addr), func() bool {
-			res, err := http.Get("http://" + addr + "/readyz") //nolint:noctx // of this machine
+			res, err := impatient.Get("http://" + addr + "/readyz") //nolint:noctx // bounded
 			if err != nil {
 				return false
 			}

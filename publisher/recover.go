@@ -9,7 +9,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
@@ -177,9 +176,9 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	arrivals := arrive(ctx, msgs)
+	reading := Read(ctx, msgs)
 	for left := uint64(1); left > 0; {
-		msg, err := nextOf(ctx, arrivals)
+		msg, err := reading.Next(ctx, rebuildWait)
 		if err != nil {
 			return err
 		}
@@ -201,45 +200,4 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 		}
 	}
 	return nil
-}
-
-// An arrival is a message that was read, or why none was.
-type arrival struct {
-	msg jetstream.Msg
-	err error
-}
-
-// arrive reads until the first error, or until ctx is done. It reads beside its
-// caller: while the client makes a consumer anew, it heeds neither ctx nor Stop.
-func arrive(ctx context.Context, msgs jetstream.MessagesContext) <-chan arrival {
-	c := make(chan arrival)
-	go func() {
-		defer msgs.Stop()
-		for {
-			msg, err := msgs.Next(jetstream.NextContext(ctx))
-			select {
-			case c <- arrival{msg, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return c
-}
-
-// nextOf returns the next message. It waits no longer than [rebuildWait].
-func nextOf(ctx context.Context, arrivals <-chan arrival) (jetstream.Msg, error) {
-	late := time.NewTimer(rebuildWait)
-	defer late.Stop()
-	select {
-	case a := <-arrivals:
-		return a.msg, a.err
-	case <-late.C:
-		return nil, fmt.Errorf("no message for %v: %w", rebuildWait, nats.ErrTimeout)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -116,6 +116,9 @@ func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error)
 	return err
 }
 
+// demoPatience is long: a server that gives no answer is started anew meanwhile.
+const demoPatience = 10 * time.Minute
+
 // show prints the events from the stream, as every subscriber gets them.
 func (d *daemon) show(ctx context.Context, w io.Writer) error {
 	select {
@@ -124,7 +127,7 @@ func (d *daemon) show(ctx context.Context, w io.Writer) error {
 		return nil
 	}
 	p := newEventPrinter(w, isTerminal(w))
-	return follow(ctx, d.pub.Conn(), d.cfg, selection{}, d.log, func(_ []byte, e diff.Event) error { return p.print(e) })
+	return follow(ctx, d.pub.Conn(), d.cfg, selection{}, d.log, demoPatience, func(_ []byte, e diff.Event) error { return p.print(e) })
 }
 
 func greet(w io.Writer, d *daemon, cfg *config) error {

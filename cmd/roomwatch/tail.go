@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -21,6 +19,10 @@ import (
 
 // lookTimeout bounds each question that `tail` and `check` ask of NATS.
 const lookTimeout = 5 * time.Second
+
+// tailPatience is how long `tail` tries to go on with a JetStream that gives no
+// answer while NATS is there.
+const tailPatience = 30 * time.Second
 
 // A selection says which events to show.
 type selection struct {
@@ -108,58 +110,11 @@ func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.
 		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
 	}
 	defer nc.Close()
-	err = follow(ctx, nc, cfg, s, log, show)
+	err = follow(ctx, nc, cfg, s, log, tailPatience, show)
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		return cause
 	}
 	return err
-}
-
-// follow shows the selected events of a stream, in order, until ctx is done. A
-// message that is none of roomwatch's is passed over with a warning.
-func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *slog.Logger, show func([]byte, diff.Event) error) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
-	}
-	oc := jetstream.OrderedConsumerConfig{FilterSubjects: s.filters(cfg), DeliverPolicy: jetstream.DeliverNewPolicy}
-	if s.since > 0 {
-		start := time.Now().Add(-time.Duration(s.since))
-		oc.DeliverPolicy, oc.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
-	}
-	look, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	cons, err := js.OrderedConsumer(look, cfg.Stream, oc)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("follow stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
-	}
-	if err != nil {
-		return fmt.Errorf("follow stream %s: %w", cfg.Stream, publisher.JetStreamError(err))
-	}
-	msgs, err := cons.Messages()
-	if err != nil {
-		return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
-	}
-	defer msgs.Stop()
-	for {
-		// Not Stop when ctx is done: the library may just be making the consumer
-		// anew, and would then wait with the new one for ever.
-		msg, err := msgs.Next(jetstream.NextContext(ctx))
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("follow stream %s: %w", cfg.Stream, err)
-		}
-		e, err := publisher.Decode(msg.Data())
-		if err != nil {
-			log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
-			continue
-		}
-		if err := show(msg.Data(), e); err != nil {
-			return fmt.Errorf("print event: %w", err)
-		}
-	}
 }
 
 // check returns every problem of a selection; oneRoom: a room was asked for.

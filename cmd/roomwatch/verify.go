@@ -19,8 +19,10 @@ import (
 	"roomwatch/publisher/events"
 )
 
-// verifyWait is how long `verify` waits for one more message of the stream.
-const verifyWait = 30 * time.Second
+const (
+	verifyWait   = 30 * time.Second // how long `verify` waits for one more message of the stream
+	verifyResets = 5                // how often it asks for its consumer anew when NATS was away: for some 15 s at least
+)
 
 func verifyCommand() *cobra.Command {
 	var raw bool
@@ -141,7 +143,9 @@ func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config, take func(even
 		return failed(err)
 	}
 	end := s.CachedInfo().State.LastSeq
-	cons, err := s.OrderedConsumer(look, jetstream.OrderedConsumerConfig{FilterSubjects: []string{cfg.SubjectPrefix + ".>"}})
+	cons, err := s.OrderedConsumer(look, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{cfg.SubjectPrefix + ".>"}, MaxResetAttempts: verifyResets,
+	})
 	if err != nil {
 		return failed(err)
 	}
@@ -152,12 +156,15 @@ func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config, take func(even
 	if err != nil {
 		return failed(err)
 	}
-	defer msgs.Stop()
-	defer context.AfterFunc(ctx, msgs.Stop)()
-	for {
-		msg, err := msgs.Next(jetstream.NextMaxWait(verifyWait))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for reading := publisher.Read(ctx, msgs); ; {
+		msg, err := reading.Next(ctx, verifyWait)
+		if ctx.Err() != nil {
+			return failed(ctx.Err())
+		}
 		if err != nil {
-			return failed(err)
+			return failed(fmt.Errorf("%w; see with `nats stream info %s` that NATS is up and the stream has a leader, and run `roomwatch verify` again", err, cfg.Stream))
 		}
 		meta, err := msg.Metadata()
 		if err != nil {

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff"
+	"roomwatch/publisher"
+	"roomwatch/publisher/events"
+	"roomwatch/publisher/natstest"
+)
+
+// leaderless loses the requests that make a consumer, as a JetStream without a
+// leader does, from when its connections are cut.
+type leaderless struct {
+	mute  atomic.Bool
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (l *leaderless) tap(conn net.Conn) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, conn)
+	return &leaderlessConn{conn, l}, nil
+}
+
+func (l *leaderless) cut() {
+	l.mute.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.conns = nil
+}
+
+type leaderlessConn struct {
+	net.Conn
+	l *leaderless
+}
+
+func (c *leaderlessConn) Write(b []byte) (int, error) {
+	if c.l.mute.Load() && bytes.Contains(b, []byte("CONSUMER.CREATE")) {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// endlessReads are the reads of the commands; each calls seen for each message.
+var endlessReads = map[string]func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error{
+	"verify": func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error {
+		return eachMessage(ctx, nc, cfg, func(events.Message) error { seen(); return nil })
+	},
+	"tail": func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error {
+		return follow(ctx, nc, cfg, selection{since: past(time.Hour)}, slog.New(slog.DiscardHandler), tailPatience,
+			func([]byte, diff.Event) error { seen(); return nil })
+	},
+}
+
+// readLeaderless begins a read of many events, and takes the leader away at the
+// first. what goes on from there, with the end of the read.
+func readLeaderless(t *testing.T, command string, what func(l *leaderless, stop func(), ended <-chan error, seen *atomic.Int64)) {
+	const rooms = 1500 // more than the client fetches at once
+	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
+		nc := s.Connect()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint64(rooms) {
+			e := diff.Event{ID: fmt.Sprint("E-", i+1), Seq: i + 1, Type: diff.RoomCreated, Version: 1, Time: time.Now(), Room: diff.Room{RoomID: fmt.Sprint("r", i), CreateTime: 1}}
+			if err := nc.Publish(publisher.Subject("live", e.Type, testApp, e.Room.RoomID), publisher.Encode(testApp, e)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := nc.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		l := &leaderless{}
+		s.Tap(l.tap)
+		conn, err := publisher.Dial(t.Context(), publisher.ConnectConfig{InProcess: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { conn.Close(); time.Sleep(2 * time.Minute) }()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var seen atomic.Int64
+		ended := make(chan error, 1)
+		go func() {
+			ended <- endlessReads[command](ctx, conn, &config{Stream: "LIVE", SubjectPrefix: "live", SDKAppID: testApp}, func() {
+				if seen.Add(1) == 1 {
+					l.cut()
+					time.Sleep(5 * time.Second)
+				}
+			})
+		}()
+		time.Sleep(12 * time.Second) // the client makes the consumer anew
+		what(l, cancel, ended, &seen)
+		l.mute.Store(false)
+		cancel()
+		time.Sleep(time.Minute)
+	})
+}
+
+// A read whose consumer cannot be made anew ends with an error that says where
+// to look.
+func TestReadEndsWithoutALeader(t *testing.T) {
+	for command := range endlessReads {
+		t.Run(command, func(t *testing.T) {
+			readLeaderless(t, command, func(_ *leaderless, _ func(), ended <-chan error, _ *atomic.Int64) {
+				select {
+				case err := <-ended:
+					if err == nil || !strings.Contains(err.Error(), "nats stream info LIVE") {
+						t.Errorf("it ended with %v", err)
+					}
+				case <-time.After(2 * time.Minute):
+					t.Error("it reads for ever")
+				}
+			})
+		})
+	}
+}
+
+// A read that is stopped ends at once, also while the client makes its consumer anew.
+func TestStopEndsReadWithoutALeader(t *testing.T) {
+	for command := range endlessReads {
+		t.Run(command, func(t *testing.T) {
+			readLeaderless(t, command, func(_ *leaderless, stop func(), ended <-chan error, _ *atomic.Int64) {
+				stop()
+				select {
+				case err := <-ended:
+					if command == "verify" != errors.Is(err, context.Canceled) {
+						t.Errorf("it ended with %v", err)
+					}
+				case <-time.After(100 * time.Millisecond):
+					t.Error("it did not end")
+				}
+			})
+		})
+	}
+}
+
+// A leader that is back in time brings the rest of the events, each once.
+func TestTailGoesOnWithALeader(t *testing.T) {
+	readLeaderless(t, "tail", func(l *leaderless, stop func(), ended <-chan error, seen *atomic.Int64) {
+		l.mute.Store(false)
+		time.Sleep(30 * time.Second)
+		if n := seen.Load(); n != 1500 {
+			t.Errorf("%d events, want 1500", n)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff"
+	"roomwatch/publisher"
+)
+
+// followPause is between two tries to go on.
+const followPause = time.Second
+
+// A tailer shows the events of a stream.
+type tailer struct {
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	cfg  *config
+	s    selection
+	log  *slog.Logger
+	show func([]byte, diff.Event) error
+
+	begun bool
+	at    uint64 // the last message of the stream that was shown or passed over
+	alive time.Time
+}
+
+// A shownError is what the caller's function returned.
+type shownError struct{ err error }
+
+func (e shownError) Error() string { return e.err.Error() }
+
+// follow shows the selected events of a stream, in order, until ctx is done. A
+// message that is none of roomwatch's is passed over with a warning.
+//
+// It goes on where it was when NATS was away, however long. A JetStream that gives
+// no answer for longer than patience, while NATS is there, ends it with an error.
+func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	t := &tailer{nc: nc, js: js, cfg: cfg, s: s, log: log, show: show}
+	for {
+		err := t.session(ctx)
+		var shown shownError
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &shown):
+			return fmt.Errorf("print event: %w", shown.err)
+		case !t.begun && errors.Is(err, jetstream.ErrStreamNotFound):
+			return fmt.Errorf("follow stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
+		case !t.begun, nc.IsClosed():
+			return fmt.Errorf("follow stream %s: %w", cfg.Stream, publisher.JetStreamError(err))
+		case nc.IsConnected() && time.Since(t.alive) > patience:
+			return fmt.Errorf("follow stream %s: no answer for %v: %w; see with `nats stream info %s` that the stream is there and has a leader",
+				cfg.Stream, time.Since(t.alive).Round(time.Second), err, cfg.Stream)
+		}
+		log.InfoContext(ctx, "follow", "error", err)
+		t.pause(ctx)
+	}
+}
+
+// pause waits before the next try, and as long as NATS is away.
+func (t *tailer) pause(ctx context.Context) {
+	tick := time.NewTicker(followPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if t.nc.IsConnected() || t.nc.IsClosed() {
+			return
+		}
+		t.alive = time.Now()
+	}
+}
+
+// session shows events until something ends it. It never returns nil.
+func (t *tailer) session(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	cons, err := t.consumer(ctx)
+	if err != nil {
+		return err
+	}
+	if !t.begun {
+		t.begun, t.at = true, cons.CachedInfo().Delivered.Stream // the one before the first that it brings
+	}
+	t.alive = time.Now()
+	msgs, err := cons.Messages()
+	if err != nil {
+		return err
+	}
+	for reading := publisher.Read(ctx, msgs); ; {
+		msg, err := reading.Next(ctx, 0)
+		if err != nil {
+			return err
+		}
+		m, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		t.at, t.alive = m.Sequence.Stream, time.Now()
+		e, err := publisher.Decode(msg.Data())
+		if err != nil {
+			t.log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
+			continue
+		}
+		if err := t.show(msg.Data(), e); err != nil {
+			return shownError{err}
+		}
+	}
+}
+
+func (t *tailer) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	c := jetstream.OrderedConsumerConfig{
+		FilterSubjects: t.s.filters(t.cfg), DeliverPolicy: jetstream.DeliverNewPolicy,
+		MaxResetAttempts: 1, // what it cannot mend at once is for the next session
+	}
+	switch {
+	case t.begun:
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.at+1
+	case t.s.since > 0:
+		start := time.Now().Add(-time.Duration(t.s.since))
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	return t.js.OrderedConsumer(ctx, t.cfg.Stream, c)
+}

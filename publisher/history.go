@@ -3,6 +3,8 @@ package publisher
 import (
 	"context"
 	"time"
+
+	"roomwatch/diff"
 )
 
 // lookForLoss tells that the stream was made anew after it had events of this
@@ -21,15 +23,18 @@ func (p *Publisher) lookForLoss(ctx context.Context) error {
 		anew = !info.Created.Equal(p.created)
 	}
 	p.created = info.Created
-	epoch, stored, _ := p.outbox.Position()
-	if !anew || stored == 0 {
+	lost := p.outbox.Follows() // where a rebuild was the last that the stream was needed for
+	if epoch, stored, _ := p.outbox.Position(); stored > 0 {
+		lost = epoch + "-" + diff.FormatSeq(stored)
+	}
+	if !anew || lost == "" {
 		return nil
 	}
 	p.metrics.madeAnew.Inc()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.MadeAnew = time.Now()
-	p.log.ErrorContext(ctx, "stream", "condition", "made anew", "stream", p.stream.Name, "made", info.Created, "lost_epoch", epoch, "lost_up_to", stored,
+	p.log.ErrorContext(ctx, "stream", "condition", "made anew", "stream", p.stream.Name, "made", info.Created, "lost_up_to", lost,
 		"mend", "find out who removed it; its events are not stored again: put them back from a backup under another name")
 	return nil
 }

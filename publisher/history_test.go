@@ -12,6 +12,33 @@ import (
 	"roomwatch/publisher/natstest"
 )
 
+// A rebuild has begun an epoch of which nothing is stored yet: what it follows is
+// lost with the stream.
+func TestStreamMadeAnewAfterARebuildIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
+		r := start(t, nc, b)
+		b.add(3)
+		pass(time.Second)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		b = newBox("E2") // the state was lost
+		r = start(t, nc, b)
+		pass(time.Second)
+		if b.Follows() == "" {
+			t.Fatal("no rebuild")
+		}
+		if err := r.js.DeleteStream(t.Context(), live.Name); err != nil {
+			t.Fatal(err)
+		}
+		b.add(1)
+		pass(time.Minute)
+		if want := "lost_up_to=E1-0000000000000003"; r.Status().MadeAnew.IsZero() || !strings.Contains(r.log.String(), want) {
+			t.Errorf("want %s:\n%s", want, r.log)
+		}
+	})
+}
+
 // A stream that was deleted and made anew has lost its history, whoever made it
 // and whether roomwatch ran meanwhile. That is told once; a purge, a restart and
 // the first start of all are no such loss.

@@ -68,7 +68,7 @@ type answer struct {
 // list asks for the page at next. Its errors hold no secret.
 func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 	if sig != c.sig || c.scrub.r == nil {
-		c.sig, c.scrub = sig, newScrubber(sig, c.signer.key)
+		c.sig, c.scrub = sig, newScrubber(sig, c.signer.secretKey())
 	}
 	c.after, c.date = 0, time.Time{}
 	body, err := c.post(ctx, next, sig)

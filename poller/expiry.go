@@ -30,7 +30,7 @@ func (s *Signer) expiry() time.Time {
 
 // origin tells where the signatures come from.
 func (s *Signer) origin() string {
-	if s.key == "" {
+	if s.secretKey() == "" {
 		return "elsewhere"
 	}
 	return "here"

@@ -19,13 +19,14 @@ const defaultTTL = 24 * time.Hour
 type Signer struct {
 	appID      int64
 	identifier string
-	key        string        // empty if the UserSig was given ready-made
 	ttl        time.Duration // whole seconds
 
 	mu   sync.Mutex
-	sig  string    // empty until it is needed
-	made time.Time // wall clock, as is the life of a signature
-	gen  int       // counts the signatures
+	key  string        // empty if the UserSig was given ready-made
+	from func() string // where the key is now; nil if it stays
+	sig  string        // empty until it is needed
+	made time.Time     // wall clock, as is the life of a signature
+	gen  int           // counts the signatures
 }
 
 // NewSigner returns a Signer that makes its signatures with the secret key of
@@ -54,6 +55,32 @@ func ReadySigner(appID int64, identifier, userSig string) (*Signer, error) {
 	return &Signer{appID: appID, identifier: identifier, sig: userSig}, nil
 }
 
+// Follow makes the signer ask for its key before each use: a key that was exchanged
+// signs the next request. What can be no key changes nothing, and neither does a
+// key for a signer that has a ready UserSig.
+func (s *Signer) Follow(key func() string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from = key
+}
+
+// exchange takes the key that is to be used now. It is called with the mutex held.
+func (s *Signer) exchange() {
+	if s.from == nil || s.key == "" {
+		return
+	}
+	if key := s.from(); key != s.key && checkSecret("secret key", key) == nil {
+		s.key, s.sig = key, ""
+	}
+}
+
+// secretKey returns the key with which the signature in use was made.
+func (s *Signer) secretKey() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.key
+}
+
 // String tells whom the signer signs for.
 func (s *Signer) String() string { return fmt.Sprintf("%s of %d", s.identifier, s.appID) }
 
@@ -67,6 +94,7 @@ func (s *Signer) current() (sig string, gen int, err error) {
 	if s.key == "" {
 		return s.sig, s.gen, nil
 	}
+	s.exchange()
 	// Compared without the monotonic clock, which stands still while a machine
 	// sleeps; a signature of the future comes from a clock that was set back.
 	now := time.Now().Round(0)

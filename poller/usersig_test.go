@@ -174,6 +174,29 @@ func TestSignerRenews(t *testing.T) {
 	})
 }
 
+// An exchanged key signs the next request; what can be no key changes nothing.
+func TestSignerFollowsItsKey(t *testing.T) {
+	s, err := NewSigner(88888888, "admin", "first", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := "first"
+	s.Follow(func() string { return now })
+	for _, step := range []struct{ given, signs string }{{"first", "first"}, {"second", "second"}, {"", "second"}, {"no key", "second"}, {"third", "third"}} {
+		now = step.given
+		sig, _, err := s.current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := decodeSig(t, sig); f.Sig != sign(f, step.signs) {
+			t.Errorf("after %q the signature is not of %q", step.given, step.signs)
+		}
+		if s.secretKey() != step.signs {
+			t.Errorf("after %q the key to hide is not %q", step.given, step.signs)
+		}
+	}
+}
+
 func TestReadySigner(t *testing.T) {
 	s, err := ReadySigner(88888888, "admin", "ready")
 	if err != nil {

@@ -59,7 +59,7 @@ type config struct {
 	SDKAppID      int           `envconfig:"ROOMWATCH_SDKAPPID" desc:"the application; required by run and check, without it tail shows all"`
 	Identifier    string        `envconfig:"ROOMWATCH_IDENTIFIER" default:"administrator" desc:"an App Administrator account of the application"`
 	SecretKey     secret        `envconfig:"ROOMWATCH_SECRET_KEY" desc:"the key that signs UserSigs; one of this, the file and ROOMWATCH_USERSIG is required"`
-	SecretKeyFile string        `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key"`
+	SecretKeyFile string        `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key; read before each use, so that it may be exchanged"`
 	UserSig       secret        `envconfig:"ROOMWATCH_USERSIG" desc:"a ready UserSig, for who may not have the key; replace it before it expires"`
 	UserSigTTL    time.Duration `envconfig:"ROOMWATCH_USERSIG_TTL" default:"24h" desc:"life of a signature that roomwatch makes, at least 1m"`
 
@@ -89,7 +89,7 @@ type config struct {
 	StreamMaxBytes byteLimit     `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
 	HTTPAddr       string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off for none"`
 	HTTPToken      secret        `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"who sends it may read over HTTP; required, this or its file, for an address that is not loopback"`
-	HTTPTokenFile  string        `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token"`
+	HTTPTokenFile  string        `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so that it may be exchanged"`
 	HTTPOpen       bool          `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
 	LogLevel       slog.Level    `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat      string        `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
@@ -238,6 +238,23 @@ func (c *config) signer() (*poller.Signer, error) {
 		return nil, fmt.Errorf("ROOMWATCH_SECRET_KEY_FILE: %w", err)
 	}
 	return poller.NewSigner(int64(c.SDKAppID), c.Identifier, string(key), c.UserSigTTL)
+}
+
+// followedSigner is signer, whose key is exchanged when its file is.
+func (c *config) followedSigner(log *slog.Logger) (*poller.Signer, error) {
+	s, err := c.signer()
+	if err != nil || c.SecretKeyFile == "" {
+		return s, err
+	}
+	f, err := environ.NewSecretFile("ROOMWATCH_SECRET_KEY_FILE", c.SecretKeyFile, func(key secret) error {
+		_, err := poller.NewSigner(int64(c.SDKAppID), c.Identifier, string(key), c.UserSigTTL)
+		return err
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	s.Follow(func() string { return string(f.Value()) })
+	return s, nil
 }
 
 func (c *config) policy() diff.Policy {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -36,6 +38,26 @@ func (c *config) httpToken() (secret, error) {
 		return c.HTTPToken, nil
 	}
 	return environ.ReadSecret(c.HTTPTokenFile)
+}
+
+// followedToken returns who tells the token of each moment; nil if there is none.
+func (c *config) followedToken(log *slog.Logger) (func() string, error) {
+	if c.HTTPTokenFile == "" {
+		if c.HTTPToken == "" {
+			return nil, nil
+		}
+		return func() string { return string(c.HTTPToken) }, nil
+	}
+	f, err := environ.NewSecretFile("ROOMWATCH_HTTP_TOKEN_FILE", c.HTTPTokenFile, func(token secret) error {
+		if !isToken(token) {
+			return errors.New("it has spaces or characters that no header can carry: write letters, digits and -._~+/=")
+		}
+		return nil
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	return func() string { return string(f.Value()) }, nil
 }
 
 // isAddr reports whether s is host:port, so that whatever else fails is the

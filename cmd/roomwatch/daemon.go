@@ -109,7 +109,7 @@ func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer, tra
 	if err != nil {
 		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
 	}
-	signer, err := cfg.signer()
+	signer, err := cfg.followedSigner(log)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +130,8 @@ func (d *daemon) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(publishGrace, stopPublishing) })()
 	if d.listener != nil {
 		l := d.listener
-		d.listener = nil // closed by its server
-		g.Go(func() error { return d.web().Serve(ctx, l) })
+		d.listener = nil // closed by serve
+		g.Go(func() error { return d.serve(ctx, l) })
 	}
 	g.Go(func() error { return d.pub.Run(published) })
 	if d.embedded != nil {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,15 +25,27 @@ const outboxPatience = time.Minute
 // lossTold is how long a stream that has lost its history is told of.
 const lossTold = 24 * time.Hour
 
+// serve shows the daemon over HTTP until ctx is done, and closes l.
+func (d *daemon) serve(ctx context.Context, l net.Listener) error {
+	w, err := d.web()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return w.Serve(ctx, l)
+}
+
 // web is what the daemon shows over HTTP.
-func (d *daemon) web() *web.Server {
-	token, _ := d.cfg.httpToken() // it was read once before
+func (d *daemon) web() (*web.Server, error) {
+	token, err := d.cfg.followedToken(d.log)
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Config{
-		Addr: d.cfg.HTTPAddr, Token: string(token), Open: d.cfg.HTTPOpen,
+		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
 		Status: d.status, Rooms: d.store, Metrics: d.metrics,
 		Connect: d.connectReader, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
-	})
+	}), nil
 }
 
 // connectReader makes the connection over which readers get events. What is

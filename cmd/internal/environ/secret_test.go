@@ -1,6 +1,9 @@
 package environ
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,4 +22,57 @@ func TestSecretWithByteOrderMark(t *testing.T) {
 			t.Errorf("%q: read %q, %v, want %q", content, string(got), err, want)
 		}
 	}
+}
+
+// A file that is exchanged is read before the next use. What cannot be used is
+// named once, without its value, and the secret before stays.
+func TestSecretFileIsReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	put := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("one")
+	var log bytes.Buffer
+	f, err := NewSecretFile("TOOL_KEY_FILE", path, func(s Secret) error {
+		if strings.Contains(string(s), " ") {
+			return errors.New("it has spaces")
+		}
+		return nil
+	}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(secret, line string) {
+		t.Helper()
+		log.Reset()
+		for range 3 {
+			if got := string(f.Value()); got != secret {
+				t.Errorf("the secret is %q, want %q", got, secret)
+			}
+		}
+		if n := strings.Count(log.String(), "\n"); !strings.Contains(log.String(), line) || n > 1 || (line == "") != (n == 0) {
+			t.Errorf("logged %q, want one line with %q", &log, line)
+		}
+		if strings.Contains(log.String(), "two") || strings.Contains(log.String(), "hush") {
+			t.Errorf("tells a secret: %s", &log)
+		}
+	}
+	want("one", "")
+	put("two") // as long, and perhaps as old, as the one before
+	want("two", "read again")
+	put("")
+	want("two", "is empty")
+	put("hush hush")
+	want("two", "it has spaces")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	want("two", "no such file")
+	put("two")
+	want("two", "")
+	put("three")
+	want("three", "read again")
 }

@@ -40,7 +40,7 @@ func readOnly(h http.Handler) http.Handler {
 func (s *Server) guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !s.mayRead(r) && s.c.Token != "":
+		case !s.mayRead(r) && s.c.Token != nil:
 			w.Header().Add("WWW-Authenticate", `Bearer realm="roomwatch"`)
 			w.Header().Add("WWW-Authenticate", `Basic realm="roomwatch", charset="UTF-8"`)
 			refuse(w, http.StatusUnauthorized, "the token is missing or wrong: send the value of ROOMWATCH_HTTP_TOKEN as `Authorization: Bearer <token>`, "+
@@ -61,8 +61,8 @@ func (s *Server) guard(h http.Handler) http.Handler {
 // page of a stranger can let its own name point to this machine, and read what
 // its visitor's browser then fetches.
 func (s *Server) mayRead(r *http.Request) bool {
-	if s.c.Token != "" {
-		return hasToken(r, s.c.Token)
+	if s.c.Token != nil {
+		return hasToken(r, s.c.Token())
 	}
 	return s.c.Open || knownHost(r.Host, s.c.Addr)
 }

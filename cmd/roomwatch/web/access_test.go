@@ -10,13 +10,15 @@ import (
 
 const testToken = "hush-hush-hush"
 
+func givenToken() string { return testToken }
+
 func basic(user, password string) string {
 	return "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
 // Who may read what, by what the operator has set and what the request brings.
 func TestWhoMayRead(t *testing.T) {
-	token := func(c *Config) { c.Token = testToken }
+	token := func(c *Config) { c.Token = givenToken }
 	named := func(c *Config) { c.Addr = "watch.example:8080" }
 	open := func(c *Config) { c.Open = true }
 	tests := []struct {
@@ -93,8 +95,8 @@ func TestProbesNeedNoToken(t *testing.T) {
 	}{
 		{"all may read", func(c *Config) { c.Status = bad }, "", `{"ready":false,"reasons":["room names"],"warnings":["look"]}`},
 		{"ready", nil, "", `{"ready":true,"reasons":[],"warnings":[]}`},
-		{"no token", func(c *Config) { c.Status, c.Token = bad, testToken }, "", `{"ready":false}`},
-		{"the token", func(c *Config) { c.Status, c.Token = bad, testToken }, "Authorization: Bearer " + testToken, `{"ready":false,"reasons":["room names"],"warnings":["look"]}`},
+		{"no token", func(c *Config) { c.Status, c.Token = bad, givenToken }, "", `{"ready":false}`},
+		{"the token", func(c *Config) { c.Status, c.Token = bad, givenToken }, "Authorization: Bearer " + testToken, `{"ready":false,"reasons":["room names"],"warnings":["look"]}`},
 		{"a stranger's name", func(c *Config) { c.Status = bad }, "Host: evil.example", `{"ready":false}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -52,7 +52,7 @@ func servePipes(t *testing.T) *pipes {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		served <- New(Config{Addr: "127.0.0.1:8080", Token: testToken, Status: func() Status { return Status{} }, Metrics: prometheus.NewRegistry()}).Serve(ctx, p)
+		served <- New(Config{Addr: "127.0.0.1:8080", Token: givenToken, Status: func() Status { return Status{} }, Metrics: prometheus.NewRegistry()}).Serve(ctx, p)
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -35,9 +35,9 @@ type Rooms interface {
 
 // A Config holds what a [Server] needs.
 type Config struct {
-	Addr  string // as configured; its host is one that requests may name
-	Token string // who may read; empty: all who reach the address
-	Open  bool   // the operator says that all may read, under whatever name they reach the address
+	Addr  string        // as configured; its host is one that requests may name
+	Token func() string // who may read, asked with each request; nil: all who reach the address
+	Open  bool          // the operator says that all may read, under whatever name they reach the address
 
 	Status  func() Status // required; called by several goroutines, must not wait for anything slow
 	Rooms   Rooms         // required

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ func TestStatusPage(t *testing.T) {
 	env := r.env(t.TempDir(), "ROOMWATCH_HTTP_ADDR="+addr, "ROOMWATCH_INTERVAL=500ms")
 	p := startProcess(t, env, "run")
 	var turn sync.Mutex
+	opened := sync.OnceValue(func() error { return strangers(r.world) })
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /kill", func(http.ResponseWriter, *http.Request) {
 		turn.Lock()
@@ -42,7 +44,7 @@ func TestStatusPage(t *testing.T) {
 		p = startProcess(t, env, "run")
 	})
 	mux.HandleFunc("POST /strangers", func(w http.ResponseWriter, _ *http.Request) {
-		if err := strangers(r.world); err != nil {
+		if err := opened(); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
@@ -69,7 +71,12 @@ func TestStatusPage(t *testing.T) {
 
 // strangers opens rooms whose names are meant to do harm.
 func strangers(world *simulator.Service) error {
-	for id, name := range map[string]string{"onerror": "<img src=x onerror=alert(1)>", "bidi": "bidi \u202egpj.exe"} {
+	for id, name := range map[string]string{
+		"onerror":               "<img src=x onerror=alert(1)>",
+		"bidi":                  "bidi \u202egpj.exe",
+		"joiner":                "joiner می\u200cخواهم 👩\u200d🎤",
+		strings.Repeat("i", 48): "long " + strings.Repeat("n", 95),
+	} {
 		err := world.Open(id)
 		if err == nil {
 			err = world.Edit(id, func(r *simulator.Room) { r.RoomName, r.CoverURL = name, "http://covers.invalid/x.png" })

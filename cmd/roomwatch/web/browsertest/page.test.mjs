@@ -61,6 +61,8 @@ test('a name from a stranger stays text', async (t) => {
   assert.equal(await page.$$eval('img', (all) => all.length), 1, 'images: only the sign of the page itself');
   await page.fill('#q', 'bidi');
   await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent === 'bidi \ufffdgpj.exe');
+  await page.fill('#q', 'joiner');
+  await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent === 'joiner می\u200cخواهم 👩\u200d🎤');
   assert.deepEqual(page.faults, []);
 });
 
@@ -88,6 +90,58 @@ test('searches, sorts, filters and pages', async (t) => {
   await page.fill('#q', 'no room is called this');
   await eventually(page, () => document.getElementById('rooms-note').textContent === 'No live room is like that.');
   assert.deepEqual(page.faults, []);
+});
+
+test('a click while a page is on its way does not turn twice', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await page.route('**/api/v1/rooms?*', async (route) => {
+    await new Promise((done) => { setTimeout(done, 300); });
+    await route.continue();
+  });
+  for (const [button, number] of [['next', 'page 2'], ['previous', 'page 1']]) {
+    const [old, first] = await page.evaluate((id) => {
+      const state = [document.getElementById('page-number').textContent, document.querySelector('#room-rows .id').textContent];
+      document.getElementById(id).click();
+      document.getElementById(id).click();
+      return state;
+    }, button);
+    assert.notEqual(old, number);
+    await eventually(page, (id) => document.querySelector('#room-rows .id').textContent !== id, first);
+    assert.equal(await page.textContent('#page-number'), number);
+  }
+  await page.unrouteAll({ behavior: 'wait' });
+  assert.deepEqual(page.faults, []);
+});
+
+for (const width of [1360, 320]) {
+  test(`full names, exact times and their zone are in sight at a width of ${width}`, async (t) => {
+    await control('strangers');
+    const page = await open(t, { viewport: { width, height: 1000 }, timezoneId: 'Asia/Tokyo' });
+    await eventually(page, () => document.getElementById('zone').textContent.includes('Asia/Tokyo (GMT+09:00)'));
+    await page.fill('#q', 'long nnn');
+    await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent.startsWith('long nnn'));
+    await eventually(page, () => [...document.querySelectorAll('#events .who')].some((e) => e.textContent.startsWith('long nnn')));
+    const cut = await page.$$eval('#room-rows bdi, #room-rows time, #events .who, #events time', (all) => all
+      .filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth).map((e) => e.textContent));
+    assert.deepEqual(cut, []);
+    const start = await page.$eval('#room-rows time', (e) => [e.dateTime, e.innerText]);
+    assert.equal(Date.parse(`${start[1].replace(' ', 'T')}+09:00`), Date.parse(start[0]));
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), width);
+    assert.deepEqual(page.faults, []);
+  });
+}
+
+test('the guard tells how many sweeps agree, and that more may be needed', async (t) => {
+  const page = await open(t);
+  await page.route('**/api/v1/status', async (route) => {
+    const response = await route.fetch();
+    const status = await response.json();
+    Object.assign(status.absence.guard, { active: true, agree: 12, needed: 5 });
+    await route.fulfill({ response, json: status });
+  });
+  await eventually(page, () => document.getElementById('facts').textContent.includes('12 sweeps agree, at least 5 needed'));
+  await page.unrouteAll({ behavior: 'wait' });
 });
 
 test('the feed is filtered and paused', async (t) => {
@@ -190,6 +244,24 @@ for (const colorScheme of ['light', 'dark']) {
     const { violations } = await page.evaluate(() => window.axe.run());
     assert.deepEqual(violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target).join(' ')}`), []);
     await page.screenshot({ path: `${ARTEFACTS}/${colorScheme}.png`, fullPage: true });
+  });
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`a stale page can be read in ${colorScheme} colours`, async (t) => {
+    const page = await open(t, { colorScheme, bypassCSP: true });
+    await working(page);
+    await eventually(page, () => document.querySelectorAll('#events li').length > 5);
+    await page.route('**/api/v1/status', (route) => route.abort());
+    await eventually(page, () => document.body.classList.contains('stale'));
+    await page.evaluate(readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'));
+    const { violations } = await page.evaluate(() => window.axe.run({ runOnly: ['color-contrast'] }));
+    assert.deepEqual(violations.flatMap((v) => v.nodes.map((n) => n.target.join(' '))), []);
+    const veiled = await page.$$eval('main, main > *, .facts', (all) => all
+      .filter((e) => getComputedStyle(e).opacity !== '1' || getComputedStyle(e).filter !== 'none').map((e) => e.className));
+    assert.deepEqual(veiled, [], 'axe sees no filter');
+    await page.screenshot({ path: `${ARTEFACTS}/stale-${colorScheme}.png`, fullPage: true });
+    await page.unrouteAll({ behavior: 'wait' });
   });
 }
 

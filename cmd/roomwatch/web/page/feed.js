@@ -1,6 +1,6 @@
 // What just happened? The events of the stream, as they come.
 
-import { element, exactly, number, plural, put, stranger, time } from './format.js';
+import { element, exactly, number, plural, put, stranger } from './format.js';
 
 const mostRows = 200; // in the document
 const mostKept = 1000; // in memory, so that a filter has something to show
@@ -99,9 +99,8 @@ function row(e) {
   }
   const event = JSON.parse(e.data);
   const { room, previous, baseline } = event.data;
-  const at = element('time', '', time(event.time));
+  const at = element('time', '', exactly(event.time));
   at.dateTime = event.time;
-  at.title = exactly(event.time);
   return element('li', '', at, element('span', `tag ${types[e.type]}`, types[e.type]),
     stranger(room.RoomName || room.RoomId, 'who'), element('span', 'what', what(e.type, room, previous, baseline)));
 }

@@ -2,7 +2,7 @@
 // strangers only ever go into the document through text(), never as markup.
 
 const whole = new Intl.NumberFormat('en');
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const exact = new Intl.DateTimeFormat('sv', { dateStyle: 'short', timeStyle: 'medium' }); // 2026-11-29 07:08:09
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 let skew = 0; // what the daemon's clock is ahead of the browser's, in milliseconds
@@ -14,6 +14,12 @@ export function number(n) { return whole.format(n); }
 export function plural(n, one, many = one + 's') { return `${number(n)} ${n === 1 ? one : many}`; }
 export function time(at) { return clock.format(new Date(at)); }
 export function exactly(at) { return exact.format(new Date(at)); }
+
+// zone names the time zone of all times on the page, and what it is ahead of UTC.
+export function zone() {
+  const parts = new Intl.DateTimeFormat('en', { timeZoneName: 'longOffset' }).formatToParts(serverNow());
+  return `${exact.resolvedOptions().timeZone} (${parts.find((p) => p.type === 'timeZoneName').value})`;
+}
 
 // span writes a number of seconds.
 export function span(seconds) {
@@ -52,13 +58,13 @@ export function text(e, value) {
   const shown = printable(value);
   if (e.textContent === shown) return;
   e.textContent = shown;
-  e.title = shown;
 }
 
 // printable replaces control and invisible characters, which could make one
-// name look like another.
+// name look like another. The joiner and the non-joiner (U+200C) stay: emoji and
+// the words of some languages are written with them.
 export function printable(value) {
-  return String(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => (c === '\u200d' ? c : '\ufffd'));
+  return String(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => (c === '\u200c' || c === '\u200d' ? c : '\ufffd'));
 }
 
 // put sets the text of one of the page's own elements, if it is another one.

@@ -1,7 +1,7 @@
 // Does it work now? The banner and the facts below it.
 
 import { ask, repeat } from './api.js';
-import { element, exactly, number, plural, put, serverNow, setServerTime, since, span, time } from './format.js';
+import { element, exactly, number, plural, put, serverNow, setServerTime, since, span, time, zone } from './format.js';
 
 const verdicts = {
   ok: ['ok', 'Working'],
@@ -66,21 +66,22 @@ function showVerdict(health, conditions, headline) {
 }
 
 function showFacts(s) {
-  put('about', `application ${s.application.sdkappid} · ${s.version}`).title = s.application.endpoint;
+  put('about', `application ${s.application.sdkappid} · ${s.application.endpoint} · ${s.version}`);
+  put('zone', `Times are in the zone ${zone()}.`);
   const last = s.last_complete;
   const guard = s.absence.guard;
   const facts = [
     ['Last complete sweep', last ? since(last.ended) : 'none yet',
-      last ? `${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}` : '', last && exactly(last.ended)],
+      last ? `${exactly(last.ended)}; ${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}` : ''],
     ['Sweep in progress', s.sweep ? `no. ${number(s.sweep.number)}` : 'between two',
       s.sweep ? `${plural(s.sweep.pages, 'page')}, ${plural(s.sweep.rooms, 'room')}` : ''],
     ['Rooms', number(s.rooms.known), s.rooms.missing ? `${number(s.rooms.missing)} missing, end not yet believed` : 'none missing'],
-    ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}` : 'events; all are stored', s.outbox.oldest && exactly(s.outbox.oldest)],
-    ['NATS', s.nats.connected ? 'connected' : 'away', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}`, s.nats.server],
-    ['Mass-end guard', guard.active ? 'active' : 'at rest', guard.active ? `${guard.agree} of ${guard.needed} sweeps agree` : `needs ${guard.needed} sweeps that agree`],
+    ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}, ${exactly(s.outbox.oldest)}` : 'events; all are stored'],
+    ['NATS', s.nats.connected ? 'connected' : 'away', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
+    ['Mass-end guard', guard.active ? 'active' : 'at rest', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
   ];
   const list = document.getElementById('facts');
-  facts.forEach(([name, value, more, title], i) => {
+  facts.forEach(([name, value, more], i) => {
     let box = list.children[i];
     if (!box) {
       box = element('div', '', element('dt', '', name), element('dd', 'value'), element('dd', 'more'));
@@ -89,6 +90,5 @@ function showFacts(s) {
     for (const [j, words] of [[1, value], [2, more]]) {
       if (box.children[j].textContent !== words) box.children[j].textContent = words;
     }
-    box.title = title || '';
   });
 }

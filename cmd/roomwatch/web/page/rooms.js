@@ -13,25 +13,31 @@ const turned = { views: false, created: true, name: false, id: false }; // wheth
 let sort = 'views';
 let turn = false;
 let cursors = ['']; // of the pages up to the one that is shown
+let wanted = cursors; // of the pages up to the one that is asked for
 let next = null;
 let running = null; // the question that is under way
 const byKey = new Map(); // rows that are shown, by life
 
-// refresh asks for the page that is shown anew.
+// refresh asks for the page that is shown anew, or for the one that is wanted in
+// its place.
 export async function refresh() {
   running?.abort();
   const mine = new AbortController();
   running = mine;
+  const trail = wanted;
   const query = new URLSearchParams({ sort: (turn ? '-' : '') + sort, limit: pageSize });
   for (const f of fields) if (f.value.trim()) query.set(f.id, f.value.trim());
-  if (cursors.at(-1)) query.set('cursor', cursors.at(-1));
+  if (trail.at(-1)) query.set('cursor', trail.at(-1));
   try {
     const list = await ask(`api/v1/rooms?${query}`, mine.signal);
     if (running !== mine) return;
     next = list.next;
+    cursors = trail;
     show(list);
   } catch (err) {
-    if (running === mine) note(`The rooms cannot be shown: ${err.message}`);
+    if (running !== mine) return;
+    if (trail.length > 1) wanted = cursors; // the page was not turned
+    note(`The rooms cannot be shown: ${err.message}`);
   }
 }
 
@@ -69,7 +75,7 @@ function newRow() {
   const owner = element('button', 'link', stranger(''));
   owner.type = 'button';
   owner.addEventListener('click', () => filterBy('owner', owner.value));
-  return element('tr', '', element('td', 'number views'), name, element('td', 'owner', owner), element('td', 'category'), element('td', 'number age'));
+  return element('tr', '', element('td', 'number views'), name, element('td', 'owner', owner), element('td', 'category'), element('td', 'number age', element('span'), element('time')));
 }
 
 function fill(row, room) {
@@ -98,7 +104,9 @@ function fill(row, room) {
     }));
   }
   age.dataset.since = room.CreateTime * 1000;
-  age.title = `since ${exactly(room.CreateTime * 1000)}`;
+  const start = age.children[1];
+  start.dateTime = new Date(room.CreateTime * 1000).toISOString();
+  start.textContent = exactly(start.dateTime);
   showAge(age);
 }
 
@@ -108,7 +116,7 @@ function flash(e) {
   e.classList.add('changed');
 }
 
-function showAge(cell) { cell.textContent = span((serverNow() - cell.dataset.since) / 1000); }
+function showAge(cell) { cell.firstElementChild.textContent = span((serverNow() - cell.dataset.since) / 1000); }
 
 function filterBy(id, value) {
   document.getElementById(id).value = value;
@@ -116,7 +124,7 @@ function filterBy(id, value) {
 }
 
 function restart() {
-  cursors = [''];
+  wanted = [''];
   showSort();
   refresh();
 }
@@ -130,6 +138,14 @@ function showSort() {
     // The daemon begins with the most views, the first name and the newest room.
     th.setAttribute('aria-sort', (sort === 'views') !== turn ? 'descending' : 'ascending');
   }
+}
+
+// turnTo asks for another page. While one is on its way the rows, the number and
+// the cursors are still those of the page before, so a click then turns nothing.
+function turnTo(trail) {
+  if (wanted !== cursors) return;
+  wanted = trail;
+  refresh();
 }
 
 // watchRooms makes the controls work.
@@ -153,14 +169,8 @@ export function watchRooms() {
       restart();
     });
   }
-  document.getElementById('previous').addEventListener('click', () => {
-    cursors.pop();
-    refresh();
-  });
-  document.getElementById('next').addEventListener('click', () => {
-    cursors.push(next);
-    refresh();
-  });
+  document.getElementById('previous').addEventListener('click', () => turnTo(cursors.slice(0, -1)));
+  document.getElementById('next').addEventListener('click', () => turnTo([...cursors, next]));
   setInterval(() => rows.querySelectorAll('.age').forEach(showAge), 1000);
   showSort();
 }

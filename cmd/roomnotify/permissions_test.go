@@ -171,11 +171,23 @@ func runUntil(t *testing.T, js jetstream.JetStream, cfg *config, file *rules.Fil
 				publish()
 			}
 		}
-		if published && done() {
+		// Told is not enough: a permission to acknowledge may be what is missing.
+		if published && done() && acknowledged(t, js) {
 			cancel()
 			return <-ended
 		}
 	}
+}
+
+// acknowledged reports whether NATS has heard that each event is done with.
+func acknowledged(t *testing.T, js jetstream.JetStream) bool {
+	t.Helper()
+	c, err := js.Consumer(t.Context(), "LIVE", "notify-a")
+	if err != nil {
+		return false
+	}
+	info := c.CachedInfo()
+	return info.NumPending == 0 && info.NumAckPending == 0
 }
 
 // held returns how many messages are held back.

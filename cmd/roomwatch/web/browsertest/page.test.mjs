@@ -122,7 +122,7 @@ for (const width of [1360, 320]) {
     await page.fill('#q', 'long nnn');
     await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent.startsWith('long nnn'));
     await eventually(page, () => [...document.querySelectorAll('#events .who')].some((e) => e.textContent.startsWith('long nnn')));
-    const cut = await page.$$eval('#room-rows bdi, #room-rows time, #events .who, #events time', (all) => all
+    const cut = await page.$$eval('#room-rows bdi, #room-rows time, #events .who, #events .what, #events time', (all) => all
       .filter((e) => e.clientWidth && e.scrollWidth > e.clientWidth).map((e) => e.textContent));
     assert.deepEqual(cut, []);
     const start = await page.$eval('#room-rows time', (e) => [e.dateTime, e.innerText]);

@@ -39,6 +39,9 @@ type Look struct {
 	Wall     time.Time // the same by the wall clock, which can have been set back
 	Sweep    uint64
 	Baseline bool // no sweep of this state has been complete yet
+	// WatchedSince is when the first page was asked for, by the service's clock;
+	// zero if that is not known, and then all rooms of the baseline were live before.
+	WatchedSince time.Time
 	// LastComplete is when the newest complete sweep began; zero if there was none.
 	LastComplete time.Time
 }
@@ -87,18 +90,23 @@ func (p Policy) create(r Room, l Look, before []Event) Sight {
 		Changed: true,
 		Created: true,
 	}
-	if !p.publishes(RoomCreated) || l.Baseline && p.SilentBaseline {
+	baseline := l.Baseline && r.liveBefore(l.WatchedSince)
+	if !p.publishes(RoomCreated) || baseline && p.SilentBaseline {
 		return s
 	}
-	e := Event{Type: RoomCreated, Room: r, Time: l.At, Version: 1, Baseline: l.Baseline, Sweep: l.Sweep}
+	e := Event{Type: RoomCreated, Room: r, Time: l.At, Version: 1, Baseline: baseline, Sweep: l.Sweep}
 	// An earlier sweep that did not show the room is no proof that it was not
 	// live, so the only instant known to lie before is the service's own.
-	if since := time.Unix(r.CreateTime, 0).UTC(); !l.Baseline && since.Before(l.At) {
+	if since := time.Unix(r.CreateTime, 0).UTC(); !baseline && since.Before(l.At) {
 		e.Since = since
 	}
 	s.Events = append(s.Events, e)
 	return s
 }
+
+// liveBefore reports whether the room was live at t, or may have been where t is
+// not known.
+func (r Room) liveBefore(t time.Time) bool { return t.IsZero() || r.CreateTime <= t.Unix() }
 
 func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 	before := lastSeen(k, l)

@@ -7,6 +7,10 @@ type Page struct {
 	At    time.Time // when the whole answer had arrived, wall clock
 	Rooms []Room
 
+	// Asked is when it was asked for, by the service's clock, to the second; by
+	// ours if its answer told none. Zero if that is not known.
+	Asked time.Time
+
 	Trace string // of its reading, as a W3C traceparent; empty if nothing is traced
 }
 

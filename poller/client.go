@@ -62,7 +62,8 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 // An answer is a page and the circumstances in which it came.
 type answer struct {
 	page
-	at time.Time // when it had arrived whole
+	at    time.Time // when it had arrived whole
+	asked time.Time // when its request left, by the service's clock
 }
 
 // list asks for the page at next. Its errors hold no secret.
@@ -71,6 +72,7 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 		c.sig, c.scrub = sig, newScrubber(sig, c.signer.secretKey())
 	}
 	c.after, c.date = 0, time.Time{}
+	left := time.Now()
 	body, err := c.post(ctx, next, sig)
 	at := time.Now()
 	var p page
@@ -81,7 +83,16 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, later(c.scrub.err(err), c.after))
 	}
 	p.requestID, p.why = c.scrub.line(p.requestID), c.scrub.line(p.why)
-	return answer{page: p, at: at}, nil
+	return answer{page: p, at: at, asked: asked(left, at, c.date)}, nil
+}
+
+// asked returns when a request left, by the clock of the service if date is its
+// answer's. A Date has only seconds, so only whole ones are taken off it.
+func asked(left, at, date time.Time) time.Time {
+	if date.IsZero() {
+		return left.Round(0)
+	}
+	return date.Add(-at.Sub(left).Truncate(time.Second))
 }
 
 // post sends the request and returns the body of the answer, which is valid until

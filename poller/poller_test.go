@@ -48,6 +48,9 @@ func TestRunDeliversSweeps(t *testing.T) {
 		if at := sink.pages[0].At; at.Sub(begin) != 1100*time.Millisecond || at != at.Round(0) {
 			t.Errorf("first page at %v, want 1.1s on the wall clock", at.Sub(begin))
 		}
+		if asked := sink.pages[0].Asked; !asked.Equal(begin.Add(1100 * time.Millisecond).Truncate(time.Second)) {
+			t.Errorf("first page asked for at %v, want the Date of its answer", asked)
+		}
 		if got := len(sink.pages); got != 4 {
 			t.Errorf("%d pages, want 4: none of the refused answer", got)
 		}

@@ -70,12 +70,17 @@ func (s *Store) commitPages(pages []diff.Page) (n int, err error) {
 }
 
 func (s *Store) commitPage(w *writer, p diff.Page) error {
+	if !w.c.BaselineDone && w.c.WatchedSince == 0 && !p.Asked.IsZero() {
+		w.c.WatchedSince = nano(p.Asked)
+		w.changed = true // a room that begins after this look is news, also after a restart
+	}
 	l := diff.Look{
 		At:           w.clock(p.At),
 		Wall:         p.At,
 		Sweep:        s.sweep,
 		Baseline:     !w.c.BaselineDone,
 		LastComplete: fromNano(w.c.Begin),
+		WatchedSince: fromNano(w.c.WatchedSince),
 	}
 	w.trace = p.Trace
 	for _, r := range p.Rooms {

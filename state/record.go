@@ -82,6 +82,8 @@ type (
 		Pages        int     `cbor:"13,keyasint,omitempty"`
 		Watched      int64   `cbor:"14,keyasint,omitempty"` // nanoseconds
 		DoubtedSince int64   `cbor:"15,keyasint,omitempty"`
+
+		WatchedSince int64 `cbor:"20,keyasint,omitempty"` // when the first look left, by the service's clock; 0: not known
 	}
 )
 

@@ -39,7 +39,7 @@ type History struct {
 
 	// Watched is the time between the begins of the complete sweeps so far, all
 	// together. The monotonic clock measures it, so that a clock that is set
-	// makes no time pass.
+	// makes no time pass; only across a restart it is the wall clock.
 	Watched time.Duration
 
 	Doubted      int           // sweeps in a row, up to the newest, that missed more than MassEndPercent

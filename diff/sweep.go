@@ -20,7 +20,8 @@ type Sweep struct {
 	Begin, End time.Time // first request sent, last answer read; wall clock
 
 	// Apart is the time from the begin of the newest complete sweep before this
-	// one to the begin of this one, by the monotonic clock; 0 if it is not known.
+	// one to the begin of this one; 0 if it is not known. By the monotonic clock
+	// if one process made both, else by the wall clock.
 	Apart time.Duration
 
 	// Complete reports that the last page was reached and every row of every

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"roomwatch/publisher/natstest"
+	"roomwatch/publisher/streams"
 )
 
 // Each claim is stored only on top of the one that its writer has seen: two
@@ -90,7 +91,7 @@ func TestLateMessageAfterTheStreamWasDeleted(t *testing.T) {
 // was claims anew; that is no failure, however often it comes.
 func TestClaimIsDiscarded(t *testing.T) {
 	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {
-		stream(t, nc, func(c *jetstream.StreamConfig) { c.MaxBytes = LeastBytes })
+		stream(t, nc, func(c *jetstream.StreamConfig) { c.MaxBytes = streams.LeastBytes })
 		r := start(t, nc, b)
 		pass(time.Second)
 		claims := testutil.ToFloat64(r.metrics.claims)
@@ -100,7 +101,7 @@ func TestClaimIsDiscarded(t *testing.T) {
 		}
 		for range 3 { // and so does somebody else, between two events
 			for range 5 {
-				send(t, nc, "live.ballast", make([]byte, LeastBytes/4))
+				send(t, nc, "live.ballast", make([]byte, streams.LeastBytes/4))
 			}
 			b.add(1)
 			pass(time.Second)
@@ -118,7 +119,7 @@ func TestClaimIsDiscarded(t *testing.T) {
 		}
 		// Another's claim is still one that ends it, also where ours was discarded.
 		for range 5 {
-			send(t, nc, "live.ballast", make([]byte, LeastBytes/4))
+			send(t, nc, "live.ballast", make([]byte, streams.LeastBytes/4))
 		}
 		other := start(t, s.Connect(), newBox("E2"))
 		pass(time.Second)

@@ -81,7 +81,7 @@ func TestStreamThatMayNotBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := StreamConfig{Name: "LIVE", Prefix: "live", Replicas: 3, MaxAge: 36 * time.Hour, MaxBytes: 5 << 20}
-	_, err = c.preflight(t.Context(), nc, js, app)
+	_, _, err = c.preflight(t.Context(), nc, js, app)
 	const command = "`nats stream add LIVE --subjects='live.>' --storage=file --replicas=3 --max-age=36h --max-bytes=5242880 --allow-batch --allow-direct --defaults`"
 	if !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), command) {
 		t.Errorf("%v\nwant %s", err, command)
@@ -100,7 +100,7 @@ func TestWithoutJetStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = live.preflight(t.Context(), nc, js, app)
+	_, _, err = live.preflight(t.Context(), nc, js, app)
 	_, ierr := Inspect(t.Context(), nc, live, app)
 	for _, err := range []error{err, ierr} {
 		if err == nil || errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "start nats-server with -js") {

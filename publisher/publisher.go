@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,6 +90,7 @@ type Publisher struct {
 	replaced   uint64              // stream sequence of the claim that it found; 0 if there was none
 	created    time.Time           // the stream, as the newest session found it
 	reconnects uint64              // of the connection, when the session began
+	warned     []string            // of the stream, by the newest session
 
 	mu     sync.Mutex
 	status Status
@@ -183,10 +185,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 func (p *Publisher) session(ctx context.Context) error {
 	p.reconnects = p.Conn().Stats().Reconnects // before anything is asked
 	p.stream.after = p.fence
-	have, err := p.stream.preflight(ctx, p.Conn(), p.js, p.app)
+	have, warnings, err := p.stream.preflight(ctx, p.Conn(), p.js, p.app)
 	if err != nil {
 		return err
 	}
+	p.warn(ctx, warnings)
 	p.setBatches(have.AllowAtomicPublish)
 	if err := p.lookForLoss(ctx); err != nil {
 		return err
@@ -207,6 +210,16 @@ func (p *Publisher) session(ctx context.Context) error {
 		renew = t.C
 	}
 	return p.relay(ctx, seq, have.AllowAtomicPublish, renew)
+}
+
+// warn logs what the stream's settings may surprise with, when that changes.
+func (p *Publisher) warn(ctx context.Context, warnings []string) {
+	for _, w := range warnings {
+		if !slices.Contains(p.warned, w) {
+			p.log.WarnContext(ctx, "stream has an unusual setting", "stream", p.stream.Name, "setting", w)
+		}
+	}
+	p.warned = warnings
 }
 
 // reconnected reports whether the connection is not the one of this session any

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"roomwatch/publisher/natstest"
+	"roomwatch/publisher/streams"
 )
 
 // A server whose limit is lowered while roomwatch is connected ends the
@@ -28,8 +29,8 @@ func TestConnectionClosedForGood(t *testing.T) {
 		defer func() { _ = r.stop(); r.Conn().Close() }()
 		b.add(3)
 		pass(time.Minute)
-		s.MaxPayload(2 * leastMessage)
-		b.addRoom("big", strings.Repeat("x", 3*leastMessage))
+		s.MaxPayload(2 * streams.LeastMessage)
+		b.addRoom("big", strings.Repeat("x", 3*streams.LeastMessage))
 		b.add(3)
 		pass(time.Minute)
 		if !first.IsClosed() || !r.Status().Connected {

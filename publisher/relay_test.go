@@ -14,6 +14,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"roomwatch/publisher/natstest"
+	"roomwatch/publisher/streams"
 )
 
 // Whatever happens on the way, the stream has each event once and in order.
@@ -321,12 +322,12 @@ func TestRefused(t *testing.T) {
 			mend: func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard = -1, jetstream.DiscardNew }, mention: "--max-msgs",
 		},
 		{
-			name: "stream full of bytes", edit: func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = LeastBytes, jetstream.DiscardNew },
+			name: "stream full of bytes", edit: func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = streams.LeastBytes, jetstream.DiscardNew },
 			long: 30 << 10,
 			mend: func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = -1, jetstream.DiscardNew }, mention: "--max-bytes",
 		},
 		{
-			name: "message too large", edit: func(c *jetstream.StreamConfig) { c.MaxMsgSize = leastMessage },
+			name: "message too large", edit: func(c *jetstream.StreamConfig) { c.MaxMsgSize = streams.LeastMessage },
 			mend: func(*jetstream.StreamConfig) {}, mention: "--max-msg-size",
 		},
 	}
@@ -341,7 +342,7 @@ func TestRefused(t *testing.T) {
 					}
 				}
 				add()
-				b.addRoom("big", strings.Repeat("x", leastMessage))
+				b.addRoom("big", strings.Repeat("x", streams.LeastMessage))
 				add()
 				pass(time.Hour)
 				before := r.Status()

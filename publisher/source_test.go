@@ -50,7 +50,7 @@ func TestSources(t *testing.T) {
 				t.Errorf("%s: the server refuses it: %v", tt.name, err)
 				continue
 			}
-			_, err := live.preflight(t.Context(), nc, js, app)
+			_, _, err := live.preflight(t.Context(), nc, js, app)
 			if tt.unfit != errors.Is(err, ErrUnfit) || !tt.unfit && err != nil || tt.unfit && !strings.Contains(err.Error(), "copies messages of stream OTHER") {
 				t.Errorf("%s: %v", tt.name, err)
 			}

@@ -19,6 +19,7 @@ import (
 	"roomwatch/diff"
 	"roomwatch/poller"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 )
 
 // errConfig marks what only a person can mend: exit status 2.
@@ -198,8 +199,8 @@ func (c *config) validateStream(p *problems) {
 	p.add(c.StreamReplicas >= 1 && c.StreamReplicas <= 5, "ROOMWATCH_STREAM_REPLICAS is %d: set 1 to 5", c.StreamReplicas)
 	p.add(c.StreamReplicas <= 1 || c.NATSURL != "", "ROOMWATCH_STREAM_REPLICAS is %d and NATS_URL is empty: set 1, for the embedded server is alone, or NATS_URL to a cluster", c.StreamReplicas)
 	p.add(c.StreamMaxAge == 0 || c.StreamMaxAge >= leastAge, "ROOMWATCH_STREAM_MAX_AGE is %s: set at least %s, or 0s for ever", c.StreamMaxAge, leastAge)
-	p.add(c.StreamMaxBytes == 0 || c.StreamMaxBytes >= publisher.LeastBytes,
-		"ROOMWATCH_STREAM_MAX_BYTES is %d: set at least %d, which holds some hundred events, or unlimited", c.StreamMaxBytes, publisher.LeastBytes)
+	p.add(c.StreamMaxBytes == 0 || c.StreamMaxBytes >= streams.LeastBytes,
+		"ROOMWATCH_STREAM_MAX_BYTES is %d: set at least %d, which holds some hundred events, or unlimited", c.StreamMaxBytes, streams.LeastBytes)
 	p.add(!strings.ContainsAny(c.Stream, ".*>/\\") && isPlain(c.Stream),
 		"ROOMWATCH_STREAM is %q: a stream's name has no spaces, control characters, dots, slashes or wildcards", c.Stream)
 	p.add(!strings.ContainsAny(c.SubjectPrefix, "*>") && isPlain(c.SubjectPrefix) && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),

@@ -14,39 +14,42 @@ import (
 //	               ├─ web ─┬─ state ────┤
 //	               │       ├─ publisher ┘
 //	               │       └─ publisher/schema
-//	               └─ publisher/events
+//	               ├─ publisher/events
+//	               └─ publisher/streams
 //
 // poller, state and publisher never see each other; they meet in cmd and speak
 // in the types of diff. web shows what state and publisher know, and is used by
 // nobody but cmd, which uses all of them. The simulator stands alone: one that shared code with
 // the decoder would prove nothing. So does events, the part of subscribers, such
 // as cmd/roomnotify; with roomwatch it shares how the environment is read and
-// how a program starts and ends.
+// how a program starts and ends. streams is what a stream must be like, for all of
+// the programs.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                 {},
 	"roomwatch/poller":               {"roomwatch/diff"},
 	"roomwatch/poller/simulator":     {},
 	"roomwatch/state":                {"roomwatch/diff"},
-	"roomwatch/publisher":            {"roomwatch/diff"},
+	"roomwatch/publisher":            {"roomwatch/diff", "roomwatch/publisher/streams"},
 	"roomwatch/publisher/events":     {},
 	"roomwatch/publisher/natstest":   {},
 	"roomwatch/publisher/schema":     {},
+	"roomwatch/publisher/streams":    {},
 	"roomwatch/cmd/internal/environ": {"roomwatch/publisher"},
 	"roomwatch/cmd/internal/program": {},
 	"roomwatch/cmd/roomwatch/web":    {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
-		"roomwatch/publisher/events", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/web",
+		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
-		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
+		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
 		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {
-		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomaudit/trail",
+		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomaudit/trail",
 	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher"},
 }

@@ -129,7 +129,7 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 			_, _ = fmt.Fprintf(l.w, "%-10s %-7s %d held back for %s by rule %s, which is gone: nobody will be told\n", "store", "LOOK", w.count, w.target, w.rule)
 		case w.part == heldPart:
 			l.line("store", nil, "%d held back for %s by rule %s: a digest will tell them", w.count, w.target, w.rule)
-		case w.class == outage && !gone:
+		case w.part == waitingPart && !gone:
 			l.line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
 		default:
 			_, _ = fmt.Fprintf(l.w, "%-10s %-7s %d dead letters for %s by rule %s: mend the target, then run `roomnotify resend --target %s`\n", "store", "LOOK", w.count, w.target, w.rule, w.target)
@@ -139,14 +139,14 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 
 // What waits on one subject of the store.
 type waits struct {
-	part, target, rule, class string
-	count                     uint64
+	part, target, rule string
+	count              uint64
 }
 
 // waiting returns what is held and dead, by subject.
 func (s *store) waiting(ctx context.Context) ([]waits, error) {
 	var list []waits
-	for _, part := range []string{heldPart, deadPart} {
+	for _, part := range []string{heldPart, waitingPart, deadPart} {
 		ask, cancel := context.WithTimeout(ctx, askWait)
 		info, err := s.stream.Info(ask, jetstream.WithSubjectFilter(s.subject(part, ">")))
 		cancel()
@@ -154,14 +154,13 @@ func (s *store) waiting(ctx context.Context) ([]waits, error) {
 			return nil, fmt.Errorf("look at what waits: %w", err)
 		}
 		for subject, n := range info.State.Subjects {
-			tokens := append(strings.Split(strings.TrimPrefix(subject, s.prefix+"."), "."), "")
-			if len(tokens) >= 4 {
-				list = append(list, waits{tokens[0], tokens[1], tokens[2], tokens[3], n})
+			if tokens := strings.Split(strings.TrimPrefix(subject, s.prefix+"."), "."); len(tokens) == 3 {
+				list = append(list, waits{tokens[0], tokens[1], tokens[2], n})
 			}
 		}
 	}
 	slices.SortFunc(list, func(a, b waits) int {
-		return strings.Compare(a.part+a.target+a.rule+a.class, b.part+b.target+b.rule+b.class)
+		return strings.Compare(a.part+a.target+a.rule, b.part+b.target+b.rule)
 	})
 	return list, nil
 }

@@ -151,8 +151,8 @@ func TestErrorsHaveNoURL(t *testing.T) {
 	}
 }
 
-// bury makes a dead letter of each room.
-func (b *bench) bury(class string, rooms ...string) {
+// keep puts a notification of each room into the store, as dead or waiting.
+func (b *bench) keep(part string, rooms ...string) {
 	b.t.Helper()
 	s, err := openStore(b.t.Context(), b.js, storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}, true)
 	if err != nil {
@@ -160,13 +160,13 @@ func (b *bench) bury(class string, rooms ...string) {
 	}
 	for i, room := range rooms {
 		e := roomEvent(uint64(i+1), room, time.Now())
-		if err := s.bury(b.t.Context(), form.New(e, "new", "hook", 0), class, "status 410"); err != nil {
+		if err := s.keep(b.t.Context(), s.subject(part, "hook", "new"), "status 410", form.New(e, "new", "hook", 0)); err != nil {
 			b.t.Fatal(err)
 		}
 	}
 }
 
-// left returns the rooms of the letters that are still there, and the reason of the last.
+// left returns the rooms of the dead letters that are still there, and the reason of the last.
 func (b *bench) left() (rooms []string, reason string) {
 	b.t.Helper()
 	s, err := openStore(b.t.Context(), b.js, storeConfig{name: "notify"}, false)
@@ -191,7 +191,7 @@ func TestResend(t *testing.T) {
 	if status, out := b.run("resend"); status != 1 || !strings.Contains(out, "nothing was kept") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
-	b.bury(refused, "a", "b", "c")
+	b.keep(deadPart, "a", "b", "c")
 	b.to.answers(func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.Header.Get("webhook-id"), "-0000000000000002_") {
 			w.WriteHeader(http.StatusGone)
@@ -239,8 +239,8 @@ func TestCheck(t *testing.T) {
 	if _, err := b.js.Stream(t.Context(), "NOTIFY"); status != 0 || err == nil {
 		t.Errorf("status %d, and the stream was made: %t", status, err == nil)
 	}
-	b.bury(refused, "a", "b")
-	b.bury(outage, "c")
+	b.keep(deadPart, "a", "b")
+	b.keep(waitingPart, "c")
 	if status, out := b.run("check"); status != 0 || !strings.Contains(out, "2 dead letters for hook by rule new") || !strings.Contains(out, "1 wait until hook is up") {
 		t.Errorf("status %d:\n%s", status, out)
 	}

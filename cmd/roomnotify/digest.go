@@ -20,7 +20,7 @@ const (
 //
 //	before the boundary is stored       held messages; the next digest has them, and perhaps more
 //	after it, before they are removed   the next roomnotify sends a digest of the same
-//	                                    messages, with the same id
+//	                                    messages, with the same id; it may wait already
 //	after they are removed              a boundary below all that is held, which means nothing
 func (g *target) digest(ctx context.Context, r *ruleState) error {
 	now := time.Now()
@@ -45,12 +45,15 @@ func (g *target) digest(ctx context.Context, r *ruleState) error {
 		err := g.attempt(ctx, n)
 		no, refusal := errors.AsType[*form.Refusal](err)
 		switch {
-		case errors.Is(err, errDown), errors.Is(err, errStopping):
+		case errors.Is(err, errStopping):
 			return nil // it stays held
+		case errors.Is(err, errDown): // as one notification, which others can overtake if it fails alone
+			err = g.wait(ctx, n, err.Error())
 		case refusal:
-			if err := g.store.bury(ctx, n, refused, no.Text); err != nil {
-				return err
-			}
+			err = g.store.setAside(ctx, n, no.Text)
+		}
+		if err != nil {
+			return err
 		}
 		if err := g.store.drop(ctx, held, last); err != nil {
 			return err

@@ -163,13 +163,13 @@ func TestKeptOnce(t *testing.T) {
 		}
 		n := form.New(r.next("x"), "r", "a", 0)
 		for range 2 {
-			for _, err := range []error{s.hold(r.t.Context(), n), s.bury(r.t.Context(), n, outage, "x"), s.bury(r.t.Context(), n, refused, "x")} {
+			for _, err := range []error{s.hold(r.t.Context(), n), s.wait(r.t.Context(), n, "x"), s.setAside(r.t.Context(), n, "x")} {
 				if err != nil {
 					t.Error(err)
 				}
 			}
 		}
-		if got, want := r.subjects(), "dead.a.r.outage 1; dead.a.r.refused 1; held.a.r 1"; got != want {
+		if got, want := r.subjects(), "dead.a.r 1; held.a.r 1; waiting.a.r 1"; got != want {
 			t.Errorf("the store has %q, want %q", got, want)
 		}
 	})
@@ -182,7 +182,7 @@ func TestLetterRefused(t *testing.T) {
 		stop := r.start()
 		r.to.answers(with(500))
 		r.put("x", "y", "z")
-		r.until("all wait", func() bool { return r.subjects() == "dead.a.r.outage 3" })
+		r.until("all wait", func() bool { return r.subjects() == "waiting.a.r 3" })
 		r.to.answers(func(w http.ResponseWriter, q *http.Request) bool {
 			if strings.Contains(q.Header.Get("webhook-id"), "-0000000000000002_") {
 				w.WriteHeader(http.StatusUnprocessableEntity)
@@ -191,7 +191,7 @@ func TestLetterRefused(t *testing.T) {
 			return false
 		})
 		r.takes("a", "x created", "z created")
-		if got, want := r.subjects(), "dead.a.r.refused 1"; got != want {
+		if got, want := r.subjects(), "dead.a.r 1"; got != want {
 			t.Errorf("the store has %q, want %q", got, want)
 		}
 		stop()

@@ -72,8 +72,8 @@ func resendCommanded(ctx context.Context, cfg *config, file *rules.File, to, rul
 	return err
 }
 
-// resend sends the letters that were there when it began, each target's in their
-// order. A letter is removed after it was taken: who is stopped between sends it
+// resend sends what was there when it began, each target's in its order. A
+// notification is removed after it was taken: who is stopped between sends it
 // twice, with the same id.
 func resend(ctx context.Context, s *store, file *rules.File, to, rule string, w io.Writer) error {
 	sent, kept, named := 0, 0, false
@@ -83,10 +83,12 @@ func resend(ctx context.Context, s *store, file *rules.File, to, rule string, w 
 			continue
 		}
 		named = true
-		a, b, err := resendTo(ctx, s, t, rule, w)
-		sent, kept = sent+a, kept+b
-		if err != nil {
-			return err
+		for _, part := range []string{deadPart, waitingPart} {
+			a, b, err := resendTo(ctx, s, part, t, rule, w)
+			sent, kept = sent+a, kept+b
+			if err != nil {
+				return err
+			}
 		}
 	}
 	if !named {
@@ -99,16 +101,16 @@ func resend(ctx context.Context, s *store, file *rules.File, to, rule string, w 
 	return nil
 }
 
-func resendTo(ctx context.Context, s *store, t *rules.Target, rule string, w io.Writer) (sent, kept int, err error) {
+func resendTo(ctx context.Context, s *store, part string, t *rules.Target, rule string, w io.Writer) (sent, kept int, err error) {
 	if rule == "" {
 		rule = "*"
 	}
-	subject := s.subject(deadPart, t.Name, rule, "*")
+	subject := s.subject(part, t.Name, rule)
 	end, err := s.end(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
-	sender, limit := newSender(t, nil), window{limit: t.PerMinute()}
+	sender, limit, pace := newSender(t, nil), window{limit: t.PerMinute()}, newPace(t)
 	defer sender.client.CloseIdleConnections()
 	for from := uint64(0); ; {
 		l, err := s.next(ctx, subject, from)
@@ -119,7 +121,7 @@ func resendTo(ctx context.Context, s *store, t *rules.Target, rule string, w io.
 			return sent, kept, nil
 		}
 		from = l.seq + 1
-		if !limit.free(time.Now()) && !pause(ctx, time.Until(limit.end())) {
+		if !pause(ctx, max(pace.Reserve().Delay(), time.Until(limit.due(time.Now())))) {
 			return sent, kept, errStopping
 		}
 		limit.take(time.Now())

@@ -94,6 +94,11 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	w := newWatch(time.Now())
+	group.Go(func() error {
+		w.run(ctx, d.js.Conn())
+		return nil
+	})
 	for i := range d.file.Targets {
 		t := &d.file.Targets[i]
 		list := d.file.Of(t.Name)
@@ -102,7 +107,7 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		sender := newSender(t, d.transport)
 		defer sender.client.CloseIdleConnections()
-		g := newTarget(ctx, t, list, s, sender.send, d.log)
+		g := newTarget(ctx, t, list, s, sender.send, w, d.log)
 		group.Go(func() error { return d.serve(ctx, g) })
 	}
 	return group.Wait()

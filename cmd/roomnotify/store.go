@@ -23,20 +23,18 @@ import (
 //
 //	held.<target>.<rule>                          notifications that a digest will tell
 //	digest.<target>.<rule>                        the last held message of the digest that is being sent
-//	dead.<target>.<rule>.outage                   what waits until the target is up again
-//	dead.<target>.<rule>.refused                  what the target does not take
+//	waiting.<target>.<rule>                       what waits until the target is up again
+//	dead.<target>.<rule>                          dead letters: what the target does not take
 //	told.<target>.<rule>.<life>.<milestone>       the id of the event that crossed it
 //	parked.<target>                               messages of the event stream that are no events
 //
 // One stream instead of a KV bucket and two streams: what is written together
 // then fails together, and a server needs one permission for each thing done.
 const (
-	heldPart, digestPart, deadPart, toldPart, parkedPart = "held", "digest", "dead", "told", "parked"
-
-	outage, refused = "outage", "refused"
+	heldPart, digestPart, waitingPart, deadPart, toldPart, parkedPart = "held", "digest", "waiting", "dead", "told", "parked"
 )
 
-// headerReason says why a letter is dead, in one line.
+// headerReason says why a notification waits or is dead, in one line.
 const headerReason = "Roomnotify-Reason"
 
 // askWait bounds each question to NATS.
@@ -90,8 +88,8 @@ func (s *store) subject(parts ...string) string {
 	return s.prefix + "." + strings.Join(parts, ".")
 }
 
-// A letter is a notification in the store.
-type letter struct {
+// A stored is a notification in the store.
+type stored struct {
 	seq     uint64
 	subject string
 	at      time.Time
@@ -124,13 +122,19 @@ func (s *store) hold(ctx context.Context, n form.Notification) error {
 	return s.keep(ctx, s.subject(heldPart, n.Target, n.Rule), "", n)
 }
 
-func (s *store) bury(ctx context.Context, n form.Notification, class, reason string) error {
-	return s.keep(ctx, s.subject(deadPart, n.Target, n.Rule, class), reason, n)
+// wait keeps a notification until its target is up again.
+func (s *store) wait(ctx context.Context, n form.Notification, reason string) error {
+	return s.keep(ctx, s.subject(waitingPart, n.Target, n.Rule), reason, n)
 }
 
-// next returns the first letter on a subject at or after a place in the stream;
-// nil if there is none. A message that is no notification is passed over.
-func (s *store) next(ctx context.Context, subject string, from uint64) (*letter, error) {
+// setAside makes a notification a dead letter.
+func (s *store) setAside(ctx context.Context, n form.Notification, reason string) error {
+	return s.keep(ctx, s.subject(deadPart, n.Target, n.Rule), reason, n)
+}
+
+// next returns the first notification on a subject at or after a place in the
+// stream; nil if there is none. A message that is none is skipped.
+func (s *store) next(ctx context.Context, subject string, from uint64) (*stored, error) {
 	for {
 		ask, cancel := context.WithTimeout(ctx, askWait)
 		m, err := s.stream.GetMsg(ask, max(from, 1), jetstream.WithGetMsgSubject(subject))
@@ -141,7 +145,7 @@ func (s *store) next(ctx context.Context, subject string, from uint64) (*letter,
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", subject, err)
 		}
-		l := &letter{seq: m.Sequence, subject: m.Subject, at: m.Time, size: len(m.Data), reason: m.Header.Get(headerReason)}
+		l := &stored{seq: m.Sequence, subject: m.Subject, at: m.Time, size: len(m.Data), reason: m.Header.Get(headerReason)}
 		if err := json.Unmarshal(m.Data, &l.n); err == nil && (l.n.Event != nil || l.n.Digest != nil) {
 			return l, nil
 		}
@@ -149,7 +153,7 @@ func (s *store) next(ctx context.Context, subject string, from uint64) (*letter,
 	}
 }
 
-func (s *store) remove(ctx context.Context, l *letter) error {
+func (s *store) remove(ctx context.Context, l *stored) error {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	if err := s.stream.DeleteMsg(ctx, l.seq); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -9,33 +9,27 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+	"golang.org/x/time/rate"
 
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher/events"
 )
 
-const (
-	retryFirst = time.Second
-	retryMost  = 30 * time.Second // also the longest that a target may ask for while its notifications wait in memory
-)
-
-var (
-	errStopping = errors.New("roomnotify stops")
-	errDown     = errors.New("target is down")
-)
-
 // A target is told what its rules want it to know.
 //
-// What is true of an event, by what happened to it:
+// What is true of a notification, by what happened to it:
 //
-//	the target took it           it is acknowledged
-//	a limit, or a quiet hour     it is in the store as held, then acknowledged; a digest tells it
-//	the target is down           it is in the store as dead by outage, then acknowledged; told when the target is up
-//	the target refuses it        it is in the store as dead by refusal, then acknowledged; `roomnotify resend` tells it
-//	the store does not take it   it is not acknowledged, and tried again
-//	roomnotify dies before one   it is not acknowledged: the next roomnotify gets it,
-//	of these                     and what it tells has the same id
+//	the target took it             its event is acknowledged
+//	a limit, or a quiet hour       it is in the store as held, then acknowledged; a digest tells it
+//	the target is down or          it is in the store as waiting, then acknowledged; told when the
+//	throttled, or others wait      target is up again, in the order of the queue
+//	the target refuses it, or it   it is in the store as a dead letter, then acknowledged; `roomnotify
+//	fails while others are taken   resend` tells it
+//	the store does not take it     it is not acknowledged, and tried again; what the target has
+//	                               answered is remembered, and it is not asked twice
+//	roomnotify dies before one     it is not acknowledged: the next roomnotify gets it, and what it
+//	of these                       tells has the same id
 //
 // So nothing is lost, an event is held up for no longer than its tries take, and
 // a notification can come more than once, always with the same id.
@@ -44,17 +38,26 @@ type target struct {
 	rules []*ruleState
 	store *store
 	send  func(context.Context, form.Notification) error
+	watch *watch
 	log   *slog.Logger
 	stop  context.Context // done: nothing new is tried
+	pace  *rate.Limiter   // of all requests
 
-	mu        sync.Mutex
-	limit     window
-	is        condition
-	notBefore time.Time // the target asked to be left alone until then
-	probeAt   time.Time // when a target that is down is tried again
-	probing   *backoff.ExponentialBackOff
-	waiting   bool // there may be letters that wait for the target
-	late      int  // events passed over since this was last logged
+	mu         sync.Mutex
+	limit      window
+	is         condition
+	notBefore  time.Time // a target that is down or throttled is not tried before
+	probing    *backoff.ExponentialBackOff
+	throttling *backoff.ExponentialBackOff // where a busy answer names no time
+	answered   *answers
+	failing    map[string]failures // by id
+	taken      time.Time           // when the newest request that was taken began
+	waiting    bool                // there may be notifications that wait for the target
+	arrivals   int                 // how many were stored as waiting
+	lookAt     time.Time           // when the store is read again although waiting is false
+	probes     int                 // how many there were
+	probeFrom  uint64              // the place in the store from which a probe that is not of the oldest is taken
+	late       int                 // events skipped since this was last logged
 }
 
 // A ruleState is a rule and what is known of what it holds back from one target.
@@ -67,10 +70,12 @@ type ruleState struct {
 	due     time.Time // of the next digest
 }
 
-func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *store, send func(context.Context, form.Notification) error, log *slog.Logger) *target {
+func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *store, send func(context.Context, form.Notification) error, w *watch, log *slog.Logger) *target {
 	g := &target{
-		t: t, store: s, send: send, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
-		limit: window{limit: t.PerMinute()}, is: up, probing: newBackOff(15*time.Second, 5*time.Minute),
+		t: t, store: s, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
+		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
+		probing: newBackOff(15*time.Second, 5*time.Minute), throttling: newBackOff(2*time.Second, 5*time.Minute),
+		answered: newAnswers(), failing: map[string]failures{},
 	}
 	for _, r := range list {
 		g.rules = append(g.rules, &ruleState{Rule: r, limit: window{limit: r.Limit}})
@@ -84,9 +89,13 @@ func newBackOff(first, most time.Duration) *backoff.ExponentialBackOff {
 
 // handle tells what the rules make of an event. It returns nil when each
 // notification was told or is in the store.
+//
+// An event is late if it was when roomnotify could first see it: that it waits
+// behind others for a slow target makes no event late.
 func (g *target) handle(ctx context.Context, e events.Event) error {
+	seen := g.watch.seen(e.Stored)
 	for _, r := range g.rules {
-		v := r.Judge(e, time.Now())
+		v := r.Judge(e, seen)
 		if v.Late {
 			g.mu.Lock()
 			g.late++
@@ -113,10 +122,17 @@ func (g *target) handle(ctx context.Context, e events.Event) error {
 	return nil
 }
 
-// tell tells a notification, or sees that it will be told.
+// tell tells a notification, or sees that it will be told. While others wait for
+// the target, it waits behind them.
 func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) error {
-	if g.condition() == down {
-		return g.wait(ctx, n, "the target was down already")
+	if known, no := g.answer(n.ID); known { // the store could not be reached after it
+		if no != nil {
+			return g.store.setAside(ctx, n, no.Text)
+		}
+		return nil
+	}
+	if reason := g.queues(); reason != "" {
+		return g.wait(ctx, n, reason)
 	}
 	held, err := g.holdBack(ctx, r, n)
 	if held || err != nil {
@@ -130,18 +146,32 @@ func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) er
 	case errors.Is(err, errDown):
 		return g.wait(ctx, n, err.Error())
 	case errors.As(err, &no):
-		return g.store.bury(ctx, n, refused, no.Text)
+		return g.store.setAside(ctx, n, no.Text)
 	}
 	return err // unreachable: an attempt ends in one of these
 }
 
+// queues says why a notification has to wait in the store; empty if it need not.
+func (g *target) queues() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.is == down, g.is == throttled && time.Now().Before(g.notBefore):
+		return fmt.Sprintf("the target was %s already", g.is)
+	case g.waiting:
+		return "others waited already"
+	}
+	return ""
+}
+
 // wait stores a notification until the target is up again.
 func (g *target) wait(ctx context.Context, n form.Notification, reason string) error {
-	if err := g.store.bury(ctx, n, outage, reason); err != nil {
+	if err := g.store.wait(ctx, n, reason); err != nil {
 		return err
 	}
 	g.mu.Lock()
 	g.waiting = true // only now: who looks for it has to find it
+	g.arrivals++
 	g.mu.Unlock()
 	return nil
 }
@@ -165,7 +195,7 @@ func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification
 	}
 	if !r.holding {
 		r.holding, r.due = true, due
-		g.log.DebugContext(ctx, "hold back", "rule", r.Name, "quiet", r.Quiet.At(now))
+		g.log.DebugContext(ctx, "notifications are held back", "rule", r.Name, "quiet", r.Quiet.At(now))
 	}
 	return true, nil
 }
@@ -176,8 +206,8 @@ func (g *target) take(r *ruleState, now time.Time) (ok bool, due time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, w := range []*window{&g.limit, &r.limit} {
-		if !w.free(now) && w.end().After(due) {
-			due = w.end()
+		if at := w.due(now); at.After(now) && at.After(due) {
+			due = at
 		}
 	}
 	if !due.IsZero() {
@@ -186,75 +216,4 @@ func (g *target) take(r *ruleState, now time.Time) (ok bool, due time.Time) {
 	g.limit.take(now)
 	r.limit.take(now)
 	return true, now
-}
-
-// attempt tries a notification until the target takes it (nil), refuses it (a
-// permanent [form.Refusal]), is down (errDown), or roomnotify stops (errStopping).
-func (g *target) attempt(ctx context.Context, n form.Notification) error {
-	pauses := newBackOff(retryFirst, retryMost)
-	for try := 1; ; try++ {
-		if err := g.leaveAlone(ctx); err != nil {
-			return err
-		}
-		err := g.send(ctx, n)
-		if err == nil {
-			g.become(ctx, up, "")
-			return nil
-		}
-		if ctx.Err() != nil {
-			return errStopping // the answer was not waited for
-		}
-		no, ok := errors.AsType[*form.Refusal](err)
-		if !ok {
-			no = &form.Refusal{Text: err.Error()} // unreachable: send returns refusals
-		}
-		switch {
-		case no.Permanent:
-			g.become(ctx, refusing, no.Text)
-			return no
-		case g.condition() == down:
-			return fmt.Errorf("%w: %s", errDown, no.Text) // another notification has used up the tries
-		case try >= g.t.MostTries() || no.After > retryMost:
-			g.goDown(ctx, no, try)
-			return fmt.Errorf("%w: after %d tries: %s", errDown, try, no.Text)
-		}
-		g.log.DebugContext(ctx, "try again", "id", n.ID, "try", try, "error", no.Text)
-		g.mu.Lock()
-		if t := time.Now().Add(no.After); no.After > 0 && t.After(g.notBefore) {
-			g.notBefore = t
-		}
-		g.mu.Unlock()
-		if !g.sleep(ctx, pauses.NextBackOff()) {
-			return errStopping
-		}
-	}
-}
-
-// leaveAlone waits while the target has asked for it: a limit is the target's,
-// not that of one notification.
-func (g *target) leaveAlone(ctx context.Context) error {
-	for {
-		g.mu.Lock()
-		wait := time.Until(g.notBefore)
-		g.mu.Unlock()
-		if wait <= 0 {
-			return nil
-		}
-		if !g.sleep(ctx, wait) {
-			return errStopping
-		}
-	}
-}
-
-// sleep reports false if roomnotify stops first.
-func (g *target) sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-g.stop.Done():
-	case <-ctx.Done():
-	}
-	return false
 }

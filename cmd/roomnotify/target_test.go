@@ -47,7 +47,7 @@ func TestGoesOnWhereItWas(t *testing.T) {
 		stop = r.start()
 		r.takes("a", "x created", "y created")
 		time.Sleep(2 * time.Minute)
-		if !strings.Contains(r.log.String(), `msg="pass over late events"`) {
+		if !strings.Contains(r.log.String(), `msg="late events skipped"`) {
 			t.Errorf("nothing says that an event was late:\n%s", r.log)
 		}
 		r.acked()
@@ -164,7 +164,7 @@ func TestDownAndUp(t *testing.T) {
 		r.put("y", "z")
 		r.takes("b", "x created", "y created", "z created")
 		r.acked()
-		if got, want := r.subjects(), "dead.a.r.outage 3"; got != want {
+		if got, want := r.subjects(), "waiting.a.r 3"; got != want {
 			t.Errorf("the store has %q, want %q", got, want)
 		}
 		time.Sleep(time.Hour)
@@ -242,7 +242,7 @@ func TestRefused(t *testing.T) {
 				stop := r.start()
 				r.to.answers(refuse)
 				r.put("x")
-				r.until("it is kept", func() bool { return r.subjects() == "dead.a.r.refused 1" })
+				r.until("it is kept", func() bool { return r.subjects() == "dead.a.r 1" })
 				r.acked()
 				r.to.answers(nil)
 				r.put("y")

@@ -5,35 +5,41 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"roomwatch/cmd/roomnotify/form"
 )
 
 const (
 	tendEvery = time.Second
-	logEvery  = time.Minute // what was passed over
+	logEvery  = time.Minute // what was skipped
+	lookAgain = time.Minute // for what waits without our knowing: sent back by a command, or kept through quiet hours
+	batchSize = 64          // notifications read at once for a target that takes several requests at once
+
+	othersProbe = 3 // each such probe is not of the oldest
 )
 
 // restore takes over what an earlier roomnotify has left in the store.
 func (g *target) restore(ctx context.Context) error {
 	for _, r := range g.rules {
-		l, err := g.store.next(ctx, g.store.subject(heldPart, g.t.Name, r.Name), 0)
+		s, err := g.store.next(ctx, g.store.subject(heldPart, g.t.Name, r.Name), 0)
 		if err != nil {
 			return err
 		}
-		r.holding = l != nil
+		r.holding = s != nil
 	}
-	l, err := g.store.next(ctx, g.letters(), 0)
+	s, err := g.store.next(ctx, g.queue(), 0)
 	if err != nil {
 		return err
 	}
-	if l != nil { // as if it had just gone down: the first thing is to try
+	if s != nil { // as if it had just gone down: the first thing is to try
 		g.is, g.waiting = down, true
 	}
 	return nil
 }
 
-// letters is the subject of what waits until the target is up again.
-func (g *target) letters() string { return g.store.subject(deadPart, g.t.Name, "*", outage) }
+// queue is the subject of what waits until the target is up again.
+func (g *target) queue() string { return g.store.subject(waitingPart, g.t.Name, "*") }
 
 // tend sends digests that are due, and tries a target that is down, until
 // roomnotify stops.
@@ -53,7 +59,7 @@ func (g *target) tend(ctx context.Context) {
 			return
 		}
 		if err != nil && !failing {
-			g.log.WarnContext(ctx, "read what was kept", "error", err, "mend", "see that NATS runs; it is tried again for ever")
+			g.log.WarnContext(ctx, "read what was kept", "error", err, "fix", "see that NATS runs; it is tried again for ever")
 		}
 		failing = err != nil
 		if time.Since(logged) >= logEvery {
@@ -69,71 +75,89 @@ func (g *target) logLate(ctx context.Context) {
 	g.late = 0
 	g.mu.Unlock()
 	if n > 0 {
-		g.log.InfoContext(ctx, "pass over late events", "events", n, "mend", "set late: true in a rule that wants them")
+		g.log.InfoContext(ctx, "late events skipped", "events", n, "fix", "set late: true in a rule that wants them")
 	}
 }
 
 func (g *target) round(ctx context.Context) error {
-	g.mu.Lock()
-	isDown, due := g.is == down, !time.Now().Before(g.probeAt)
-	g.mu.Unlock()
-	if isDown && !due {
+	if !g.ready() {
 		return nil
 	}
-	if isDown {
-		if err := g.probe(ctx); err != nil || g.condition() == down {
+	if g.condition() == down {
+		if err := g.probe(ctx); err != nil || !g.ready() {
 			return err
 		}
 	}
-	if err := g.tellLetters(ctx); err != nil || g.condition() == down {
+	if err := g.tellWaiting(ctx); err != nil || !g.ready() {
 		return err
 	}
 	for _, r := range g.rules {
-		if err := g.digest(ctx, r); err != nil || g.condition() == down {
+		if err := g.digest(ctx, r); err != nil || !g.ready() {
 			return err
 		}
 	}
 	return nil
 }
 
-// probe tries a target that is down with the oldest letter for it, once. If there
-// is none, the next notification will show how it does.
+// probe tries a target that is down with a notification that waits for it. If
+// there is none, the next notification will show how it does.
+//
+// It is the oldest, so that the order is kept; but every third probe takes the
+// next one behind the last that was so taken, so that one that the target cannot
+// stand does not keep it down.
 func (g *target) probe(ctx context.Context) error {
-	l, err := g.oldest(ctx, 0)
-	if err != nil {
-		return err
+	g.probes++
+	other := g.probes%othersProbe == 0
+	from := uint64(0)
+	if other {
+		from = g.probeFrom
 	}
-	if l == nil {
+	s, err := g.first(ctx, from)
+	if err == nil && s == nil && other {
+		s, err = g.first(ctx, 0)
+	}
+	switch {
+	case err != nil:
+		return err
+	case s == nil:
 		g.become(ctx, up, "")
 		return nil
 	}
-	err = g.send(ctx, l.n)
-	no, ok := errors.AsType[*form.Refusal](err)
+	if g.probeFrom <= s.seq {
+		g.probeFrom = s.seq + 1
+	}
+	err = g.once(ctx, s.n)
+	no, failed := errors.AsType[*form.Refusal](err)
 	switch {
-	case ctx.Err() != nil:
-		return errStopping
-	case ok && !no.Permanent:
+	case failed && no.Busy:
+		return nil
+	case failed && !no.Permanent:
 		g.goDown(ctx, no, 1)
 		return nil
-	case ok:
-		g.become(ctx, refusing, no.Text)
-		return g.rebury(ctx, l, no)
+	case failed:
+		if g.condition() == down { // it failed alone
+			g.become(ctx, refusing, no.Text)
+		}
+		return g.giveUp(ctx, s, no)
 	case err != nil:
-		return err // unreachable: send returns refusals
+		return err
 	}
-	g.become(ctx, up, "")
-	return g.store.remove(ctx, l)
+	return g.store.remove(ctx, s)
 }
 
-// oldest returns the first letter that waits for the target and whose rule still
-// exists. What a rule has left that does not, `roomnotify resend` can send.
-func (g *target) oldest(ctx context.Context, from uint64) (*letter, error) {
+// first returns the first notification from a place on that waits for the target
+// and may be told: its rule still exists, and if it is a digest it is not quiet.
+// What a rule that is gone has left, `roomnotify resend` can send.
+func (g *target) first(ctx context.Context, from uint64) (*stored, error) {
 	for {
-		l, err := g.store.next(ctx, g.letters(), from)
-		if err != nil || l == nil || g.rule(l.n.Rule) != nil {
-			return l, err
+		s, err := g.store.next(ctx, g.queue(), from)
+		if err != nil || s == nil {
+			return s, err
 		}
-		from = l.seq + 1
+		if r := g.rule(s.n.Rule); r != nil && (s.n.Digest == nil || !r.Quiet.At(time.Now())) {
+			return s, nil
+		}
+		from = s.seq + 1
 	}
 }
 
@@ -146,55 +170,127 @@ func (g *target) rule(name string) *ruleState {
 	return nil
 }
 
-// rebury makes a letter that waited one that was refused.
-func (g *target) rebury(ctx context.Context, l *letter, no *form.Refusal) error {
-	if err := g.store.bury(ctx, l.n, refused, no.Text); err != nil {
+// giveUp makes a notification that waited a dead letter.
+func (g *target) giveUp(ctx context.Context, s *stored, no *form.Refusal) error {
+	if err := g.store.setAside(ctx, s.n, no.Text); err != nil {
 		return err
 	}
-	return g.store.remove(ctx, l)
+	return g.store.remove(ctx, s)
 }
 
-// tellLetters tells what waited while the target was down, within its limits:
-// what is above them is held back, and a digest tells it. A letter is removed
-// after it was told or stored elsewhere; who dies before tells it again.
-func (g *target) tellLetters(ctx context.Context) (err error) {
+// tellWaiting tells what waits, within the limits of the target: what is above
+// them is held back, and a digest tells it. A notification is removed after it
+// was told or stored elsewhere; who dies before tells it again.
+func (g *target) tellWaiting(ctx context.Context) error {
 	g.mu.Lock()
-	waiting := g.waiting
-	g.waiting = false // before looking: what comes now sets it again
+	look := g.waiting || !time.Now().Before(g.lookAt)
 	g.mu.Unlock()
-	if !waiting {
-		return nil
-	}
-	defer func() {
-		if err != nil || g.condition() == down {
-			g.mu.Lock()
-			g.waiting = true
-			g.mu.Unlock()
-		}
-	}()
-	for {
-		l, err := g.oldest(ctx, 0)
-		if err != nil || l == nil {
+	for look && ctx.Err() == nil && g.ready() {
+		g.mu.Lock()
+		arrivals := g.arrivals
+		g.mu.Unlock()
+		list, err := g.batch(ctx)
+		if err != nil {
 			return err
 		}
-		held, err := g.holdBack(ctx, g.rule(l.n.Rule), l.n)
+		if len(list) == 0 {
+			g.mu.Lock()
+			g.waiting = g.waiting && g.arrivals != arrivals // one came while we looked
+			g.lookAt = time.Now().Add(lookAgain)
+			look = g.waiting
+			g.mu.Unlock()
+			continue
+		}
+		if err := g.tellBatch(ctx, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batch returns the first notifications that wait.
+func (g *target) batch(ctx context.Context) ([]*stored, error) {
+	n := 1
+	if workers(g.t) > 1 {
+		n = batchSize
+	}
+	var list []*stored
+	for from := uint64(0); len(list) < n; {
+		s, err := g.first(ctx, from)
+		if err != nil || s == nil {
+			return list, err
+		}
+		list = append(list, s)
+		from = s.seq + 1
+	}
+	return list, nil
+}
+
+// tellBatch tells one after the other. Of a long queue it tells as many at once
+// as the target takes, those of a room one after the other.
+func (g *target) tellBatch(ctx context.Context, list []*stored) error {
+	var due []*stored
+	for _, s := range list {
+		held, err := g.holdAgain(ctx, s)
 		if err != nil {
 			return err
 		}
 		if !held {
-			err = g.attempt(ctx, l.n)
-		}
-		no, refused := errors.AsType[*form.Refusal](err)
-		switch {
-		case errors.Is(err, errDown), errors.Is(err, errStopping):
-			return nil // it stays where it is
-		case refused:
-			err = g.rebury(ctx, l, no)
-		default:
-			err = g.store.remove(ctx, l)
-		}
-		if err != nil {
-			return err
+			due = append(due, s)
 		}
 	}
+	var order []string
+	rooms := map[string][]*stored{}
+	for _, s := range due {
+		room := ""
+		if len(list) == batchSize && s.n.Event != nil {
+			room = s.n.Event.Subject
+		}
+		if _, known := rooms[room]; !known {
+			order = append(order, room)
+		}
+		rooms[room] = append(rooms[room], s)
+	}
+	var group errgroup.Group
+	group.SetLimit(workers(g.t))
+	for _, room := range order {
+		group.Go(func() error {
+			for _, s := range rooms[room] {
+				if settled, err := g.tellStored(ctx, s); err != nil || !settled {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// holdAgain makes one that waits one that is held back, if the limits or the hour
+// ask for it. A digest is not held back a second time.
+func (g *target) holdAgain(ctx context.Context, s *stored) (bool, error) {
+	if known, _ := g.answer(s.n.ID); known || s.n.Digest != nil {
+		return false, nil
+	}
+	held, err := g.holdBack(ctx, g.rule(s.n.Rule), s.n)
+	if held && err == nil {
+		err = g.store.remove(ctx, s)
+	}
+	return held, err
+}
+
+// tellStored tells one notification that waits; it reports false if it goes on
+// waiting.
+func (g *target) tellStored(ctx context.Context, s *stored) (settled bool, err error) {
+	err = g.attempt(ctx, s.n)
+	no, refused := errors.AsType[*form.Refusal](err)
+	switch {
+	case errors.Is(err, errDown), errors.Is(err, errStopping):
+		return false, nil
+	case refused:
+		err = g.giveUp(ctx, s, no)
+	default:
+		err = g.store.remove(ctx, s)
+	}
+	return err == nil, err
 }

@@ -43,6 +43,10 @@ type Event struct {
 	DataContentType string    `json:"datacontenttype"`
 	DataSchema      string    `json:"dataschema,omitzero"` // urn:roomwatch:schema:X; every roomwatch serves X at /schema/X.json
 	Data            Data      `json:"data"`
+
+	// Stored is when the stream stored the event, by the clock of the NATS server;
+	// zero where that is not known.
+	Stored time.Time `json:"-"`
 }
 
 // Data is what an event says of its room.

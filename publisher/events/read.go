@@ -147,7 +147,7 @@ func (s *subscription) session(ctx context.Context, cons jetstream.Consumer) err
 		err = fetch(ctx, cons, free, fetchWait, func(msg jetstream.Msg, m *jetstream.MsgMetadata) {
 			lost = lost || m.Sequence.Consumer != last+1
 			last = m.Sequence.Consumer
-			s.take(msg, m.Sequence.Stream)
+			s.take(msg, m)
 			if !lost {
 				s.beginOne(m.Sequence.Stream)
 			}
@@ -205,7 +205,7 @@ func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uin
 			return 0, fmt.Errorf("%w: it holds %d events", ErrShared, info.NumAckPending-held)
 		}
 		free := max(1, s.o.Pending-held)
-		err = fetch(ctx, cons, free, settleWait, func(msg jetstream.Msg, m *jetstream.MsgMetadata) { s.take(msg, m.Sequence.Stream) })
+		err = fetch(ctx, cons, free, settleWait, s.take)
 		if err != nil {
 			return 0, err
 		}

@@ -98,7 +98,8 @@ type subscription struct {
 }
 
 // take holds a delivery. One that is held already is not held twice.
-func (s *subscription) take(msg jetstream.Msg, seq uint64) {
+func (s *subscription) take(msg jetstream.Msg, m *jetstream.MsgMetadata) {
+	seq := m.Sequence.Stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d, ok := s.held[seq]; ok {
@@ -107,6 +108,7 @@ func (s *subscription) take(msg jetstream.Msg, seq uint64) {
 	}
 	d := &delivery{first: msg, msg: msg, seq: seq}
 	d.event, d.err = Decode(msg.Data())
+	d.event.Stored = m.Timestamp
 	s.held[seq] = d
 }
 

@@ -15,7 +15,8 @@ import (
 type Refusal struct {
 	Text      string        // may have words of the service in it
 	Permanent bool          // trying again does not help
-	After     time.Duration // the service wants to be left alone for so long; 0 if it does not say
+	Busy      bool          // the service works, and has had too many requests
+	After     time.Duration // the service wants to be left alone for so long, at most an hour; 0 if it does not say
 }
 
 func (r *Refusal) Error() string { return r.Text }
@@ -28,102 +29,142 @@ type Answer struct {
 }
 
 // Judge returns nil if the notification was taken, and a [Refusal] if it was not.
-// Feishu and WeCom, and Telegram behind some proxies, answer 200 to everything.
+//
+// Where a service says in the body what is wrong, the body decides: Feishu and
+// WeCom answer 200 to everything or 400 to what is only too much, and a gateway
+// in front of any of them has a status of its own. The status decides the rest.
 func (t Target) Judge(a Answer, now time.Time) error {
-	r := &Refusal{Text: fmt.Sprintf("status %d", a.Status), After: retryAfter(a.Header, now)}
 	said := Clean(string(a.Body), 200)
-	switch {
-	case a.Status >= 200 && a.Status < 300:
-		return t.judgeBody(a, said)
-	case a.Status >= 300 && a.Status < 400:
+	r := &Refusal{After: max(retryAfter(a.Header, now), retryAfterOf(a.Body))}
+	if a.Status >= 300 && a.Status < 400 {
 		r.Permanent = true
-		r.Text += ": a redirect is followed on the same host alone; write the new url into the rule file"
+		r.Text = fmt.Sprintf("status %d: a redirect is followed on the same host alone; write the new url into the rule file", a.Status)
 		return r
-	case a.Status >= 400 && a.Status < 500:
-		r.Permanent = !slices.Contains([]int{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests}, a.Status)
 	}
-	r.After = max(r.After, retryAfterOf(a.Body))
+	code, m := t.meaning(a)
+	switch r.Text = fmt.Sprintf("status %d%s", a.Status, code); m {
+	case taken:
+		return nil
+	case busy:
+		r.Busy = true
+	case refused:
+		r.Permanent = true
+	case foreign: // something else than the service answered, such as a proxy with a page of its own
+		r.Text += " with an answer that is not of " + t.Kind
+	case unknown:
+		r.Busy = a.Status == http.StatusTooManyRequests || a.Status == 420 // Telegram's "flood"
+		r.Permanent = a.Status >= 400 && a.Status < 500 && !r.Busy && !slices.Contains([]int{http.StatusRequestTimeout, http.StatusTooEarly}, a.Status)
+	case failing:
+	}
 	if said != "" {
 		r.Text += ": " + said
 	}
 	return r
 }
 
+// A meaning is what an answer says.
+type meaning int
+
+const (
+	unknown meaning = iota // the status decides
+	taken
+	busy
+	failing // the service has a problem of its own
+	refused
+	foreign
+)
+
 // What services answer in a body that says more than the status.
 type reply struct {
-	Code        *int   `json:"code"`       // feishu
+	Code        *int   `json:"code"`       // feishu, discord
 	StatusCode  *int   `json:"StatusCode"` // feishu, of old
-	ErrCode     *int   `json:"errcode"`    // wecom
-	OK          *bool  `json:"ok"`         // telegram
+	Msg         string `json:"msg"`
+	ErrCode     *int   `json:"errcode"` // wecom
+	OK          *bool  `json:"ok"`      // telegram
 	ErrorCode   int    `json:"error_code"`
 	Description string `json:"description"`
 }
 
-// busy are the codes that waiting mends; after them a minute is waited, which is
-// the span of all these limits.
-var busy = map[string][]int{
-	"feishu": {11232, 11233, 1061045, 99991400}, // frequency limited
-	"wecom":  {45009, 45033},                    // frequency, concurrency
-}
-
-// internal are the codes that say that the service itself has a problem.
-var internal = map[string][]int{"feishu": {1500, 5000, 11205, 19099}, "wecom": {-1, 6000, 50001}}
-
-func (t Target) judgeBody(a Answer, said string) error {
-	if !slices.Contains([]string{"feishu", "wecom", "telegram"}, t.Kind) {
-		return nil
+// meaning reads the body. The code is what it says, for texts.
+func (t Target) meaning(a Answer) (code string, m meaning) {
+	success := a.Status >= 200 && a.Status < 300
+	switch t.Kind {
+	case "webhook", "discord", "slack":
+		if success {
+			return "", taken
+		}
+		if t.Kind == "webhook" {
+			return "", unknown
+		}
+		if t.Kind == "slack" {
+			return "", slackErrors[strings.ToLower(strings.TrimSpace(string(a.Body)))]
+		}
 	}
 	var body reply
-	// Something else than the service answered, such as a proxy with a page of its own.
-	strange := &Refusal{Text: fmt.Sprintf("status %d with an answer that is not of %s: %s", a.Status, t.Kind, said)}
 	if err := json.Unmarshal(a.Body, &body); err != nil {
-		return strange
+		body = reply{}
 	}
-	if t.Kind == "telegram" {
-		return body.telegram(a, said, strange)
+	number := body.Code
+	switch t.Kind {
+	case "telegram":
+		if body.OK != nil && *body.OK {
+			return "", taken
+		}
+		if body.OK != nil && body.ErrorCode != 0 {
+			number = &body.ErrorCode
+		}
+	case "feishu":
+		number = cmp.Or(body.Code, body.StatusCode)
+	case "wecom":
+		number = body.ErrCode
 	}
-	code := body.ErrCode
-	if t.Kind == "feishu" {
-		code = cmp.Or(body.Code, body.StatusCode)
+	if number == nil {
+		if success {
+			return "", foreign
+		}
+		return "", unknown
 	}
-	switch {
-	case code == nil:
-		return strange
-	case *code == 0:
-		return nil
-	}
-	r := &Refusal{Text: fmt.Sprintf("status %d with code %d: %s", a.Status, *code, said)}
-	switch {
-	case slices.Contains(busy[t.Kind], *code):
-		r.After = time.Minute
-	case !slices.Contains(internal[t.Kind], *code):
-		r.Permanent = true
-	}
-	return r
+	return fmt.Sprintf(" with code %d", *number), codeMeans(t.Kind, *number, body, success)
 }
 
-func (b reply) telegram(a Answer, said string, strange error) error {
-	switch {
-	case b.OK == nil:
-		return strange
-	case *b.OK:
-		return nil
-	}
-	r := &Refusal{Text: fmt.Sprintf("status %d with code %d: %s", a.Status, b.ErrorCode, said), After: retryAfterOf(a.Body)}
-	r.Permanent = b.ErrorCode >= 400 && b.ErrorCode < 500 && b.ErrorCode != http.StatusTooManyRequests
-	return r
-}
+// maxAfter bounds how long a service can ask to be left alone: a mistake of its,
+// or of something between, must not silence a target for months.
+const maxAfter = time.Hour
 
-// retryAfter reads the header, which has seconds or a date.
+// retryAfter reads the headers in which services say how long to wait.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if s, err := strconv.ParseFloat(v, 64); err == nil { // some services have fractions
+	after := afterOf(h.Get("Retry-After"), now)
+	for _, name := range []string{"X-RateLimit-Reset-After", "X-Ogw-Ratelimit-Reset"} { // discord, feishu
+		if h.Get("Retry-After") == "" {
+			after = max(after, afterOf(h.Get(name), now))
+		}
+	}
+	return after
+}
+
+// afterOf reads seconds, also with a fraction, a duration, a Unix time, or a date
+// in any form of HTTP and RFC 3339. What is none of these says nothing.
+func afterOf(v string, now time.Time) time.Duration {
+	v = strings.Trim(strings.TrimSpace(v), `"`)
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		if s > 1e9 && s < 1e11 {
+			s -= float64(now.Unix())
+		}
 		return seconds(s)
 	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
+	if d, err := time.ParseDuration(v); err == nil {
+		return min(max(0, d), maxAfter)
 	}
-	return 0
+	t, err := http.ParseTime(v)
+	for _, layout := range []string{time.RFC1123Z, time.RFC1123, time.RFC3339} {
+		if err != nil {
+			t, err = time.Parse(layout, v)
+		}
+	}
+	if err != nil {
+		return 0
+	}
+	return min(max(0, t.Sub(now)), maxAfter)
 }
 
 // retryAfterOf reads what Discord and Telegram say in the body.
@@ -140,7 +181,9 @@ func retryAfterOf(body []byte) time.Duration {
 	return seconds(max(b.RetryAfter, b.Parameters.RetryAfter))
 }
 
-// seconds bounds what would not fit a duration.
 func seconds(s float64) time.Duration {
-	return time.Duration(max(0, min(s, 1e7)) * float64(time.Second))
+	if !(s > 0) { // also NaN
+		return 0
+	}
+	return time.Duration(min(s, maxAfter.Seconds()) * float64(time.Second))
 }

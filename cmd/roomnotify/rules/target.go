@@ -34,6 +34,24 @@ func (t *Target) PerMinute() int {
 	return limits[t.Kind]
 }
 
+// paces are how many requests a second a service takes, one after the other.
+var paces = map[string]float64{
+	"slack":    1, // one a second
+	"discord":  2, // five in two seconds
+	"feishu":   4, // five a second
+	"wecom":    1,
+	"telegram": 1, // one a second in a chat
+}
+
+// PerSecond returns how many requests a second may go to the target; 0 if any
+// number, as where the rule file says limit: 0.
+func (t *Target) PerSecond() float64 {
+	if t.Limit != nil && *t.Limit == 0 {
+		return 0
+	}
+	return paces[t.Kind]
+}
+
 // RequestTimeout returns how long one request may take.
 func (t *Target) RequestTimeout() time.Duration {
 	if t.Timeout == 0 {
@@ -42,8 +60,8 @@ func (t *Target) RequestTimeout() time.Duration {
 	return time.Duration(t.Timeout)
 }
 
-// MostTries returns how often a notification is tried before the target counts as down.
-func (t *Target) MostTries() int {
+// MaxTries returns how often a notification is tried before the target counts as down.
+func (t *Target) MaxTries() int {
 	if t.Tries == 0 {
 		return 6
 	}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"roomwatch/cmd/roomnotify/form"
+)
+
+const (
+	retryFirst = time.Second
+	retryMax   = 30 * time.Second // also the longest that a target may ask for while its notifications wait in memory
+)
+
+var (
+	errStopping = errors.New("roomnotify stops")
+	errDown     = errors.New("target is down") // or throttled: the notification waits in the store
+)
+
+// attempt tries a notification until the target takes it (nil), it is to be a
+// dead letter (a permanent [form.Refusal]), the target is down or throttled
+// (errDown), or roomnotify stops (errStopping).
+func (g *target) attempt(ctx context.Context, n form.Notification) error {
+	pauses := newBackOff(retryFirst, retryMax)
+	for try := 1; ; try++ {
+		err := g.once(ctx, n)
+		no, failed := errors.AsType[*form.Refusal](err)
+		switch {
+		case !failed || no.Permanent:
+			return err
+		case no.Busy:
+			return fmt.Errorf("%w: throttled: %s", errDown, no.Text)
+		case g.condition() == down:
+			return fmt.Errorf("%w: %s", errDown, no.Text) // another notification has used up the tries
+		case try >= g.t.MaxTries() || no.After > retryMax:
+			g.goDown(ctx, no, try)
+			return fmt.Errorf("%w: after %d tries: %s", errDown, try, no.Text)
+		}
+		g.log.DebugContext(ctx, "try again", "id", n.ID, "try", try, "error", no.Text)
+		if !g.sleep(ctx, max(pauses.NextBackOff(), no.After)) {
+			return errStopping
+		}
+	}
+}
+
+// once makes one request, in the pace of the target, and notes what its answer
+// says of the target. It returns nil, a [form.Refusal], or errStopping.
+//
+// A notification that was answered is not sent again, so that a store that is
+// away makes nobody hear the same news twice.
+func (g *target) once(ctx context.Context, n form.Notification) error {
+	if known, no := g.answer(n.ID); known {
+		if no != nil {
+			return no
+		}
+		return nil
+	}
+	if !g.sleep(ctx, g.pace.Reserve().Delay()) {
+		return errStopping
+	}
+	began := time.Now()
+	err := g.send(ctx, n)
+	if err == nil {
+		g.took(ctx, n, began)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return errStopping // the answer was not waited for
+	}
+	no, ok := errors.AsType[*form.Refusal](err)
+	if !ok {
+		no = &form.Refusal{Text: err.Error()} // unreachable: send returns refusals
+	}
+	if no.Busy {
+		g.throttle(ctx, no)
+		return no
+	}
+	if no.Permanent {
+		g.become(ctx, refusing, no.Text)
+	} else if tries, alone := g.fails(n); alone {
+		no = &form.Refusal{Text: fmt.Sprintf("failed %d times, while others were taken: %s", tries, no.Text), Permanent: true}
+		g.log.ErrorContext(ctx, "dead letter", "id", n.ID, "reason", no.Text, "fix", "see what the target has against it, then run `roomnotify resend` or `roomnotify dead drop`")
+	}
+	if no.Permanent {
+		g.mu.Lock()
+		g.answered.add(n.ID, no)
+		delete(g.failing, n.ID)
+		g.mu.Unlock()
+	}
+	return no
+}
+
+// took notes that a notification was taken by a request that began at a time.
+func (g *target) took(ctx context.Context, n form.Notification, began time.Time) {
+	g.mu.Lock()
+	g.answered.add(n.ID, nil)
+	delete(g.failing, n.ID)
+	if began.After(g.taken) {
+		g.taken = began
+	}
+	g.mu.Unlock()
+	g.become(ctx, up, "")
+}
+
+// failures are those of one notification.
+type failures struct {
+	tries int
+	last  time.Time // when the newest was known
+}
+
+// maxFailing bounds what is kept of notifications that fail and are removed by
+// somebody else.
+const maxFailing = 1000
+
+// fails counts a failure. A notification fails alone if its tries are used up
+// and another was taken between its last two: then it is not the target that is
+// down, and nobody must wait for it.
+func (g *target) fails(n form.Notification) (tries int, alone bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.failing) >= maxFailing {
+		clear(g.failing)
+	}
+	f := g.failing[n.ID]
+	f.tries++
+	alone = f.tries >= g.t.MaxTries() && f.tries > 1 && g.taken.After(f.last)
+	f.last = time.Now()
+	g.failing[n.ID] = f
+	return f.tries, alone
+}
+
+// answer returns what the target has answered to a notification, if it has: a
+// nil refusal means that it took it.
+func (g *target) answer(id string) (known bool, no *form.Refusal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	no, known = g.answered.of[id]
+	return known, no
+}
+
+// maxAnswers is how many answers of a target are remembered: more than what can
+// be between an answer and its being stored.
+const maxAnswers = 8192
+
+// answers are the newest answers that were added to them.
+type answers struct {
+	of   map[string]*form.Refusal // by id; nil: taken
+	ring []string
+	next int
+}
+
+func newAnswers() *answers { return &answers{of: map[string]*form.Refusal{}} }
+
+func (a *answers) add(id string, no *form.Refusal) {
+	if _, known := a.of[id]; !known {
+		if len(a.ring) < maxAnswers {
+			a.ring = append(a.ring, id)
+		} else {
+			delete(a.of, a.ring[a.next])
+			a.ring[a.next] = id
+			a.next = (a.next + 1) % len(a.ring)
+		}
+	}
+	a.of[id] = no
+}
+
+// sleep reports false if roomnotify stops first.
+func (g *target) sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return g.stop.Err() == nil && ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-g.stop.Done():
+	case <-ctx.Done():
+	}
+	return false
+}

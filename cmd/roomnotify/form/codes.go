@@ -1,0 +1,92 @@
+package form
+
+import (
+	"slices"
+	"strings"
+)
+
+// What the services document of their errors. A code that is in none of these
+// lists, in an answer of status 200, is tried again: a notification must not die
+// of a code that we do not know.
+var (
+	// Feishu and Lark: "Custom bot usage guide" and "Generic error codes".
+	feishuBusy = []int{
+		9499,         // too many requests, with status 400; the same code with "Bad Request" is a refusal
+		11232, 11233, // frequency limited: 100 a minute and 5 a second
+		230020,             // the limit of one chat
+		99991400, 99991403, // the gateway's limit, the month's quota
+		1061045, // can retry
+	}
+	feishuFailing = []int{1500, 2200, 5000, 11205, 19099}
+	feishuRefused = []int{
+		19001, 19002, 19003, // the URL or the parameters
+		19021, 19022, 19024, // signature, address, key word
+		19025, 19026, 19027,
+		230001, 230002, 230006, 230099,
+		99991663, 99991664, 99991668,
+	}
+
+	// WeCom: "Global error codes". All others of five and more digits are of what was sent.
+	wecomBusy    = []int{45009, 45011, 45033} // frequency, the same by the second, concurrency
+	wecomFailing = []int{-1, 6000, 50001}
+
+	// Discord: "JSON error codes".
+	discordBusy = []int{20016, 20022, 20026, 20028, 20029, 20031, 31001, 31002, 40062, 130000}
+
+	// Slack answers to incoming webhooks with one word.
+	slackErrors = map[string]meaning{
+		"rate_limited": busy, "ratelimited": busy, "message_limit_exceeded": busy,
+		"rollup_error": failing, "internal_error": failing, "fatal_error": failing, "service_unavailable": failing,
+		"request_timeout": failing, "team_added_to_org": failing,
+		"invalid_payload": refused, "invalid_blocks": refused, "no_text": refused, "user_not_found": refused,
+		"channel_not_found": refused, "channel_is_archived": refused, "action_prohibited": refused, "no_service": refused, "no_service_id": refused,
+		"no_team": refused, "team_disabled": refused, "invalid_token": refused, "posting_to_general_channel_denied": refused, "too_many_attachments": refused,
+	}
+)
+
+// codeMeans says what a code of a service means; success: the status was 2xx.
+func codeMeans(kind string, code int, body reply, success bool) meaning {
+	is := func(list []int) bool { return slices.Contains(list, code) }
+	switch kind {
+	case "feishu":
+		switch {
+		case code == 0:
+			return taken
+		case code == 9499 && strings.Contains(strings.ToLower(body.Msg), "bad request"), is(feishuRefused):
+			return refused
+		case is(feishuBusy):
+			return busy
+		case is(feishuFailing):
+			return failing
+		}
+	case "wecom":
+		switch {
+		case code == 0:
+			return taken
+		case is(wecomBusy):
+			return busy
+		case is(wecomFailing):
+			return failing
+		case code >= 40000:
+			return refused
+		}
+	case "discord":
+		if is(discordBusy) {
+			return busy
+		}
+		return unknown
+	case "telegram":
+		switch {
+		case code == 429 || code == 420:
+			return busy
+		case code >= 400 && code < 500:
+			return refused
+		case code >= 500:
+			return failing
+		}
+	}
+	if success {
+		return failing
+	}
+	return unknown
+}

@@ -24,6 +24,9 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 	}
 	info, at := s.CachedInfo(), r.trail.Position()
 	next := trail.Position{Name: info.Config.Name, Created: info.Created.UTC()}
+	if first := info.Config.FirstSeq; first > 0 {
+		next.Last = first - 1 // a number before the first one was never given
+	}
 	reason := ""
 	switch {
 	case at.Name == "":

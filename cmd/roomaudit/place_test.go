@@ -68,6 +68,35 @@ func TestAllTakenAway(t *testing.T) {
 	}
 }
 
+// A stream that roomwatch made anew may count on from a number: those before were
+// never given, so no message is missing.
+func TestStreamCountsFromLater(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	r.publish(3)
+	p := start(t, r.env(dir), "run")
+	eventually(t, "3 on record", func() bool { return len(recorded(t, dir)) == 3 })
+	must(t, r.js.DeleteStream(t.Context(), "LIVE"))
+	var err error
+	r.made, err = r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}, FirstSeq: 1090})
+	must(t, err)
+	r.publish(2)
+	eventually(t, "5 on record", func() bool { return len(recorded(t, dir)) == 5 })
+	p.stop()
+	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, "0 gaps on record") || !strings.Contains(out, "is followed by stream LIVE") {
+		t.Errorf("%d %s", status, out)
+	}
+	// What was there and is gone is told with its place.
+	r.publish(3)
+	must(t, r.made.DeleteMsg(t.Context(), 1093))
+	p = start(t, r.env(dir), "run")
+	eventually(t, "7 on record", func() bool { return len(recorded(t, dir)) == 7 })
+	p.stop()
+	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, "1 gap on record") || !strings.Contains(out, ": on record: messages 1093 to 1093 of the stream are not here") {
+		t.Errorf("%d %s", status, out)
+	}
+}
+
 // A server that lost its newest messages, or was put back from a copy, gives
 // their numbers to others. None of these is passed over as known.
 func TestPutBack(t *testing.T) {

@@ -36,12 +36,12 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			key, err := c.key()
+			log, flush := environ.Unblocked(c.logger, cmd.ErrOrStderr())
+			defer flush()
+			key, err := c.signer(log)
 			if err != nil {
 				return err
 			}
-			log, flush := environ.Unblocked(c.logger, cmd.ErrOrStderr())
-			defer flush()
 			defer program.Survive(cmd.Context(), log)()
 			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log})
 			if err != nil {

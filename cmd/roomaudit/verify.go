@@ -15,7 +15,8 @@ import (
 )
 
 func verifyCommand() *cobra.Command {
-	var keyFile, noted string
+	var keyFiles []string
+	var noted string
 	var first int
 	var raw bool
 	cmd := &cobra.Command{
@@ -32,10 +33,8 @@ func verifyCommand() *cobra.Command {
 				return err
 			}
 			check := trail.Check{Dir: c.Dir, First: first}
-			if keyFile != "" {
-				if check.Key, err = publicKey(keyFile); err != nil {
-					return err
-				}
+			if check.Keys, err = publicKeys(keyFiles); err != nil {
+				return err
 			}
 			if noted != "" {
 				line, hash, _ := strings.Cut(noted, ":")
@@ -49,7 +48,7 @@ func verifyCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&keyFile, "public-key", "", "`file` with the Ed25519 public key in PEM of all signatures; without it none is checked")
+	f.StringArrayVar(&keyFiles, "public-key", nil, "`[N:]FILE` with an Ed25519 public key in PEM, which signs from file N on (without N: from the first file with\nits signature); if the key was exchanged, once for each, the oldest first. Without it no signature is checked")
 	f.StringVar(&noted, "noted", "", "`LINE:HASH` that was noted in another place")
 	f.IntVar(&first, "first", 1, "the `number` of the first file; those before it were moved away")
 	f.BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
@@ -81,6 +80,9 @@ func verify(ctx context.Context, c trail.Check, raw bool, w io.Writer) error {
 		for _, n := range s.Notes {
 			_, _ = fmt.Fprintln(w, visible(n.String()))
 		}
+		for _, covered := range s.Covered {
+			_, _ = fmt.Fprintln(w, covered)
+		}
 		_, err = fmt.Fprintln(w, inWords(c, s))
 	}
 	if err == nil && s.Faults > 0 {
@@ -92,14 +94,26 @@ func verify(ctx context.Context, c trail.Check, raw bool, w io.Writer) error {
 func inWords(c trail.Check, s trail.Summary) string {
 	signed := "no file is signed"
 	switch {
-	case s.Signed > 0 && c.Key != nil:
-		signed = fmt.Sprintf("%d signatures checked", s.Signed)
+	case s.Signed > 0 && len(c.Keys) > 0:
+		signed = count(s.Signed, "signature") + " checked"
 	case s.Signed > 0:
-		signed = fmt.Sprintf("%d signatures not checked (--public-key)", s.Signed)
+		signed = count(s.Signed, "signature") + " not checked (--public-key)"
 	}
-	result := "nothing was changed"
-	if s.Faults > 0 {
-		result = fmt.Sprintf("%d faults", s.Faults)
+	result := "no line was changed, taken out or put in; only --noted shows whether the end was taken away"
+	switch {
+	case s.Faults > 0:
+		result = count(s.Faults, "fault")
+	case c.NotedLine > 0:
+		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", c.NotedLine)
 	}
-	return fmt.Sprintf("%d files, %d lines, %d messages, %d gaps on record, %s: %s\nlast line %d:%s", s.Files, s.Lines, s.Messages, s.Gaps, signed, result, s.Last, s.Hash)
+	return fmt.Sprintf("%s, %s, %s, %s on record, %s: %s\nlast line %d:%s", count(s.Files, "file"), count(s.Lines, "line"), count(s.Messages, "message"), count(s.Gaps, "gap"),
+		signed, result, s.Last, s.Hash)
+}
+
+// count is a number of things in words.
+func count[N int | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -2,6 +2,7 @@ package trail
 
 import (
 	"compress/gzip"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +29,13 @@ func (w *Writer) Tick(now time.Time) error {
 //	the last line            it is not whole and is cut off, or it is: the file is sealed
 //	compression              Open compresses it: see pack
 func (w *Writer) seal() error {
-	if err := w.write([]Line{{Kind: End}}); err != nil {
+	var key ed25519.PrivateKey
+	signer := "none"
+	if w.o.Key != nil {
+		key = w.o.Key()
+		signer = KeyID(key.Public().(ed25519.PublicKey))
+	}
+	if err := w.writeSigned([]Line{{Kind: End}}, key); err != nil {
 		return err
 	}
 	err := w.file.Close()
@@ -37,7 +44,7 @@ func (w *Writer) seal() error {
 		return fmt.Errorf("close %s: %w", w.path, err)
 	}
 	line, hash := w.Lines()
-	w.o.Log.Info("file sealed", "file", filepath.Base(w.path), "line", line, "hash", hash, "signed", w.o.Key != nil)
+	w.o.Log.Info("file sealed", "file", filepath.Base(w.path), "line", line, "hash", hash, "key", signer)
 	w.packOrLeave(w.path)
 	return nil
 }

@@ -124,15 +124,43 @@ func TestTampering(t *testing.T) {
 		}, nil},
 		{"everything written anew, without the key", func(f forger, c *Check) {
 			f.rewrite(1, 4, nil)
-			c.Key = f.key.Public().(ed25519.PublicKey)
-		}, []string{"2.gz:12: line 24: the file is not signed", "3.gz:1: line 25: the line before it was exchanged"}},
+			c.Keys = keys(f.key)
+		}, []string{"3.gz:1: line 25: the line before it was exchanged"}},
 		{"everything written anew, with another key", func(f forger, c *Check) {
 			f.rewrite(1, 4, wrong)
-			c.Key = f.key.Public().(ed25519.PublicKey)
-		}, []string{"2.gz:12: line 24: its signature is not of key", "3.gz:1: line 25: the line before it was exchanged"}},
-		{"the wrong key to check", func(_ forger, c *Check) { c.Key = wrong.Public().(ed25519.PublicKey) }, []string{
-			"1.gz:12: line 12: its signature", "2.gz:12: line 24: its signature", "3.gz:12: line 36: its signature",
-		}},
+			c.Keys = keys(f.key)
+		}, []string{"3.gz:1: line 25: the line before it was exchanged"}},
+		{"the wrong key to check", func(_ forger, c *Check) { c.Keys = keys(wrong) }, []string{"no file is signed with key"}},
+		{"the last sealed file written anew, without the key", func(f forger, c *Check) {
+			must(f.t, os.Remove(f.files[3].Path))
+			f.rewrite(2, 4, nil)
+			c.Keys = keys(f.key)
+		}, []string{"file 3: no signature covers it"}},
+		{"the last sealed file written anew, with another key", func(f forger, c *Check) {
+			must(f.t, os.Remove(f.files[3].Path))
+			f.rewrite(2, 4, wrong)
+			c.Keys = keys(f.key)
+		}, []string{"file 3: no signature covers it"}},
+		{"the last sealed file written anew, with the key that was replaced", func(f forger, c *Check) {
+			must(f.t, os.Remove(f.files[3].Path))
+			f.rewrite(2, 4, wrong)
+			c.Keys = keys(wrong, f.key)
+		}, []string{"file 3: no signature covers it"}},
+		{"a signature", func(f forger, c *Check) {
+			f.rows(2, func(rows [][]byte) [][]byte {
+				text := bytes.Clone(rows[11][:len(rows[11])-hashField-1])
+				first := bytes.Index(text, []byte(`"signature":"`)) + len(`"signature":"`)
+				if text[first] == 'A' {
+					text[first] = 'B'
+				} else {
+					text[first] = 'A'
+				}
+				rows[11] = fmt.Appendf(text, `,"hash":"%s"}`+"\n", hashOf(text))
+				return rows
+			})
+			must(f.t, os.Remove(f.files[3].Path))
+			c.Keys = keys(f.key)
+		}, []string{"3.gz:12: line 36: its signature is not of key"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,7 +195,7 @@ func newForger(t *testing.T) forger {
 	_, key, err := ed25519.GenerateKey(nil)
 	must(t, err)
 	f.key = key
-	w := mustOpen(t, Options{Dir: f.dir, MaxFileBytes: 1 << 20, Key: key})
+	w := mustOpen(t, Options{Dir: f.dir, MaxFileBytes: 1 << 20, Key: signedBy(key)})
 	for seq := uint64(1); seq <= 30; seq += 10 {
 		must(t, w.Append(messages(seq, seq+9, noon)))
 		w.o.MaxFileBytes = 1

@@ -2,7 +2,6 @@ package trail
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +10,8 @@ import (
 
 // A Check says what a trail is held against, besides itself.
 type Check struct {
-	Dir string
-	Key ed25519.PublicKey // of all signatures; nil: none is checked
+	Dir  string
+	Keys []Key // that sign, in the order in which they came to; none: no signature is checked
 	// First is the number of the first file that is expected; files before it were
 	// moved away. 0 means 1.
 	First int
@@ -44,8 +43,9 @@ type Summary struct {
 	Files    int      `json:"files"`
 	Lines    uint64   `json:"lines"`
 	Messages uint64   `json:"messages"`
-	Gaps     int      `json:"gaps"`   // recorded ones: the stream had lost the messages
-	Signed   int      `json:"signed"` // files with a signature, checked or not
+	Gaps     int      `json:"gaps"`              // recorded ones: the stream had lost the messages
+	Signed   int      `json:"signed"`            // files with a signature, checked or not
+	Covered  []Cover  `json:"covered,omitempty"` // which signature proves which files, where keys were given
 	Faults   int      `json:"faults"`
 	Last     uint64   `json:"last"` // the last line
 	Hash     string   `json:"hash"` // of it; worth noting somewhere else
@@ -62,7 +62,7 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
 	}
-	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0}
+	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0, signatures: newSignatures(c)}
 	v.fresh = v.next > 1
 	for i, f := range files {
 		v.newest = i == len(files)-1
@@ -73,8 +73,11 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 	v.at = Fault{}
 	if len(files) == 0 {
 		err = v.fault("%v", none(c.Dir))
-	} else if !v.noted {
-		err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.NotedLine, c.NotedHash)
+	} else {
+		if !v.noted {
+			err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.NotedLine, c.NotedHash)
+		}
+		err = errors.Join(err, v.unsigned())
 	}
 	v.Last, v.Hash, v.Stream = v.end.line, v.end.hash, v.end.position
 	return v.Summary, err
@@ -95,6 +98,8 @@ type verifier struct {
 	fresh  bool // what comes next need not follow what came before
 	sealed bool // the line before was the last of its file
 	noted  bool // the line that was noted somewhere else has been seen
+
+	signatures *signatures
 }
 
 func (v *verifier) fault(format string, args ...any) error {
@@ -104,7 +109,21 @@ func (v *verifier) fault(format string, args ...any) error {
 	return v.tell(f)
 }
 
+// note keeps what the trail itself says was not as usual.
+func (v *verifier) note(format string, args ...any) {
+	n := v.at
+	n.Text = "on record: " + fmt.Sprintf(format, args...)
+	v.Notes = append(v.Notes, n)
+}
+
 func (v *verifier) file(f File) error {
+	before := v.Faults
+	err := v.lines(f)
+	v.signatures.file(f.Number, v.sealed, v.Faults == before)
+	return err
+}
+
+func (v *verifier) lines(f File) error {
 	v.at = Fault{File: filepath.Base(f.Path)}
 	v.Files++
 	if f.Number < v.next {
@@ -225,70 +244,14 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 		if (l.From != v.end.position.Last+1 || l.To < l.From) && !v.fresh {
 			return v.fault("gap from %d to %d follows message %d", l.From, l.To, v.end.position.Last)
 		}
+		v.note("messages %d to %d of the stream are not here: %s", l.From, l.To, l.Reason)
 	case Stream:
-		note := v.at
-		note.Text = "on record: " + l.Reason
-		v.Notes = append(v.Notes, note)
+		v.note("%s", l.Reason)
 	case End:
 		v.sealed = true
-		return v.seal(text, l)
+		return v.signature(f, text, l)
 	default:
 		return v.fault("its kind is %q", l.Kind)
 	}
 	return nil
-}
-
-// seal checks T3.
-func (v *verifier) seal(text []byte, l Line) error {
-	if len(l.Signature) > 0 {
-		v.Signed++
-	}
-	switch {
-	case v.Key == nil:
-		return nil
-	case len(l.Signature) == 0:
-		return v.fault("the file is not signed")
-	case !signed(text, l, v.Key):
-		return v.fault("its signature is not of key %s (it names %s)", KeyID(v.Key), l.Key)
-	}
-	return nil
-}
-
-// Read calls take with each line of the trail, in order, of files whose day is
-// from since to until (as 2006-01-02; empty: all). It does not check the chain. The
-// text is the line's bytes, valid until take returns. It ends when ctx does.
-func Read(ctx context.Context, dir, since, until string, take func(l Line, text []byte) error) error {
-	files, err := Files(dir)
-	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
-		err = none(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("read audit trail: %w", err)
-	}
-	for _, f := range files {
-		if f.Day < since || until != "" && f.Day > until {
-			continue
-		}
-		row := 0
-		err := f.lines(func(text []byte) error {
-			row++
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			l, err := Parse(text)
-			if err != nil {
-				return fmt.Errorf("row %d: %w; `roomaudit verify` says more", row, err)
-			}
-			return take(l, text)
-		})
-		if err != nil && !errors.Is(err, errTorn) {
-			return fmt.Errorf("read %s: %w", f.Path, err)
-		}
-	}
-	return nil
-}
-
-// none says that a directory has no trail. It is an [os.ErrNotExist].
-func none(dir string) error {
-	return fmt.Errorf("there is no file of a trail in %s: %w; set ROOMAUDIT_DIR, or wait for the first event", dir, os.ErrNotExist)
 }

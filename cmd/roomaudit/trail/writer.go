@@ -1,22 +1,15 @@
 package trail
 
 import (
-	"bytes"
 	"crypto/ed25519"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/gofrs/flock"
-	"github.com/oklog/ulid/v2"
-
-	"roomwatch/publisher/events"
 )
 
 // Errors that a person must act on. The text of the error that wraps them says how.
@@ -27,22 +20,16 @@ var (
 
 // Options say where a trail is and how it is written.
 type Options struct {
-	Dir          string             // required; made if it does not exist
-	MaxFileBytes int64              // a file that has grown to this is sealed; 0 means 64 MiB
-	Key          ed25519.PrivateKey // signs the last line of each file; nil: they are not signed
-	Log          *slog.Logger       // nil discards
+	Dir          string // required; made if it does not exist
+	MaxFileBytes int64  // a file that has grown to this is sealed; 0 means 64 MiB
+	// Key returns the key that signs the last line of a file. It is called for each:
+	// a key may be exchanged. nil: they are not signed.
+	Key func() ed25519.PrivateKey
+	Log *slog.Logger // nil discards
 
 	// Refuse is called before each change of a file; an error stands for that of the
 	// disk. It is for tests; nil refuses nothing.
 	Refuse func(step, path string) error
-}
-
-// A Message is a message of the stream.
-type Message struct {
-	Seq     uint64
-	Stored  time.Time
-	Subject string
-	Body    []byte
 }
 
 // A Writer appends to a trail. It is not safe for concurrent use.
@@ -141,7 +128,7 @@ func (w *Writer) Append(batch []Message) error {
 		last := w.end.position.Last
 		for _, m := range batch[:n] {
 			if m.Seq > last+1 {
-				lines = append(lines, Line{Kind: Gap, From: last + 1, To: m.Seq - 1, Reason: "the stream had them no more when they were to be read"})
+				lines = append(lines, Line{Kind: Gap, From: last + 1, To: m.Seq - 1, Reason: "the stream no longer had them"})
 			}
 			last = m.Seq
 			lines = append(lines, record(m))
@@ -152,17 +139,6 @@ func (w *Writer) Append(batch []Message) error {
 		batch = batch[n:]
 	}
 	return nil
-}
-
-// after returns the messages that follow last and each other.
-func after(last uint64, batch []Message) []Message {
-	return slices.DeleteFunc(slices.Clone(batch), func(m Message) bool {
-		if m.Seq <= last {
-			return true
-		}
-		last = m.Seq
-		return false
-	})
 }
 
 // fitting returns how many messages go into the open file: at least one.
@@ -177,118 +153,14 @@ func (w *Writer) fitting(batch []Message) int {
 	return len(batch)
 }
 
-// record is the line of a message.
-func record(m Message) Line {
-	l := Line{Kind: Event, Seq: m.Seq, Stored: m.Stored.UTC(), Subject: m.Subject, Event: m.Body}
-	reason := ""
-	switch {
-	case !utf8.Valid(m.Body) || !json.Valid(m.Body):
-		reason = "it is not JSON"
-	case bytes.ContainsAny(m.Body, "\r\n"):
-		reason = "it has more than one line"
-	case claims(m.Body):
-		l.Kind = Claim
-	default:
-		if _, err := events.Decode(m.Body); err != nil {
-			reason = err.Error()
-		}
-	}
-	if reason != "" {
-		l.Kind, l.Event, l.Raw, l.Reason = Other, nil, m.Body, reason
-	}
-	return l
-}
-
-// claims reports whether a body says who writes the events, which is no change of a room.
-func claims(body []byte) bool {
-	var e struct {
-		Type string `json:"type"`
-	}
-	return json.Unmarshal(body, &e) == nil && e.Type == "writer.claimed"
-}
-
-// ready sees to it that a file is open to which a message of a time can be appended.
-func (w *Writer) ready(at time.Time) error {
-	if err := w.attached(); err != nil {
-		return err
-	}
-	if w.damaged {
-		if err := w.disk.cut(w.file, w.size); err != nil {
-			return fmt.Errorf("cut %s after %d bytes: %w", w.path, w.size, err)
-		}
-		w.damaged = false
-	}
-	if w.file != nil && (w.size >= w.o.MaxFileBytes || day(at) > w.day) {
-		if err := w.seal(); err != nil {
-			return err
-		}
-	}
-	if w.file == nil {
-		return w.begin(at)
-	}
-	return nil
-}
-
-// attached makes sure that the open file still has its name: what is written to
-// one that was removed or exchanged is acknowledged and lost.
-func (w *Writer) attached() error {
-	if w.file == nil {
-		return nil
-	}
-	open, err := w.file.Stat()
-	if err != nil {
-		return fmt.Errorf("look at %s: %w", w.path, err)
-	}
-	named, err := os.Stat(w.path)
-	switch {
-	case err == nil && os.SameFile(open, named):
-		return nil
-	case err == nil || errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%s: %w: it was removed or exchanged while it was written; find out by whom and put it back, or start again: what lacks is read from the stream again, "+
-			"and that is on record", w.path, ErrBroken)
-	}
-	return fmt.Errorf("look at %s: %w", w.path, err)
-}
-
-// begin opens the next file. Its name is durable before its first line is.
-func (w *Writer) begin(at time.Time) error {
-	number, day := w.number+1, max(day(at), w.day)
-	path := filepath.Join(w.o.Dir, nameOf(number, day)+plain)
-	f, err := w.disk.open(path, 0)
-	if err == nil {
-		err = w.disk.syncDir(w.o.Dir)
-	}
-	if err != nil {
-		return fmt.Errorf("begin %s: %w", path, errors.Join(err, w.drop(f)))
-	}
-	if w.trail == "" {
-		w.trail = ulid.Make().String()
-	}
-	before := *w
-	w.file, w.path, w.number, w.day, w.size = f, path, number, day, 0
-	w.end.begun = w.end.line + 1
-	position := w.end.position
-	if err := w.write([]Line{{Kind: Begin, Format: format, Trail: w.trail, File: number, Stream: &position}}); err != nil {
-		*w = before
-		return errors.Join(err, w.drop(f))
-	}
-	return nil
-}
-
-// drop removes a file in which nothing was acknowledged. If that cannot be done,
-// it is begun anew, or removed by the next Open.
-func (w *Writer) drop(f *os.File) error {
-	if f == nil {
-		return nil
-	}
-	return errors.Join(f.Close(), w.disk.remove(f.Name()))
-}
-
 // write appends lines to the open file and waits until they are on disk. After
 // an error none of them counts: what there may be of them is cut off before
 // anything else is written.
-func (w *Writer) write(lines []Line) error {
-	text, end, err := w.end.extend(lines, w.o.Key)
+func (w *Writer) write(lines []Line) error { return w.writeSigned(lines, nil) }
+
+// writeSigned is write with the key that signs an end; nil: it is not signed.
+func (w *Writer) writeSigned(lines []Line, key ed25519.PrivateKey) error {
+	text, end, err := w.end.extend(lines, key)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,88 @@
+package trail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// ready sees to it that a file is open to which a message of a time can be appended.
+func (w *Writer) ready(at time.Time) error {
+	if err := w.attached(); err != nil {
+		return err
+	}
+	if w.damaged {
+		if err := w.disk.cut(w.file, w.size); err != nil {
+			return fmt.Errorf("cut %s after %d bytes: %w", w.path, w.size, err)
+		}
+		w.damaged = false
+	}
+	if w.file != nil && (w.size >= w.o.MaxFileBytes || day(at) > w.day) {
+		if err := w.seal(); err != nil {
+			return err
+		}
+	}
+	if w.file == nil {
+		return w.begin(at)
+	}
+	return nil
+}
+
+// attached makes sure that the open file still has its name: what is written to
+// one that was removed or exchanged is acknowledged and lost.
+func (w *Writer) attached() error {
+	if w.file == nil {
+		return nil
+	}
+	open, err := w.file.Stat()
+	if err != nil {
+		return fmt.Errorf("look at %s: %w", w.path, err)
+	}
+	named, err := os.Stat(w.path)
+	switch {
+	case err == nil && os.SameFile(open, named):
+		return nil
+	case err == nil || errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%s: %w: it was removed or exchanged while it was written; find out by whom and put it back, or start again: what lacks is read from the stream again, "+
+			"and that is on record", w.path, ErrBroken)
+	}
+	return fmt.Errorf("look at %s: %w", w.path, err)
+}
+
+// begin opens the next file. Its name is durable before its first line is.
+func (w *Writer) begin(at time.Time) error {
+	number, day := w.number+1, max(day(at), w.day)
+	path := filepath.Join(w.o.Dir, nameOf(number, day)+plain)
+	f, err := w.disk.open(path, 0)
+	if err == nil {
+		err = w.disk.syncDir(w.o.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("begin %s: %w", path, errors.Join(err, w.drop(f)))
+	}
+	if w.trail == "" {
+		w.trail = ulid.Make().String()
+	}
+	before := *w
+	w.file, w.path, w.number, w.day, w.size = f, path, number, day, 0
+	w.end.begun = w.end.line + 1
+	position := w.end.position
+	if err := w.write([]Line{{Kind: Begin, Format: format, Trail: w.trail, File: number, Stream: &position}}); err != nil {
+		*w = before
+		return errors.Join(err, w.drop(f))
+	}
+	return nil
+}
+
+// drop removes a file in which nothing was acknowledged. If that cannot be done,
+// it is begun anew, or removed by the next Open.
+func (w *Writer) drop(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return errors.Join(f.Close(), w.disk.remove(f.Name()))
+}

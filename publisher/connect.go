@@ -35,6 +35,7 @@ type ConnectConfig struct {
 	InProcess nats.InProcessConnProvider
 
 	Name                      string // of the connection, as the server lists it; empty means roomwatch
+	Inbox                     string // prefix of the subjects of answers; empty means _INBOX, which all have
 	CredsFile, NKeyFile       string
 	User, Password, Token     string // a user without a password is a token
 	CAFile, CertFile, KeyFile string
@@ -121,6 +122,9 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 		nats.IgnoreAuthErrorAbort(),
 	}
 	opts = append(opts, c.handlers(g)...)
+	if c.Inbox != "" {
+		opts = append(opts, nats.CustomInboxPrefix(c.Inbox))
+	}
 	if c.InProcess != nil {
 		opts = append(opts, nats.InProcessServer(gatedServer{c.InProcess, g}))
 	}

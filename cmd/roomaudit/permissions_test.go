@@ -21,9 +21,7 @@ func TestLeastPermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for requests that NATS does not answer")
 	}
-	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD", "ROOMAUDIT_NATS_PASSWORD"} {
-		t.Setenv(name, "pass")
-	}
+	setPasswords(t)
 	opts, err := server.ProcessConfigFile(natsConfig)
 	must(t, err)
 	all := []string{""}
@@ -48,6 +46,14 @@ func TestLeastPermissions(t *testing.T) {
 			})
 		}
 	})
+}
+
+// setPasswords sets those that the file asks for.
+func setPasswords(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD", "ROOMAUDIT_NATS_PASSWORD"} {
+		t.Setenv(name, "pass")
+	}
 }
 
 // guarded returns a server that was loaded from the file that operators copy,

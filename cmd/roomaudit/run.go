@@ -70,8 +70,7 @@ type recorder struct {
 func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := c.ConnectConfig(c.NATSURL, log)
-	connect.Name = "roomaudit"
+	connect := c.ConnectConfig("roomaudit", c.NATSURL, log)
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("record stream %s: %w", c.Stream, err)) }
 	nc, err := publisher.Connect(ctx, connect)
 	if err != nil {

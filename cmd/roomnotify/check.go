@@ -72,7 +72,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.ConnectConfig(cfg.NATSURL, slog.New(slog.DiscardHandler))
+	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
 	connect.Denied = giveUp
 	nc, err := publisher.Dial(ctx, connect)
 	if err != nil {

@@ -48,7 +48,7 @@ func resendCommand(path *string) *cobra.Command {
 func resendCommanded(ctx context.Context, cfg *config, file *rules.File, to, rule string, w io.Writer) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.ConnectConfig(cfg.NATSURL, slog.New(slog.DiscardHandler))
+	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("resend: %w", err)) }
 	nc, err := publisher.Dial(ctx, connect)
 	if err != nil {

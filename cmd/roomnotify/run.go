@@ -51,8 +51,7 @@ func runCommand(path *string) *cobra.Command {
 func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Logger) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.ConnectConfig(cfg.NATSURL, log)
-	connect.Name = "roomnotify"
+	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, log)
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("notify: %w", err)) }
 	nc, err := publisher.Connect(ctx, connect)
 	if err != nil {

@@ -276,7 +276,7 @@ func (c *config) policy() diff.Policy {
 }
 
 func (c *config) connectConfig(log *slog.Logger) publisher.ConnectConfig {
-	return c.ConnectConfig(c.NATSURL, log)
+	return c.ConnectConfig("roomwatch", c.NATSURL, log)
 }
 
 func (c *config) logger(w io.Writer) *slog.Logger {

@@ -102,6 +102,7 @@ func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	connect := cfg.connectConfig(log)
+	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
 	// NATS leaves a request unanswered that it does not allow; waiting on would
 	// look like a stream in which nothing happens.
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("follow stream %s: %w", cfg.Stream, err)) }

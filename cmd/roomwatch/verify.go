@@ -91,6 +91,7 @@ func verify(ctx context.Context, cfg *config, show func(finding) error, stderr i
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	connect := cfg.connectConfig(cfg.logger(stderr))
+	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("verify stream %s: %w", cfg.Stream, err)) }
 	nc, err := publisher.Dial(ctx, connect)
 	if err != nil {

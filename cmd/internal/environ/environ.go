@@ -42,10 +42,11 @@ type NATS struct {
 	NATSKey      string `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
 }
 
-// ConnectConfig returns what a connection to NATS at url needs.
-func (n NATS) ConnectConfig(url string, log *slog.Logger) publisher.ConnectConfig {
+// ConnectConfig returns what a connection of a program to NATS at url needs. Each
+// program has an inbox of its own, so that NATS can keep others from reading it.
+func (n NATS) ConnectConfig(program, url string, log *slog.Logger) publisher.ConnectConfig {
 	return publisher.ConnectConfig{
-		URL: url, CredsFile: n.NATSCreds, NKeyFile: n.NATSNKey,
+		Name: program, Inbox: "_INBOX_" + program, URL: url, CredsFile: n.NATSCreds, NKeyFile: n.NATSNKey,
 		User: n.NATSUser, Password: string(n.NATSPassword), Token: string(n.NATSToken),
 		CAFile: n.NATSCA, CertFile: n.NATSCert, KeyFile: n.NATSKey, Log: log,
 	}

@@ -13,11 +13,15 @@ import (
 // errConfig marks what only a person can mend: exit status 2.
 var errConfig = errors.New("configuration")
 
+// maxFileBytes is what even a slow machine, at 10 MB/s, seals and compresses
+// before [ackWait] is over: meanwhile nothing is acknowledged.
+const maxFileBytes = 512 << 20
+
 // A config is every environment variable that roomaudit reads. The tags are
 // what `roomaudit help config` prints.
 type config struct {
 	Dir          string     `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail, which is made if it does not exist"`
-	MaxFileBytes int64      `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed, as is one whose day (UTC) is over"`
+	MaxFileBytes int64      `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
 	KeyFile      string     `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
 	Durable      string     `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`
 	NATSURL      string     `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
@@ -37,7 +41,7 @@ func configured() (*config, error) {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	add(c.MaxFileBytes >= 4096, "ROOMAUDIT_MAX_FILE_BYTES is %d: set at least 4096", c.MaxFileBytes)
+	add(c.MaxFileBytes >= 4096 && c.MaxFileBytes <= maxFileBytes, "ROOMAUDIT_MAX_FILE_BYTES is %d: set 4096 to %d", c.MaxFileBytes, maxFileBytes)
 	add(!strings.ContainsAny(c.Durable, " \t\r\n.*>/\\"), "ROOMAUDIT_DURABLE is %q: write a name without blanks, dots, stars and slashes", c.Durable)
 	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMAUDIT_LOG_FORMAT is %q: set text or json", c.LogFormat)
 	if err := errors.Join(errs...); err != nil {

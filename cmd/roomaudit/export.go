@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"time"
 
 	"github.com/spf13/cobra"
 	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
@@ -23,6 +22,8 @@ const exportRows = 10000
 // there once however often it is exported, and leads back to what proves it.
 const schema = `
 CREATE TABLE IF NOT EXISTS trail (id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS exported (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), line INTEGER NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS missing (first_line INTEGER PRIMARY KEY, last_line INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS events (
 	line           INTEGER PRIMARY KEY,
 	hash           TEXT NOT NULL,
@@ -66,31 +67,47 @@ func exportCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("export to %s: %w", path, err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d events added to %s\n", n, path)
-			return err
+			if _, err = fmt.Fprintf(cmd.OutOrStdout(), "%s added to %s\n", count(n.added, "event"), path); err != nil {
+				return err
+			}
+			for _, m := range n.missing {
+				if _, err = fmt.Fprintf(cmd.OutOrStdout(), "lines %d to %d are not in it: their files were not in %s when they were to be exported\n", m.first, m.last, c.Dir); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&path, "sqlite", "", "the database's `file`, which is made if it does not exist")
 	return cmd
 }
 
-// export returns how many events it added. A crash leaves whole transactions.
-func export(ctx context.Context, dir, path string) (added int, err error) {
+// A missing is a range of lines that a database does not have.
+type missing struct{ first, last uint64 }
+
+// An exported is what an export has done.
+type exported struct {
+	added   int       // events
+	missing []missing // lines that the database lacks, also from exports before
+}
+
+// export adds what the database does not have. A crash leaves whole transactions.
+func export(ctx context.Context, dir, path string) (done exported, err error) {
 	db, err := openDatabase(path)
 	if err != nil {
-		return 0, err
+		return exported{}, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return 0, err
+		return exported{}, err
 	}
 	x := &exporter{ctx: ctx, db: db}
-	since, err := x.place()
-	if err != nil {
-		return 0, err
+	if err := x.place(); err != nil {
+		return exported{}, err
 	}
-	err = trail.Read(ctx, dir, since, "", x.take)
-	if err == nil && x.seen < x.last {
+	begun := x.last
+	err = trail.Read(ctx, dir, x.last, x.take)
+	if err == nil && x.seen < begun {
 		err = x.parted()
 	}
 	if err == nil {
@@ -99,7 +116,11 @@ func export(ctx context.Context, dir, path string) (added int, err error) {
 	if x.tx != nil {
 		err = errors.Join(err, x.tx.Rollback())
 	}
-	return x.added, err
+	if err != nil {
+		return exported{}, err
+	}
+	lacks, err := x.missing()
+	return exported{x.added, lacks}, err
 }
 
 func openDatabase(path string) (*sql.DB, error) {
@@ -112,26 +133,32 @@ type exporter struct {
 	db    *sql.DB
 	tx    *sql.Tx
 	trail string // the one that the database is of; empty: none yet
-	last  uint64 // the last line that the database has
+	last  uint64 // the last line that the database knows
 	hash  string // of it
-	seen  uint64 // the last line of the trail
+	seen  uint64 // the last line that was read
 	rows  int    // in the transaction
 	added int    // in those that were committed
 }
 
-// place finds how far the database is, and the day of that.
-func (x *exporter) place() (since string, err error) {
+// place finds how far the database is. One of an earlier version does not say, and
+// has times of various widths, which do not sort as text.
+func (x *exporter) place() error {
 	if err := x.db.QueryRowContext(x.ctx, "SELECT id FROM trail").Scan(&x.trail); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", err
+		return err
 	}
-	var stored sql.NullString
-	if err := x.db.QueryRowContext(x.ctx, "SELECT line, hash, stored FROM events ORDER BY line DESC LIMIT 1").Scan(&x.last, &x.hash, &stored); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", err
+	err := x.db.QueryRowContext(x.ctx, "SELECT line, hash FROM exported").Scan(&x.last, &x.hash)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
 	}
-	if len(stored.String) >= len(time.DateOnly) {
-		since = stored.String[:len(time.DateOnly)]
+	if _, err := x.db.ExecContext(x.ctx, "UPDATE events SET stored = substr(replace(stored, 'Z', CASE instr(stored, '.') WHEN 0 THEN '.' ELSE '' END) || '000000000', 1, 29) || 'Z' "+
+		"WHERE length(stored) < 30"); err != nil {
+		return err
 	}
-	return since, nil
+	err = x.db.QueryRowContext(x.ctx, "SELECT line, hash FROM events ORDER BY line DESC LIMIT 1").Scan(&x.last, &x.hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return err
 }
 
 func (x *exporter) take(l trail.Line, _ []byte) error {
@@ -142,18 +169,40 @@ func (x *exporter) take(l trail.Line, _ []byte) error {
 		}
 		x.tx = tx
 	}
-	if x.seen = l.Line; l.Line == x.last && l.Hash != x.hash {
+	if l.Line == x.last && l.Hash != x.hash || l.Line == x.last+1 && x.seen < x.last && x.last > 0 && l.Previous != x.hash {
 		return x.parted()
 	}
 	if l.Kind == trail.Begin {
-		return x.belongs(l.Trail)
+		if err := x.belongs(l.Trail); err != nil {
+			return err
+		}
 	}
-	if l.Kind != trail.Event || l.Line <= x.last {
+	before := max(x.seen, x.last)
+	if x.seen = max(x.seen, l.Line); l.Line <= before {
 		return nil
 	}
+	if l.Line > before+1 {
+		if _, err := x.tx.ExecContext(x.ctx, "INSERT INTO missing VALUES (?, ?)", int64(before+1), int64(l.Line-1)); err != nil {
+			return err
+		}
+	}
+	x.last, x.hash = l.Line, l.Hash
+	if l.Kind != trail.Event {
+		return nil
+	}
+	if err := x.insert(l); err != nil {
+		return fmt.Errorf("line %d: %w", l.Line, err)
+	}
+	if x.rows++; x.rows == exportRows {
+		return x.commit()
+	}
+	return nil
+}
+
+func (x *exporter) insert(l trail.Line) error {
 	e, err := events.Decode(l.Event)
 	if err != nil {
-		return fmt.Errorf("line %d: %w", l.Line, err)
+		return err
 	}
 	r := e.Data.Room
 	var previous *int64
@@ -161,15 +210,26 @@ func (x *exporter) take(l trail.Line, _ []byte) error {
 		previous = e.Data.Previous.ViewCount
 	}
 	_, err = x.tx.ExecContext(x.ctx, "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		int64(l.Line), l.Hash, l.Stored.UTC().Format(time.RFC3339Nano), e.ID, string(e.Type), e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), e.App(),
+		int64(l.Line), l.Hash, storedTime(l.Stored), e.ID, string(e.Type), eventTime(e.Time), e.App(),
 		r.RoomID, r.CreateTime, r.OwnerAccount, r.RoomName, r.ViewCount, previous, int64(e.Data.Version), e.Data.Baseline, string(l.Event))
+	return err
+}
+
+// missing lists the lines that the database lacks.
+func (x *exporter) missing() (all []missing, err error) {
+	rows, err := x.db.QueryContext(x.ctx, "SELECT first_line, last_line FROM missing ORDER BY first_line")
 	if err != nil {
-		return fmt.Errorf("line %d: %w", l.Line, err)
+		return nil, err
 	}
-	if x.rows++; x.rows == exportRows {
-		return x.commit()
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var m missing
+		if err := rows.Scan(&m.first, &m.last); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
 	}
-	return nil
+	return all, rows.Err()
 }
 
 // belongs makes sure that a database has the lines of one trail only.
@@ -193,6 +253,9 @@ func (x *exporter) parted() error {
 func (x *exporter) commit() error {
 	if x.tx == nil {
 		return nil
+	}
+	if _, err := x.tx.ExecContext(x.ctx, "INSERT OR REPLACE INTO exported VALUES (1, ?, ?)", int64(x.last), x.hash); err != nil {
+		return err
 	}
 	err := x.tx.Commit()
 	x.tx = nil

@@ -33,7 +33,7 @@ func TestKeysOfOpenSSL(t *testing.T) {
 	must(t, err)
 	w, err := trail.Open(trail.Options{Dir: filepath.Join(dir, "audit"), Key: key})
 	must(t, err)
-	must(t, w.Append([]trail.Message{{Seq: 1, Stored: time.Now().Add(-48 * time.Hour), Body: event(1, "r", "n")}}))
+	must(t, w.Append(time.Now().Add(-48*time.Hour), []trail.Message{{Seq: 1, Stored: time.Now().Add(-48 * time.Hour), Body: event(1, "r", "n")}}))
 	must(t, w.Tick(time.Now()))
 	must(t, w.Close())
 	if status, out, errs := call(t, filepath.Join(dir, "audit"), "verify", "--public-key", public); status != 0 || !strings.Contains(out, "1 signature checked") {
@@ -77,7 +77,7 @@ func TestKeyExchanged(t *testing.T) {
 	day := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	seal := func(n int) {
 		at := day.Add(time.Duration(n) * 24 * time.Hour)
-		must(t, w.Append([]trail.Message{{Seq: uint64(n), Stored: at, Body: event(uint64(n), "r", "n")}}))
+		must(t, w.Append(at, []trail.Message{{Seq: uint64(n), Stored: at, Body: event(uint64(n), "r", "n")}}))
 		must(t, w.Tick(at.Add(24*time.Hour)))
 	}
 	seal(1)

@@ -23,7 +23,7 @@ func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, trail.ErrBroken, publisher.ErrAuth)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, trail.ErrBroken, errTaken, publisher.ErrAuth)
 }
 
 func rootCommand() *cobra.Command {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sort"
 	"time"
@@ -94,7 +95,23 @@ func (r *recorder) parting(ctx context.Context) (uint64, error) {
 	return last, nil
 }
 
-// consumer returns the durable, at the place where the trail stands.
+// The metadata of the consumer: which trail stands there, and which host writes it.
+const (
+	ownerKey = "roomaudit.trail"
+	hostKey  = "roomaudit.host"
+)
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
+// consumer returns the durable, at the place where the trail stands. One that
+// keeps the place of another trail is not touched: each of the two would delete
+// that of the other, and take it for a trail whose end is gone.
 func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
@@ -103,7 +120,12 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 	cons, err := r.js.Consumer(ctx, r.Stream, r.Durable)
 	if err == nil {
 		i := cons.CachedInfo()
-		if i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
+		owner := i.Config.Metadata[ownerKey]
+		if owner != "" && owner != r.trail.ID() {
+			return nil, fmt.Errorf("%w: consumer %s of stream %s keeps the place of trail %s, which %s writes, and %s has trail %s; set another ROOMAUDIT_DURABLE. "+
+				"If that trail is written no more, remove its consumer with `nats consumer rm %s %s`", errTaken, r.Durable, r.Stream, owner, i.Config.Metadata[hostKey], r.Dir, r.trail.ID(), r.Stream, r.Durable)
+		}
+		if owner != "" && i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
 			return cons, nil
 		}
 		// A purge, and the age of messages, move the floor up to before the first
@@ -121,6 +143,7 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 	cons, err = r.js.CreateConsumer(ctx, r.Stream, jetstream.ConsumerConfig{
 		Durable: r.Durable, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: 10 * batchRows, MaxDeliver: -1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: last + 1,
+		Metadata: map[string]string{ownerKey: r.trail.ID(), hostKey: hostname()},
 	})
 	if err != nil {
 		return nil, failed(err)

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +14,7 @@ import (
 // reasons returns why the record went on elsewhere in the stream, each time.
 func reasons(t *testing.T, dir string) (all []string) {
 	t.Helper()
-	must(t, trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
+	must(t, trail.Read(t.Context(), dir, 0, func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Stream {
 			all = append(all, l.Reason)
 		}
@@ -44,7 +43,19 @@ func TestPurgedWhileAway(t *testing.T) {
 	wantSound(t, dir)
 }
 
-// That all of a trail was taken away is on record, too.
+// take moves all that a glob matches out of a directory.
+func take(t *testing.T, dir, pattern string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, pattern))
+	must(t, err)
+	away := t.TempDir()
+	for _, f := range files {
+		must(t, os.Rename(f, filepath.Join(away, filepath.Base(f))))
+	}
+}
+
+// A trail whose files were all moved away does not begin at line 1 again without a
+// word of the operator, not even if nothing in the directory tells of them.
 func TestAllTakenAway(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()
@@ -53,19 +64,57 @@ func TestAllTakenAway(t *testing.T) {
 	r.wantAll(dir)
 	r.acknowledged(10)
 	p.stop()
-	files, err := filepath.Glob(filepath.Join(dir, "audit-*"))
-	must(t, err)
-	for _, f := range files {
-		must(t, os.Remove(f))
+	_, out, _ := call(t, dir, "verify")
+	last := strings.TrimSpace(out[strings.LastIndex(out, "last line ")+len("last line "):])
+	take(t, dir, "audit-*")
+	p = start(t, r.env(dir), "run")
+	if status := p.wait(); status != 2 || !strings.Contains(p.out.String(), "--continue "+last) {
+		t.Errorf("exit status %d: %s", status, p.out)
 	}
+	r.publish(5)
+	p = start(t, r.env(dir), "run", "--continue", last)
+	eventually(t, "the new ones on record", func() bool { return len(recorded(t, dir)) == 5 })
+	p.stop()
+	if status, out, _ := call(t, dir, "verify", "--first", "2"); status != 0 || !strings.Contains(out, "on record: the files before were moved away: the record goes on behind line "+strings.SplitN(last, ":", 2)[0]) {
+		t.Errorf("verify: %d %s", status, out)
+	}
+	take(t, dir, "*")
+	p = start(t, r.env(dir), "run")
+	if status := p.wait(); status != 2 || !strings.Contains(p.out.String(), "set another ROOMAUDIT_DURABLE") {
+		t.Errorf("without its label: exit status %d: %s", status, p.out)
+	}
+	must(t, r.js.DeleteConsumer(t.Context(), "LIVE", "roomaudit")) // the operator's word
 	p = start(t, r.env(dir), "run")
 	r.wantAll(dir)
 	p.stop()
-	if told := reasons(t, dir); !slices.ContainsFunc(told, func(s string) bool {
-		return strings.Contains(s, "message 10 was acknowledged, and the trail ends at 0")
-	}) {
-		t.Errorf("on record is %q:\n%s", told, p.out)
+}
+
+// A second roomaudit, with a trail of its own, does not touch the durable of the
+// first, and nothing comes on record there.
+func TestDurableOfAnother(t *testing.T) {
+	r := newRig(t)
+	one, two := t.TempDir(), t.TempDir()
+	r.publish(5)
+	p := start(t, r.env(one), "run")
+	r.wantAll(one)
+	r.acknowledged(5)
+	second := start(t, r.env(two), "run")
+	if status := second.wait(); status != 2 || !strings.Contains(second.out.String(), "set another ROOMAUDIT_DURABLE") {
+		t.Errorf("exit status %d: %s", status, second.out)
 	}
+	r.publish(5)
+	r.wantAll(one)
+	p.stop()
+	p = start(t, r.env(one), "run") // it is the same trail after a restart
+	r.publish(1)
+	r.wantAll(one)
+	p.stop()
+	if told := reasons(t, one); len(told) > 0 {
+		t.Errorf("on record is %q", told)
+	}
+	other := start(t, append(r.env(two), "ROOMAUDIT_DURABLE=other"), "run")
+	r.wantAll(two)
+	other.stop()
 }
 
 // A stream that roomwatch made anew may count on from a number: those before were
@@ -136,22 +185,26 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
-// A trail whose file is removed while it is written ends the recording, and the
-// next start reads what lacks again.
+// A trail whose file is removed while it is written ends the recording. With the
+// word of the operator what lacks is read again.
 func TestFileRemovedWhileRecording(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()
 	r.publish(10)
 	p := start(t, r.env(dir), "run")
 	r.wantAll(dir)
-	files, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-	must(t, err)
-	must(t, os.Remove(files[0]))
+	take(t, dir, "*.jsonl")
 	r.publish(5)
 	if status := p.wait(); status != 2 || !strings.Contains(p.out.String(), "it was removed or exchanged") {
 		t.Errorf("exit status %d: %s", status, p.out)
 	}
 	p = start(t, r.env(dir), "run")
-	r.wantAll(dir)
+	status := p.wait()
+	_, word, found := strings.Cut(p.out.String(), "with --continue ")
+	if status != 2 || !found {
+		t.Fatalf("exit status %d: %s", status, p.out)
+	}
+	p = start(t, r.env(dir), "run", "--continue", word[:strings.IndexByte(word, '.')])
+	eventually(t, "the new ones on record", func() bool { return len(recorded(t, dir)) == 5 })
 	p.stop()
 }

@@ -98,15 +98,10 @@ func moment(text string, now time.Time, day time.Duration) (time.Time, error) {
 	return t, nil
 }
 
-// each calls take with the selected messages. Files of other days are not opened.
-// A file's day is that of its messages, or later if a clock went backwards, so the
-// end alone bounds which files are read only by what is in them.
+// each calls take with the selected messages. What was stored when, only the
+// messages say: the day of a file is that of the recorder's clock.
 func (s selection) each(ctx context.Context, dir string, take func(l trail.Line, text []byte, e events.Event) error) error {
-	first := ""
-	if !s.from.IsZero() {
-		first = s.from.UTC().Format(time.DateOnly)
-	}
-	return trail.Read(ctx, dir, first, "", func(l trail.Line, text []byte) error {
+	return trail.Read(ctx, dir, 0, func(l trail.Line, text []byte) error {
 		if l.Kind != trail.Event || !s.from.IsZero() && l.Stored.Before(s.from) || !s.to.IsZero() && !l.Stored.Before(s.to) {
 			return nil
 		}

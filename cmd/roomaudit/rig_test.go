@@ -140,7 +140,7 @@ func (r *rig) acknowledged(seq uint64) {
 func recorded(t *testing.T, dir string) []trail.Line {
 	t.Helper()
 	var all []trail.Line
-	err := trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
+	err := trail.Read(t.Context(), dir, 0, func(l trail.Line, _ []byte) error {
 		if l.Seq > 0 {
 			all = append(all, l)
 		}

@@ -27,12 +27,17 @@ const (
 )
 
 func runCommand() *cobra.Command {
-	return &cobra.Command{
+	var behind string
+	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Record every event until SIGINT or SIGTERM",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := configured()
+			if err != nil {
+				return err
+			}
+			last, err := parsePlace("--continue", behind)
 			if err != nil {
 				return err
 			}
@@ -43,7 +48,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			defer program.Survive(cmd.Context(), log)()
-			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log})
+			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log, Continue: last})
 			if err != nil {
 				return err
 			}
@@ -53,6 +58,8 @@ func runCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&behind, "continue", "", "go on behind `LINE:HASH`, the last line of a trail whose files were all moved to an archive, as verify prints it")
+	return cmd
 }
 
 // A recorder reads the stream into a trail.
@@ -62,6 +69,7 @@ type recorder struct {
 	trail *trail.Writer
 	log   *slog.Logger
 
+	began   bool   // a session had the consumer
 	failing string // what is wrong at present, as it was logged; empty: nothing
 }
 
@@ -91,7 +99,7 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 		if ctx.Err() != nil {
 			break
 		}
-		if errors.Is(err, trail.ErrBroken) {
+		if errors.Is(err, trail.ErrBroken) || errors.Is(err, errTaken) && !r.began {
 			return err
 		}
 		if w.Position() != before {
@@ -126,6 +134,8 @@ func (r *recorder) condition(ctx context.Context, err error) {
 		text, mend = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or mend it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		text, mend = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
+	case errors.Is(err, errTaken):
+		text, mend = err.Error(), "stop the other roomaudit, or give it a ROOMAUDIT_DURABLE of its own"
 	default:
 		text, mend = err.Error(), "see that NATS runs and that JetStream answers"
 	}
@@ -144,6 +154,7 @@ var (
 	// errReconnected ends a session: the server that is there again may not have
 	// all that it had.
 	errReconnected = errors.New("the connection was made anew")
+	errTaken       = errors.New("ROOMAUDIT_DURABLE is used by another trail")
 	errLost        = errors.New("messages that the stream still has did not come: another process may use ROOMAUDIT_DURABLE")
 )
 
@@ -165,6 +176,7 @@ func (r *recorder) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.began = true
 	msgs, err := cons.Messages(jetstream.PullMaxMessages(2 * batchRows))
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.Stream, err)
@@ -188,7 +200,7 @@ func (r *recorder) session(ctx context.Context) error {
 		if err := r.complete(ctx, batch); err != nil {
 			return err
 		}
-		if err := r.trail.Append(batch); err != nil {
+		if err := r.trail.Append(time.Now(), batch); err != nil {
 			return fmt.Errorf("%w: %w", errDisk, err)
 		}
 		if err := last.Ack(); err != nil { // of all before it, too

@@ -136,7 +136,7 @@ func TestWhatDoesNotCome(t *testing.T) {
 	}
 	eventually(t, "what was taken meanwhile on record", func() bool { return len(recorded(t, dir)) == int(r.next)-1-2 })
 	var gaps []uint64
-	must(t, trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
+	must(t, trail.Read(t.Context(), dir, 0, func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Gap {
 			gaps = append(gaps, l.From, l.To)
 		}
@@ -164,7 +164,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	p.stop()
 	wantSound(t, dir)
 	reasons := 0
-	must(t, trail.Read(t.Context(), dir, "", "", func(l trail.Line, _ []byte) error {
+	must(t, trail.Read(t.Context(), dir, 0, func(l trail.Line, _ []byte) error {
 		if l.Kind == trail.Stream && strings.Contains(l.Reason, "is followed by") {
 			reasons++
 		}

@@ -71,10 +71,10 @@ func csvPrinter(w io.Writer) printer {
 				previous = strconv.FormatInt(*p.ViewCount, 10)
 			}
 			if !e.Data.Since.IsZero() {
-				since = e.Data.Since.UTC().Format(time.RFC3339Nano)
+				since = eventTime(e.Data.Since)
 			}
 			return out.Write([]string{
-				strconv.FormatUint(l.Line, 10), l.Stored.UTC().Format(time.RFC3339Nano), e.ID, string(e.Type), e.Time.UTC().Format(time.RFC3339Nano),
+				strconv.FormatUint(l.Line, 10), storedTime(l.Stored), cell(e.ID), cell(string(e.Type)), eventTime(e.Time),
 				strconv.Itoa(e.App()), cell(r.RoomID), strconv.FormatInt(r.CreateTime, 10), cell(r.OwnerAccount), cell(r.RoomName),
 				strconv.FormatInt(r.ViewCount, 10), previous, strconv.FormatUint(e.Data.Version, 10), since, strconv.FormatBool(e.Data.Baseline),
 			})
@@ -90,11 +90,31 @@ func csvPrinter(w io.Writer) printer {
 	}
 }
 
+// The times of a copy have a fixed width, so that they sort as text.
+func storedTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000000Z") }
+func eventTime(t time.Time) string  { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
 // cell keeps a spreadsheet from running what a stranger has chosen: it takes what
-// begins like a formula for one, unless an apostrophe stands before it.
+// begins like a formula for one, unless an apostrophe stands before it. Where a
+// cell begins is for each reader to say: many split also at semicolons, tabs, bars
+// and line breaks, within quotes or not, and drop blanks and quotes. So each
+// formula sign behind one of those gets its apostrophe.
 func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r＝＋－＠", []rune(s)[0]) {
-		return "'" + s
+	var b strings.Builder
+	begins := true
+	for _, r := range s {
+		if begins && strings.ContainsRune("=+-@＝＋－＠", r) {
+			b.WriteByte('\'')
+		}
+		switch {
+		case strings.ContainsRune(",;|\"'", r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r):
+			begins = true
+		case !unicode.IsSpace(r) && !hidden(r): // what is not seen does not begin a cell, nor end its beginning
+			begins = false
+		case r == '\t' || r == '\n' || r == '\r' || r == '\v' || r == '\f' || r == 0x85:
+			begins = true
+		}
+		b.WriteRune(r)
 	}
-	return s
+	return b.String()
 }

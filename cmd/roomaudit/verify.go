@@ -36,13 +36,8 @@ func verifyCommand() *cobra.Command {
 			if check.Keys, err = publicKeys(keyFiles); err != nil {
 				return err
 			}
-			if noted != "" {
-				line, hash, _ := strings.Cut(noted, ":")
-				n, err := strconv.ParseUint(line, 10, 64)
-				if err != nil || n == 0 || len(hash) != 64 {
-					return program.BadFlags(fmt.Errorf("--noted is %q: write LINE:HASH as verify printed it", noted))
-				}
-				check.NotedLine, check.NotedHash = n, hash
+			if check.Noted, err = parsePlace("--noted", noted); err != nil {
+				return err
 			}
 			return verify(cmd.Context(), check, raw, cmd.OutOrStdout())
 		},
@@ -53,6 +48,19 @@ func verifyCommand() *cobra.Command {
 	f.IntVar(&first, "first", 1, "the `number` of the first file; those before it were moved away")
 	f.BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
 	return cmd
+}
+
+// parsePlace reads a line and its hash as verify prints them; none is nil.
+func parsePlace(flag, text string) (*trail.Place, error) {
+	if text == "" {
+		return nil, nil
+	}
+	line, hash, _ := strings.Cut(text, ":")
+	n, err := strconv.ParseUint(line, 10, 64)
+	if err != nil || n == 0 || len(hash) != 64 {
+		return nil, program.BadFlags(fmt.Errorf("%s is %q: write LINE:HASH as verify printed it", flag, text))
+	}
+	return &trail.Place{Line: n, Hash: hash}, nil
 }
 
 func verify(ctx context.Context, c trail.Check, raw bool, w io.Writer) error {
@@ -103,8 +111,8 @@ func inWords(c trail.Check, s trail.Summary) string {
 	switch {
 	case s.Faults > 0:
 		result = count(s.Faults, "fault")
-	case c.NotedLine > 0:
-		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", c.NotedLine)
+	case c.Noted != nil:
+		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", c.Noted.Line)
 	}
 	return fmt.Sprintf("%s, %s, %s, %s on record, %s: %s\nlast line %d:%s", count(s.Files, "file"), count(s.Lines, "line"), count(s.Messages, "message"), count(s.Gaps, "gap"),
 		signed, result, s.Last, s.Hash)

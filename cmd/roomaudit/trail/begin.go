@@ -6,12 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 )
 
-// ready sees to it that a file is open to which a message of a time can be appended.
-func (w *Writer) ready(at time.Time) error {
+// ready sees to it that a file is open to which can be appended at a time by the
+// clock of the recorder. A clock that is set back ends a day, too: what counts is
+// that no file is left open for days.
+func (w *Writer) ready(now time.Time) error {
 	if err := w.attached(); err != nil {
 		return err
 	}
@@ -21,13 +21,18 @@ func (w *Writer) ready(at time.Time) error {
 		}
 		w.damaged = false
 	}
-	if w.file != nil && (w.size >= w.o.MaxFileBytes || day(at) > w.day) {
+	if w.file != nil && (w.size >= w.o.MaxFileBytes || day(now) != w.day) {
 		if err := w.seal(); err != nil {
 			return err
 		}
 	}
 	if w.file == nil {
-		return w.begin(at)
+		if err := w.begin(now); err != nil {
+			return err
+		}
+	}
+	if w.labelled != w.number {
+		return w.label()
 	}
 	return nil
 }
@@ -47,15 +52,15 @@ func (w *Writer) attached() error {
 	case err == nil && os.SameFile(open, named):
 		return nil
 	case err == nil || errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("%s: %w: it was removed or exchanged while it was written; find out by whom and put it back, or start again: what lacks is read from the stream again, "+
-			"and that is on record", w.path, ErrBroken)
+		return fmt.Errorf("%s: %w: it was removed or exchanged while it was written; find out by whom and put it back; if it is lost, start again: the next start "+
+			"says how to go on", w.path, ErrBroken)
 	}
 	return fmt.Errorf("look at %s: %w", w.path, err)
 }
 
 // begin opens the next file. Its name is durable before its first line is.
-func (w *Writer) begin(at time.Time) error {
-	number, day := w.number+1, max(day(at), w.day)
+func (w *Writer) begin(now time.Time) error {
+	number, day := w.number+1, day(now)
 	path := filepath.Join(w.o.Dir, nameOf(number, day)+plain)
 	f, err := w.disk.open(path, 0)
 	if err == nil {
@@ -64,17 +69,15 @@ func (w *Writer) begin(at time.Time) error {
 	if err != nil {
 		return fmt.Errorf("begin %s: %w", path, errors.Join(err, w.drop(f)))
 	}
-	if w.trail == "" {
-		w.trail = ulid.Make().String()
-	}
 	before := *w
 	w.file, w.path, w.number, w.day, w.size = f, path, number, day, 0
 	w.end.begun = w.end.line + 1
 	position := w.end.position
-	if err := w.write([]Line{{Kind: Begin, Format: format, Trail: w.trail, File: number, Stream: &position}}); err != nil {
+	if err := w.write([]Line{{Kind: Begin, Format: format, Trail: w.trail, File: number, Stream: &position, Reason: w.reason}}); err != nil {
 		*w = before
 		return errors.Join(err, w.drop(f))
 	}
+	w.reason = ""
 	return nil
 }
 

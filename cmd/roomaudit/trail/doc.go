@@ -1,18 +1,21 @@
 // Package trail keeps an audit trail: an append-only record of the messages of
 // a stream, in files of JSON lines of which each proves the one before.
 //
-// A directory is one trail. Its files are numbered from 1 and named after the
-// UTC day of their messages; all but the newest are sealed and compressed:
+// A directory is one trail. Its files are numbered from 1 and named after the UTC
+// day on which they were begun, by the clock of the recorder; all but the newest are
+// sealed and compressed. What a message says of its time changes no file:
 //
 //	audit-00000001-2026-11-23.jsonl.gz
 //	audit-00000002-2026-11-24.jsonl
+//	trail.json                          which trail it is: see label.go
 //
 // Every line is a JSON object:
 //
 //	{"line":7,"kind":"event", …, "previous":"<hash of line 6>","hash":"<hash of this line>"}
 //
 //	begin   the first of a file: "file" its number, "trail" the id of the trail,
-//	        "stream" where the record stands: name, created, last sequence number
+//	        "stream" where the record stands: name, created, last sequence number; with
+//	        a "reason" the file before was not there when it was begun
 //	stream  from here on the messages are those of another stream, or of one
 //	        that was cut: "stream" as above, "reason"
 //	event   "seq", "stored" (when the stream took it), "subject", "event" byte for byte

@@ -25,7 +25,7 @@ var fileName = regexp.MustCompile(`^audit-([0-9]{8,})-([0-9]{4}-[0-9]{2}-[0-9]{2
 // A File is one file of a trail.
 type File struct {
 	Number     int
-	Day        string // UTC, of its messages
+	Day        string // UTC, when it began by the clock of the recorder
 	Path       string
 	Compressed bool
 }
@@ -62,6 +62,28 @@ func Files(dir string) ([]File, error) {
 	})
 	return slices.CompactFunc(files, func(a, b File) bool { return a.Number == b.Number && a.Day == b.Day }), nil
 }
+
+// begin returns the first line of a file.
+func (f File) begin() (Line, error) {
+	var first Line
+	err := f.lines(func(text []byte) error {
+		var err error
+		if first, err = Parse(text); err == nil {
+			err = errFound
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, errFound):
+		return first, nil
+	case err == nil:
+		err = errTorn
+	}
+	return first, fmt.Errorf("read %s: %w", f.Path, err)
+}
+
+// errFound ends the reading of a file.
+var errFound = errors.New("found")
 
 // errTorn means that the last line of a file has no end.
 var errTorn = errors.New("its last line is not whole")

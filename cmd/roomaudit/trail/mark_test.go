@@ -12,9 +12,9 @@ func TestMarks(t *testing.T) {
 	w := mustOpen(t, Options{Dir: dir, MaxFileBytes: 2000})
 	old, now := Position{Name: "LIVE", Created: noon}, Position{Name: "LIVE", Created: noon.Add(time.Hour)}
 	must(t, w.Follow(old, noon, ""))
-	must(t, w.Append(messages(1, 12, noon)))
+	must(t, w.Append(noon, messages(1, 12, noon)))
 	must(t, w.Follow(now, noon, "made anew"))
-	must(t, w.Append(messages(1, 20, noon)))
+	must(t, w.Append(noon, messages(1, 20, noon)))
 	now.Last = 9
 	must(t, w.Follow(now, noon, "cut"))
 	if m := w.Newest(); m.Seq != 0 {
@@ -25,7 +25,7 @@ func TestMarks(t *testing.T) {
 	if m := w.Newest(); m.Seq != 9 || !m.Stored.Equal(noon) {
 		t.Errorf("newest is %v after a start", m)
 	}
-	must(t, w.Append(messages(10, 11, noon.Add(time.Second))))
+	must(t, w.Append(noon.Add(time.Second), messages(10, 11, noon.Add(time.Second))))
 	all := map[uint64]time.Time{}
 	must(t, w.Marks(func(marks []Mark) (bool, error) {
 		for _, m := range marks {

@@ -15,32 +15,45 @@ func TestFileTakenAwayWhileWriting(t *testing.T) {
 	for _, exchanged := range []bool{false, true} {
 		dir := t.TempDir()
 		w := mustOpen(t, Options{Dir: dir})
-		must(t, w.Append(messages(1, 5, noon)))
+		must(t, w.Append(noon, messages(1, 5, noon)))
 		text, err := os.ReadFile(w.path)
 		must(t, err)
 		must(t, os.Rename(w.path, filepath.Join(t.TempDir(), "away")))
 		if exchanged {
 			must(t, os.WriteFile(w.path, text, 0o600))
 		}
-		if err := w.Append(messages(6, 6, noon)); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), w.path) {
+		if err := w.Append(noon, messages(6, 6, noon)); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), w.path) {
 			t.Errorf("exchanged %t: %v", exchanged, err)
 		}
 		if err := w.Tick(noon); !errors.Is(err, ErrBroken) {
 			t.Errorf("exchanged %t, while nothing comes: %v", exchanged, err)
 		}
 		must(t, w.Close())
-		w = mustOpen(t, Options{Dir: dir})
-		must(t, w.Append(messages(w.Position().Last+1, 7, noon)))
+		line, hash := w.Lines()
+		w = mustOpen(t, Options{Dir: dir, Continue: place(exchanged, line, hash)})
+		must(t, w.Append(noon, messages(w.Position().Last+1, 7, noon)))
 		must(t, w.Close())
-		wantMessages(t, dir, 7)
+		if exchanged {
+			wantMessages(t, dir, 7)
+		} else if _, faults := check(t, Check{Dir: dir, First: 2}); len(faults) > 0 {
+			t.Error(faults)
+		}
 	}
+}
+
+// place is the word of the operator, where the file is not there.
+func place(there bool, line uint64, hash string) *Place {
+	if there {
+		return nil
+	}
+	return &Place{line, hash}
 }
 
 // A file that is compressed between the listing and the reading is read as it is then.
 func TestReadWhileCompressed(t *testing.T) {
 	dir := t.TempDir()
 	w := mustOpen(t, Options{Dir: dir})
-	must(t, w.Append(messages(1, 5, noon)))
+	must(t, w.Append(noon, messages(1, 5, noon)))
 	files, err := Files(dir)
 	must(t, err)
 	must(t, w.Tick(noon.Add(24*time.Hour)))
@@ -54,7 +67,7 @@ func TestReadWhileCompressed(t *testing.T) {
 func TestNewestFileBroken(t *testing.T) {
 	dir := t.TempDir()
 	w := mustOpen(t, Options{Dir: dir})
-	must(t, w.Append(messages(1, 5, noon)))
+	must(t, w.Append(noon, messages(1, 5, noon)))
 	must(t, w.Tick(noon.Add(24*time.Hour)))
 	must(t, w.Close())
 	files, err := Files(dir)

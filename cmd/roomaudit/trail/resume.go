@@ -33,6 +33,9 @@ func (w *Writer) resume() error {
 		}
 		files = files[:len(files)-1]
 	}
+	if err := w.identify(files); err != nil {
+		return err
+	}
 	for _, f := range files[:max(0, len(files)-1)] {
 		if !f.Compressed {
 			w.packOrLeave(f.Path)

@@ -18,7 +18,7 @@ func (w *Writer) Tick(now time.Time) error {
 	if err := w.attached(); err != nil {
 		return err
 	}
-	if w.file == nil || w.damaged || day(now) <= w.day {
+	if w.file == nil || w.damaged || day(now) == w.day {
 		return nil
 	}
 	return w.seal()

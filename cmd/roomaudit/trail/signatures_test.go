@@ -71,7 +71,7 @@ func TestKeysCameLater(t *testing.T) {
 			for i, key := range tt.files {
 				at := noon.Add(time.Duration(i) * 24 * time.Hour)
 				w := mustOpen(t, Options{Dir: dir, Key: signedBy(key)})
-				must(t, w.Append(messages(uint64(i+1), uint64(i+1), at)))
+				must(t, w.Append(at, messages(uint64(i+1), uint64(i+1), at)))
 				if i < len(tt.files)-1 {
 					must(t, w.Tick(at.Add(24*time.Hour)))
 				}

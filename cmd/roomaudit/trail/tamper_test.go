@@ -113,10 +113,10 @@ func TestTampering(t *testing.T) {
 		{"the last files, and a line was noted", func(f forger, c *Check) {
 			last, _ := check(f.t, *c)
 			must(f.t, os.Remove(f.files[3].Path))
-			c.NotedLine, c.NotedHash = last.Last, last.Hash
+			c.Noted = &Place{last.Last, last.Hash}
 		}, []string{"line 39, which was noted"}},
 		{"the open file's end, and a line was noted", func(_ forger, c *Check) {
-			c.NotedLine, c.NotedHash = 38, "0"
+			c.Noted = &Place{38, "0"}
 		}, []string{"4.jsonl:2: line 38: its hash is"}},
 		{"a half line of the open file", func(f forger, _ *Check) {
 			b := unpack(f.t, f.files[3])
@@ -197,12 +197,12 @@ func newForger(t *testing.T) forger {
 	f.key = key
 	w := mustOpen(t, Options{Dir: f.dir, MaxFileBytes: 1 << 20, Key: signedBy(key)})
 	for seq := uint64(1); seq <= 30; seq += 10 {
-		must(t, w.Append(messages(seq, seq+9, noon)))
+		must(t, w.Append(noon, messages(seq, seq+9, noon)))
 		w.o.MaxFileBytes = 1
 		must(t, w.ready(noon.Add(time.Minute)))
 		w.o.MaxFileBytes = 1 << 20
 	}
-	must(t, w.Append(messages(31, 32, noon)))
+	must(t, w.Append(noon, messages(31, 32, noon)))
 	must(t, w.Close())
 	if f.files, err = Files(f.dir); err != nil || len(f.files) != 4 {
 		t.Fatalf("%v, %v", f.files, err)

@@ -71,7 +71,7 @@ func wantMessages(t *testing.T, dir string, last uint64) {
 		t.Fatalf("faults: %q", faults)
 	}
 	next := uint64(1)
-	must(t, Read(t.Context(), dir, "", "", func(l Line, _ []byte) error {
+	must(t, Read(t.Context(), dir, 0, func(l Line, _ []byte) error {
 		if l.Seq == 0 {
 			return nil
 		}
@@ -93,18 +93,18 @@ func TestRotation(t *testing.T) {
 	must(t, err)
 	w := mustOpen(t, Options{Dir: dir, MaxFileBytes: 3000, Key: signedBy(key)})
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, noon, ""))
-	must(t, w.Append(messages(1, 20, noon)))
-	must(t, w.Append(messages(15, 24, noon.Add(24*time.Hour)))) // some are on record already
-	must(t, w.Append(append(messages(25, 25, noon.Add(24*time.Hour)), messages(19, 25, noon)...)))
+	must(t, w.Append(noon, messages(1, 20, noon)))
+	must(t, w.Append(noon.Add(24*time.Hour), messages(15, 24, noon.Add(24*time.Hour)))) // some are on record already
+	must(t, w.Append(noon.Add(24*time.Hour), append(messages(25, 25, noon.Add(24*time.Hour)), messages(19, 25, noon)...)))
 	must(t, w.Close())
 	w = mustOpen(t, Options{Dir: dir, MaxFileBytes: 3000, Key: signedBy(key)})
-	must(t, w.Append(messages(26, 27, noon.Add(24*time.Hour))))
+	must(t, w.Append(noon.Add(24*time.Hour), messages(26, 27, noon.Add(24*time.Hour))))
 	must(t, w.Tick(noon.Add(25*time.Hour)))
 	if w.file == nil {
 		t.Error("the file is sealed before its day is over")
 	}
 	must(t, w.Tick(noon.Add(48*time.Hour)))
-	must(t, w.Append(messages(28, 28, noon.Add(12*time.Hour)))) // a clock that went backwards
+	must(t, w.Append(noon.Add(48*time.Hour), messages(28, 28, noon)))
 	must(t, w.Close())
 	wantMessages(t, dir, 28)
 	s, faults := check(t, Check{Dir: dir, Keys: keys(key)})
@@ -120,7 +120,7 @@ func TestRotation(t *testing.T) {
 		}
 		days = append(days, f.Day)
 	}
-	if days = slices.Compact(days); !slices.Equal(days, []string{"2026-11-23", "2026-11-24"}) {
+	if days = slices.Compact(days); !slices.Equal(days, []string{"2026-11-23", "2026-11-24", "2026-11-25"}) {
 		t.Errorf("days %v", days)
 	}
 }
@@ -131,14 +131,14 @@ func TestRecord(t *testing.T) {
 	w := mustOpen(t, Options{Dir: dir})
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, noon, ""))
 	lines := strings.ReplaceAll(string(message(5, noon).Body), ",", ",\n")
-	must(t, w.Append([]Message{
+	must(t, w.Append(noon, []Message{
 		message(3, noon), {Seq: 4, Stored: noon, Subject: "live.x", Body: []byte{0xff, '\n', '"'}}, {Seq: 5, Stored: noon, Body: []byte(lines)},
 		{Seq: 6, Stored: noon, Body: []byte(`{"a":1}`)}, {Seq: 9, Stored: noon, Body: []byte(`{"type":"writer.claimed"}`)},
 	}))
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon.Add(time.Hour)}, noon, "the stream was made anew"))
-	must(t, w.Append(messages(1, 1, noon)))
+	must(t, w.Append(noon, messages(1, 1, noon)))
 	var got []string
-	must(t, Read(t.Context(), dir, "", "", func(l Line, _ []byte) error {
+	must(t, Read(t.Context(), dir, 0, func(l Line, _ []byte) error {
 		what := fmt.Sprintf("%s %d", l.Kind, l.Seq)
 		switch l.Kind {
 		case Gap:
@@ -195,7 +195,7 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 			acknowledged := uint64(0)
 			w, err := Open(Options{Dir: dir, MaxFileBytes: 2500, Refuse: refuse})
 			for seq := uint64(1); err == nil && seq <= 20; seq += 4 {
-				err = w.Append(messages(seq, seq+3, noon.Add(time.Duration(seq)*3*time.Hour)))
+				err = w.Append(noon.Add(time.Duration(seq)*3*time.Hour), messages(seq, seq+3, noon.Add(time.Duration(seq)*3*time.Hour)))
 				if err == nil {
 					acknowledged = seq + 3
 				}
@@ -214,7 +214,7 @@ func TestPowerCutAtEveryStep(t *testing.T) {
 				t.Fatalf("step %d: %d messages were acknowledged, %d are there", step, acknowledged, last)
 			}
 			for seq := uint64(1); seq <= 20; seq++ {
-				must(t, w.Append(messages(seq, seq, noon.Add(60*time.Hour))))
+				must(t, w.Append(noon.Add(60*time.Hour), messages(seq, seq, noon.Add(60*time.Hour))))
 			}
 			must(t, w.Close())
 			wantMessages(t, dir, 20)
@@ -249,8 +249,8 @@ func TestDiskFull(t *testing.T) {
 				continue // nothing was begun
 			}
 			for seq := uint64(1); seq <= 20; seq += 4 {
-				batch := messages(seq, seq+3, noon.Add(time.Duration(seq)*3*time.Hour))
-				for try := 0; w.Append(batch) != nil; try++ {
+				at := noon.Add(time.Duration(seq) * 3 * time.Hour)
+				for try := 0; w.Append(at, messages(seq, seq+3, at)) != nil; try++ {
 					if try == 20 {
 						t.Fatalf("step %d: it does not go on", step)
 					}

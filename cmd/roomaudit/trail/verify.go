@@ -15,9 +15,8 @@ type Check struct {
 	// First is the number of the first file that is expected; files before it were
 	// moved away. 0 means 1.
 	First int
-	// NotedLine and NotedHash are those of a line that was kept somewhere else. 0: none.
-	NotedLine uint64
-	NotedHash string
+	// Noted is a line that was kept somewhere else; nil: none.
+	Noted *Place
 }
 
 // A Fault is something about a trail that is not as it was written.
@@ -62,7 +61,7 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
 	}
-	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.NotedLine == 0, signatures: newSignatures(c)}
+	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.Noted == nil, signatures: newSignatures(c)}
 	v.fresh = v.next > 1
 	for i, f := range files {
 		v.newest = i == len(files)-1
@@ -70,12 +69,15 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 			return v.Summary, fmt.Errorf("verify audit trail: %w", err)
 		}
 	}
+	if err := v.unsealed(false); err != nil {
+		return v.Summary, err
+	}
 	v.at = Fault{}
 	if len(files) == 0 {
 		err = v.fault("%v", none(c.Dir))
 	} else {
 		if !v.noted {
-			err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.NotedLine, c.NotedHash)
+			err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.Noted.Line, c.Noted.Hash)
 		}
 		err = errors.Join(err, v.unsigned())
 	}
@@ -98,6 +100,8 @@ type verifier struct {
 	fresh  bool // what comes next need not follow what came before
 	sealed bool // the line before was the last of its file
 	noted  bool // the line that was noted somewhere else has been seen
+
+	open *Fault // the file before has no last line, and was not the newest
 
 	signatures *signatures
 }
@@ -126,6 +130,11 @@ func (v *verifier) file(f File) error {
 func (v *verifier) lines(f File) error {
 	v.at = Fault{File: filepath.Base(f.Path)}
 	v.Files++
+	if f.Number != v.next { // what would explain it is not there
+		if err := v.unsealed(false); err != nil {
+			return err
+		}
+	}
 	if f.Number < v.next {
 		return v.fault("its number is there twice, or it lies before the first file that is expected")
 	}
@@ -163,18 +172,35 @@ func (v *verifier) lines(f File) error {
 			return v.fault("its end was cut off")
 		}
 	case !v.sealed:
-		return v.fault("its end was cut off: it is not the newest file, and has no last line")
+		at := v.at
+		v.open = &at
 	}
 	return nil
+}
+
+// unsealed tells that the file before has no end, unless this one says why, and
+// follows its last line.
+func (v *verifier) unsealed(explained bool) error {
+	cut := v.open
+	v.open = nil
+	if cut == nil || explained {
+		return nil
+	}
+	v.Faults++
+	cut.Text = "its end was cut off: it is not the newest file, and has no last line"
+	return v.tell(*cut)
 }
 
 // line checks a line against the one before, and then goes on behind it whatever
 // it is, so that one fault is told once.
 func (v *verifier) line(f File, text []byte) error {
 	l, err := Parse(text)
+	intact := l.Line == v.end.line+1 && l.Previous == v.end.hash
+	if err := v.unsealed(err == nil && intact && l.Reason != ""); err != nil {
+		return err
+	}
 	v.at.Line = l.Line
 	v.Lines++
-	intact := l.Line == v.end.line+1 && l.Previous == v.end.hash
 	switch {
 	case errors.Is(err, errChanged) && intact: // one fault, not that of the next line, too
 		err = v.fault("%v", err)
@@ -213,10 +239,10 @@ func (v *verifier) follows(l Line) error {
 
 // content checks what the line says.
 func (v *verifier) content(f File, text []byte, l Line) error {
-	if l.Line == v.NotedLine {
+	if v.Noted != nil && l.Line == v.Noted.Line {
 		v.noted = true
-		if l.Hash != v.NotedHash {
-			if err := v.fault("its hash is %s, and %s was noted: it, or something before it, was written anew", l.Hash, v.NotedHash); err != nil {
+		if l.Hash != v.Noted.Hash {
+			if err := v.fault("its hash is %s, and %s was noted: it, or something before it, was written anew", l.Hash, v.Noted.Hash); err != nil {
 				return err
 			}
 		}
@@ -234,6 +260,9 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 			return v.fault("it begins file %d of trail %s", l.File, l.Trail)
 		}
 		v.trail = l.Trail
+		if l.Reason != "" {
+			v.note("%s", l.Reason)
+		}
 	case Event, Claim, Other:
 		v.Messages++
 		if l.Seq != v.end.position.Last+1 && !v.fresh {

@@ -26,10 +26,19 @@ type Options struct {
 	// a key may be exchanged. nil: they are not signed.
 	Key func() ed25519.PrivateKey
 	Log *slog.Logger // nil discards
+	// Continue is the last line of a trail whose files were all moved away, by the
+	// word of an operator. nil: there is none, and such a trail is not gone on with.
+	Continue *Place
 
 	// Refuse is called before each change of a file; an error stands for that of the
 	// disk. It is for tests; nil refuses nothing.
 	Refuse func(step, path string) error
+}
+
+// A Place is a line of a trail and its hash.
+type Place struct {
+	Line uint64
+	Hash string
 }
 
 // A Writer appends to a trail. It is not safe for concurrent use.
@@ -48,6 +57,9 @@ type Writer struct {
 	// acknowledged.
 	damaged bool
 	end     chain // behind the last line that was acknowledged
+
+	labelled int    // the file that the label names
+	reason   string // on record when the next file begins: why the one before is not there; empty: it is
 }
 
 // A chain is what the next line has to follow.
@@ -111,16 +123,17 @@ func (w *Writer) Follow(p Position, at time.Time, reason string) error {
 	return w.write([]Line{{Kind: Stream, Stream: &p, Reason: reason}})
 }
 
-// Append records messages in the order of the stream. One that is on record, or
+// Append records messages in the order of the stream, at a time by the clock of
+// the recorder: no time in a message decides about a file. One that is on record, or
 // behind one that follows it, is passed over; what lacks between two is recorded as gone, so the caller must
 // have seen to it that the stream no longer has it.
 //
 // After an error the messages up to [Writer.Position] are on disk, and of the
 // others nothing; the caller tries again.
-func (w *Writer) Append(batch []Message) error {
+func (w *Writer) Append(now time.Time, batch []Message) error {
 	batch = after(w.end.position.Last, batch)
 	for len(batch) > 0 {
-		if err := w.ready(batch[0].Stored); err != nil {
+		if err := w.ready(now); err != nil {
 			return err
 		}
 		n := w.fitting(batch)
@@ -145,7 +158,7 @@ func (w *Writer) Append(batch []Message) error {
 func (w *Writer) fitting(batch []Message) int {
 	size := w.size
 	for i, m := range batch {
-		if i > 0 && (size >= w.o.MaxFileBytes || day(m.Stored) > w.day) {
+		if i > 0 && size >= w.o.MaxFileBytes {
 			return i
 		}
 		size += int64(len(m.Body))
@@ -195,6 +208,11 @@ func (c chain) extend(lines []Line, key ed25519.PrivateKey) ([]byte, chain, erro
 // Close gives the trail free. All that was acknowledged is on disk already.
 func (w *Writer) Close() error {
 	var err error
+	if w.number > 0 && w.labelled == w.number {
+		if err := w.label(); err != nil {
+			w.o.Log.Warn("label of the trail", "error", err, "hint", "none is needed while its newest file is there")
+		}
+	}
 	if w.file != nil {
 		err = w.file.Close()
 		w.file = nil

@@ -1,0 +1,126 @@
+package trail
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// labelName is the file that says which trail a directory has.
+const labelName = "trail.json"
+
+// A label says which trail a directory has, and how far it was when the label
+// was written: when a file begins, and when the writer is closed. It is no evidence.
+// It keeps a directory whose files were all moved away from being taken for a
+// new one, whose record would begin at line 1 again.
+type label struct {
+	Trail  string   `json:"trail"`
+	File   int      `json:"file"` // the newest one; 0: none was begun yet
+	Line   uint64   `json:"line"` // the trail has it, and perhaps more
+	Hash   string   `json:"hash"`
+	Stream Position `json:"stream"`
+}
+
+// ID is the id of the trail.
+func (w *Writer) ID() string { return w.trail }
+
+// label writes the label. Power cut at
+//
+//	writing X.tmp    the label is the one before
+//	rename of X.tmp  the same, or the new one
+//
+// Both say which trail it is, and of no file that does not exist: a file is begun
+// before its label is written, and has no message before that.
+func (w *Writer) label() error {
+	path := filepath.Join(w.o.Dir, labelName)
+	text, err := json.Marshal(label{w.trail, w.number, w.end.line, w.end.hash, w.end.position})
+	if err != nil {
+		return err // unreachable: it encodes
+	}
+	f, err := w.disk.open(path+unsafe, 0)
+	if err == nil {
+		err = errors.Join(w.disk.write(f, append(text, '\n')), f.Close())
+	}
+	if err == nil {
+		err = w.disk.rename(path+unsafe, path)
+	}
+	if err == nil {
+		err = w.disk.syncDir(w.o.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	w.labelled = w.number
+	return nil
+}
+
+// identify finds which trail the directory has, after its files were read. A
+// directory without a trail gets a new one.
+func (w *Writer) identify(files []File) error {
+	path := filepath.Join(w.o.Dir, labelName)
+	var l label
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return err
+	default:
+		if err := json.Unmarshal(text, &l); err != nil {
+			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is written anew", path, ErrBroken, err)
+		}
+	}
+	switch {
+	case l.File > w.number && w.number == 0:
+		return w.resumeBehind(l, path)
+	case l.File > w.number: // what the stream still has of it is recorded again
+		w.reason = fmt.Sprintf("file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
+		w.o.Log.Warn("newest file of the trail is missing", "file", l.File, "line", l.Line, "hint", "find out who took it away; that is on record")
+	case w.o.Continue != nil:
+		if err := w.continued(files); err != nil {
+			return err
+		}
+	case len(files) == 0 && l.Trail != "":
+		w.trail = l.Trail
+	case len(files) == 0:
+		w.trail = ulid.Make().String()
+	}
+	return w.label()
+}
+
+// resumeBehind goes on behind files that were moved away, if an operator said so.
+func (w *Writer) resumeBehind(l label, path string) error {
+	c := w.o.Continue
+	switch {
+	case c == nil:
+		return fmt.Errorf("%w: no file is there, and %s says that file %d was begun. If all were moved to an archive, go on behind them with `roomaudit run --continue LINE:HASH`, "+
+			"the last line that `roomaudit verify` of the archive prints; if they are lost, with --continue %d:%s. Otherwise put them back", ErrBroken, path, l.File, l.Line, l.Hash)
+	case c.Line < l.Line || c.Line == l.Line && c.Hash != l.Hash:
+		return fmt.Errorf("%w: the trail had line %d with hash %s, and --continue names %d:%s; take the last line that `roomaudit verify` of the archive prints", ErrBroken, l.Line, l.Hash, c.Line, c.Hash)
+	}
+	w.trail, w.number, w.labelled = l.Trail, l.File, l.File
+	w.end = chain{line: c.Line, hash: c.Hash, position: l.Stream}
+	w.reason = fmt.Sprintf("the files before were moved away: the record goes on behind line %d with hash %s, by the word of the operator", c.Line, c.Hash)
+	if c.Line > l.Line {
+		w.reason += fmt.Sprintf("; what the stream has behind message %d may be on record twice", l.Stream.Last)
+	}
+	return nil
+}
+
+// continued accepts the word of the operator that was followed already, and no other.
+func (w *Writer) continued(files []File) error {
+	c := w.o.Continue
+	if len(files) > 0 {
+		first, err := files[0].begin()
+		if err != nil {
+			return err
+		}
+		if first.Line == c.Line+1 && first.Previous == c.Hash {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: --continue is for a trail whose files were all moved away, and whose %s is there", ErrBroken, labelName)
+}

@@ -24,6 +24,10 @@ type claim struct {
 	Instance string `json:"instance"` // of one process
 	Host     string `json:"host"`
 	Version  string `json:"version"`
+	// WatchedSince outlives the state file and the events: whoever loses the file
+	// learns from it which rooms were live before. It is empty before the first look,
+	// and in a claim of a build that did not know it.
+	WatchedSince string `json:"watched_since,omitzero"`
 }
 
 // claim makes this process the writer and keeps the claim's place in the stream
@@ -44,6 +48,10 @@ type claim struct {
 //	                                   one that was found and replaced just now
 //
 // So what the stream says after that about the last event is final.
+//
+// Until the state is known to fit the stream, the claim has the WatchedSince of the
+// one before: a state that was lost, and made anew while NATS was away, has one of
+// its own, which must not take the place of what a rebuild needs.
 func (p *Publisher) claim(ctx context.Context) error {
 	subject := claimSubject(p.stream.Prefix, p.app)
 	newest, by, err := p.newestClaim(ctx)
@@ -54,6 +62,10 @@ func (p *Publisher) claim(ctx context.Context) error {
 	if claimed && newest > 0 && by.Data.Instance != p.me.Instance {
 		return fmt.Errorf("%w: instance %s on host %s, since %s; one application has one writer: stop one of them",
 			ErrFenced, by.Data.Instance, by.Data.Host, by.Time)
+	}
+	p.me.WatchedSince = by.Data.WatchedSince
+	if since := p.watchedSince(); p.fits && since != "" {
+		p.me.WatchedSince = since
 	}
 	id := ulid.Make().String()
 	body, err := marshal(envelope[claim]{
@@ -79,6 +91,15 @@ func (p *Publisher) claim(ctx context.Context) error {
 		p.metrics.tookOver(by.Data.Host, p.me.Host)
 	}
 	return nil
+}
+
+// watchedSince returns that of the outbox, as a claim has it.
+func (p *Publisher) watchedSince() string {
+	t := p.outbox.WatchedSince()
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(wireTime)
 }
 
 // newestClaim returns the newest claim and its place in the stream, 0 if there is none.

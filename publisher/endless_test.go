@@ -59,9 +59,9 @@ type interrupted struct {
 	ended     atomic.Int64 // rebuilds that came to an end
 }
 
-func (b *interrupted) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error {
+func (b *interrupted) Rebuild(last diff.Event, since time.Time, events iter.Seq2[diff.Event, error]) error {
 	defer b.ended.Add(1)
-	return b.box.Rebuild(epoch, seq, func(yield func(diff.Event, error) bool) {
+	return b.box.Rebuild(last, since, func(yield func(diff.Event, error) bool) {
 		for e, err := range events {
 			b.once.Do(b.interrupt)
 			if !yield(e, err) {

@@ -32,6 +32,7 @@ type box struct {
 	mu               sync.Mutex
 	epoch            string
 	follows          string
+	watched          time.Time
 	stored, assigned uint64
 	events           []diff.Event // of stored+1 … assigned
 	rooms            map[string]diff.Event
@@ -101,7 +102,13 @@ func (b *box) Stored(seq uint64) error {
 	return nil
 }
 
-func (b *box) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error {
+func (b *box) WatchedSince() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.watched
+}
+
+func (b *box) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error {
 	rooms := map[string]diff.Event{}
 	for e, err := range events {
 		if err != nil {
@@ -114,7 +121,8 @@ func (b *box) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, err
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rebuilds++
-	b.follows, b.epoch = eventID(epoch, seq), fmt.Sprintf("%s+%d", b.epoch, b.rebuilds)
+	b.watched = watchedSince
+	b.follows, b.epoch = last.ID, fmt.Sprintf("%s+%d", b.epoch, b.rebuilds)
 	b.stored, b.assigned, b.events, b.rooms = 0, 0, nil, rooms
 	return nil
 }

@@ -42,11 +42,15 @@ type Outbox interface {
 	Events(after uint64, limit int) ([]diff.Event, error)
 	// Stored notes that the stream has every event up to seq.
 	Stored(seq uint64) error
-	// Rebuild replaces everything that is known by the fold of events, of which
-	// the last is number seq of epoch, and begins an epoch that follows it. After
-	// an error nothing is believed any more, and the next comparison asks for it again.
-	Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error
-	// Committed gets a value after events were added.
+	// Rebuild replaces everything that is known by the fold of events, and begins
+	// an epoch that follows last, the last event of the stream. Other rooms that
+	// were live at watchedSince are no news. After an error nothing is believed any
+	// more, and the next comparison asks for it again.
+	Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error
+	// WatchedSince returns when the rooms were first looked at, or what a rebuild
+	// has put in its place; zero if that is not known.
+	WatchedSince() time.Time
+	// Committed gets a value after events were added, and after the first look.
 	Committed() <-chan struct{}
 }
 
@@ -88,6 +92,7 @@ type Publisher struct {
 	fence      uint64              // stream sequence of this process's newest claim, 0 before the first
 	sent       bool                // a claim, which was stored or may be
 	replaced   uint64              // stream sequence of the claim that it found; 0 if there was none
+	fits       bool                // the state with the stream, when they were compared last
 	created    time.Time           // the stream, as the newest session found it
 	reconnects uint64              // of the connection, when the session began
 	warned     []string            // of the stream, by the newest session
@@ -201,6 +206,7 @@ func (p *Publisher) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.fits = true
 	p.succeeded(ctx)
 	p.once.Do(func() { close(p.recovered) })
 	var renew <-chan time.Time

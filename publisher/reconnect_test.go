@@ -168,13 +168,13 @@ func (b *brokenBox) Stored(seq uint64) error {
 	return b.box.Stored(seq)
 }
 
-func (b *brokenBox) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error {
+func (b *brokenBox) Rebuild(last diff.Event, since time.Time, events iter.Seq2[diff.Event, error]) error {
 	if b.rebuild.Load() {
 		for _, err := range events {
 			return errors.Join(errDisk, err) // in the middle
 		}
 	}
-	return b.box.Rebuild(epoch, seq, events)
+	return b.box.Rebuild(last, since, events)
 }
 
 // What the outbox cannot do now is tried again, and nothing is sent twice.

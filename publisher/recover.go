@@ -17,43 +17,55 @@ import (
 // rebuildWait is how long a rebuild waits for one more message of the stream.
 const rebuildWait = 10 * time.Second
 
+// errGone means that the events went between two looks at the stream.
+var errGone = errors.New("the stream has none any more")
+
 // A stored message is what the stream's leader says it has.
 type storedMessage struct {
-	Subject string `json:"subject"`
-	Seq     uint64 `json:"seq"`
-	Data    []byte `json:"data"`
+	Subject string    `json:"subject"`
+	Seq     uint64    `json:"seq"`
+	Data    []byte    `json:"data"`
+	Time    time.Time `json:"time"` // when it was stored
 }
 
 // last returns the last message that matches a subject, or nil if there is none.
-//
-// It asks the stream's leader. A direct get is answered by any replica, which
-// may not have heard of the newest message yet, and then an event that is
-// stored would be stored again.
 func (p *Publisher) last(ctx context.Context, subject string) (*storedMessage, error) {
-	req, err := json.Marshal(map[string]string{"last_by_subj": subject})
+	return p.message(ctx, "last", subject, map[string]any{"last_by_subj": subject})
+}
+
+// oldest returns the oldest one.
+func (p *Publisher) oldest(ctx context.Context, subject string) (*storedMessage, error) {
+	return p.message(ctx, "oldest", subject, map[string]any{"seq": 1, "next_by_subj": subject})
+}
+
+// message asks the stream's leader for a message. A direct get is answered by any
+// replica, which may not have heard of the newest message yet, and then an event
+// that is stored would be stored again.
+func (p *Publisher) message(ctx context.Context, which, subject string, query map[string]any) (*storedMessage, error) {
+	req, err := json.Marshal(query)
 	if err != nil {
-		return nil, err // unreachable: strings encode
+		return nil, err // unreachable: strings and numbers encode
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	resp, err := p.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
 	if err != nil {
-		return nil, fmt.Errorf("read last message on %s: %w", subject, p.explain(err))
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(err))
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message *storedMessage      `json:"message"`
 	}
 	if err := json.Unmarshal(resp.Data, &answer); err != nil {
-		return nil, fmt.Errorf("read last message on %s: %w", subject, err)
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, err)
 	}
 	switch {
 	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return nil, nil
 	case answer.Error != nil:
-		return nil, fmt.Errorf("read last message on %s: %w", subject, answer.Error)
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, answer.Error)
 	case answer.Message == nil:
-		return nil, fmt.Errorf("read last message on %s: the answer holds none", subject)
+		return nil, fmt.Errorf("read %s message on %s: the answer holds none", which, subject)
 	}
 	return answer.Message, nil
 }
@@ -105,11 +117,39 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	p.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
 	p.metrics.rebuilds.Inc()
-	if err := p.outbox.Rebuild(last, seq, p.lastOfEachSubject(ctx, filter)); err != nil {
+	p.fits = false
+	since, err := p.toldSince(ctx, filter)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.outbox.Rebuild(e, since, p.lastOfEachSubject(ctx, filter)); err != nil {
 		return 0, err
 	}
 	_, stored, _ = p.outbox.Position()
 	return stored, nil
+}
+
+// toldSince returns since when the stream tells of every room that began: the later
+// of the claim's WatchedSince and the time of its oldest event, since what was told
+// before that one may have expired. A claim of an older build says nothing; then the
+// oldest event stands alone, and a room that began after that build's first look and
+// before its first event, and was never told, counts as one that was live before.
+func (p *Publisher) toldSince(ctx context.Context, filter string) (time.Time, error) {
+	m, err := p.oldest(ctx, filter)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if m == nil {
+		return time.Time{}, errGone
+	}
+	at := m.Time // of what is no event; not before the time of any that is gone
+	if e, err := Decode(m.Data); err == nil {
+		at = e.Time
+	}
+	if since, err := time.Parse(time.RFC3339, p.me.WatchedSince); err == nil && since.After(at) {
+		return since, nil
+	}
+	return at, nil
 }
 
 // decode returns the event in a message of the stream. One that is not on the
@@ -168,7 +208,7 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 		return err
 	}
 	if info := cons.CachedInfo(); info.NumPending == 0 && info.Delivered.Consumer == 0 {
-		return errors.New("the stream has none any more")
+		return errGone
 	}
 	msgs, err := cons.Messages()
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 const requestTimeout = 5 * time.Second
 
 var (
-	// errRenew ends a relay that has to claim anew before its claim grows too old.
+	// errRenew ends a relay that has to claim anew: before its claim grows too old,
+	// and where another WatchedSince belongs into it.
 	errRenew = errors.New("the claim is to be renewed")
 	// errReconnected ends a relay whose connection was made again, or is closed for good.
 	errReconnected = errors.New("the connection was made anew")
@@ -46,6 +47,9 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 	for {
 		if p.reconnected() {
 			return errReconnected
+		}
+		if since := p.watchedSince(); since != "" && since != p.me.WatchedSince {
+			return errRenew // before any event of a room that began later is stored
 		}
 		if now, next = next, now.empty(); len(now.msgs) == 0 {
 			if err := p.fill(&now, seq, limit, batches); err != nil {

@@ -72,7 +72,7 @@ func (s *Store) commitPages(pages []diff.Page) (n int, err error) {
 func (s *Store) commitPage(w *writer, p diff.Page) error {
 	if !w.c.BaselineDone && w.c.WatchedSince == 0 && !p.Asked.IsZero() {
 		w.c.WatchedSince = nano(p.Asked)
-		w.changed = true // a room that begins after this look is news, also after a restart
+		w.changed, w.looked = true, true // a room that begins after this look is news, also after a restart
 	}
 	l := diff.Look{
 		At:           w.clock(p.At),
@@ -109,6 +109,8 @@ func (s *Store) done(w *writer, began time.Time) {
 		s.mu.Lock()
 		s.tail.add(w.events)
 		s.mu.Unlock()
+	}
+	if len(w.events) > 0 || w.looked {
 		s.signal()
 	}
 	clear(w.events)
@@ -134,7 +136,8 @@ type writer struct {
 	epoch           string
 	trace           string // of the page that is being compared
 	changed         bool
-	written         int // rooms that were seen and changed
+	looked          bool // for the first time
+	written         int  // rooms that were seen and changed
 	events          []diff.Event
 }
 

@@ -36,6 +36,7 @@ type modelState struct {
 	rooms   map[string]diff.Known
 	history diff.History
 	first   bool // no sweep was complete yet
+	watched time.Time
 	clock   time.Time
 	events  []diff.Event // all that were given a number in this epoch by this state
 	base    uint64       // the number before the first of them
@@ -71,7 +72,7 @@ func (m *model) wroteSomething() { m.wrote, m.trimmed = m.sweep, m.stored }
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
 	for _, p := range pages {
-		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Baseline: m.first, LastComplete: m.history.Begin}
+		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Baseline: m.first, LastComplete: m.history.Begin, WatchedSince: m.watched}
 		for _, r := range p.Rooms {
 			var known *diff.Known
 			if k, ok := m.rooms[r.RoomID]; ok {
@@ -140,7 +141,7 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 	return v.Again(missing)
 }
 
-func (m *model) rebuild(epoch string, events []diff.Event) {
+func (m *model) rebuild(epoch string, watched time.Time, events []diff.Event) {
 	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, 0, 0, 0, epoch
 	m.rooms = map[string]diff.Known{}
 	for _, e := range events {
@@ -153,7 +154,8 @@ func (m *model) rebuild(epoch string, events []diff.Event) {
 	}
 	m.history = diff.History{Misses: m.history.Misses, Looks: m.history.Looks}
 	m.complete = time.Time{}
-	m.first, m.wrote, m.disturbs = false, m.sweep, true
+	m.watched = watched
+	m.first, m.wrote, m.disturbs = true, m.sweep, true
 	m.ended = diff.Ended{}
 }
 
@@ -345,14 +347,15 @@ func (t *modelTest) rebuild(rt *rapid.T) {
 	events := slices.SortedFunc(maps.Values(last), func(a, b diff.Event) int { return int(a.Seq) - int(b.Seq) })
 	epoch := fmt.Sprintf("EPOCH%07d", rapid.IntRange(0, 9).Draw(rt, "epoch"))
 	seq := rapid.Uint64Range(1, 1000).Draw(rt, "seq")
-	if err := t.s.Rebuild(epoch, seq, stream(events, nil)); err != nil {
+	watched := time.Unix(rapid.Int64Range(4, 8).Draw(rt, "watched since"), 0)
+	if err := t.s.Rebuild(lastEvent(epoch, seq), watched, stream(events, nil)); err != nil {
 		rt.Fatal(err)
 	}
 	began, _, _ := t.s.Position()
 	if follows := eventID(epoch, seq); t.s.Follows() != follows || began == epoch || began == t.m.epoch {
 		rt.Fatalf("epoch %s follows %q, want a new one that follows %s", began, t.s.Follows(), follows)
 	}
-	t.m.rebuild(began, events)
+	t.m.rebuild(began, watched, events)
 }
 
 // check compares the Store with the model.

@@ -335,7 +335,7 @@ func TestMetrics(t *testing.T) {
 	if err := s.Stored(3); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Rebuild("E", 30, stream(nil, nil)); err != nil {
+	if err := s.Rebuild(lastEvent("E", 30), time.Time{}, stream(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, s, page(t, 21, "a@1=1 b@1=1"))

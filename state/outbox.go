@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -30,6 +31,14 @@ func (s *Store) Follows() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.follows
+}
+
+// WatchedSince returns when the rooms were first looked at, by the service's clock, or
+// what took its place in a rebuild; zero if that is not known.
+func (s *Store) WatchedSince() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fromNano(s.now.WatchedSince)
 }
 
 // Events returns at most limit events with sequence numbers above after, oldest
@@ -70,7 +79,8 @@ func (s *Store) Events(after uint64, limit int) ([]diff.Event, error) {
 }
 
 // Committed returns a channel that gets a value after commits that added
-// events, or that may have; one value can stand for several commits.
+// events, or that may have, and after the first look ([Store.WatchedSince]); one
+// value can stand for several commits.
 func (s *Store) Committed() <-chan struct{} { return s.committed }
 
 // Stored notes that the stream has every event up to seq. The rows leave the

@@ -15,15 +15,20 @@ import (
 // Rebuild replaces all that is known by the fold of events, which are the last
 // ones the stream has of each room, in the stream's order: a room whose newest
 // event is its end is not live. A new epoch begins, which remembers that it follows
-// event seq of epoch ([Store.Follows]): the stream may have lost events that
+// last, the last event of all ([Store.Follows]): the stream may have lost events that
 // others have read, and none of their numbers must be given again. The outbox is
 // empty afterwards. A sweep that is going on proves no absence.
+//
+// A room that the events do not tell of and that was live at watchedSince is no
+// news: it was not published ([diff.Policy.SilentBaseline]), or its events have
+// expired. Such rooms are baseline until a sweep is complete. A watchedSince of
+// zero makes the next page the first look.
 //
 // It is written in several transactions, under the mark "rebuild". After an
 // error the state is a new one that believes nothing, with an epoch of its own,
 // so that a comparison with the stream asks for a rebuild again. After a crash
 // whoever opens the file next makes that new state.
-func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, error]) error {
+func (s *Store) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error {
 	s.write.Lock()
 	defer s.write.Unlock()
 	s.disturbed = true
@@ -32,10 +37,10 @@ func (s *Store) Rebuild(epoch string, seq uint64, events iter.Seq2[diff.Event, e
 	s.index.clear()
 	newest, err := s.foldAll(events)
 	if err == nil {
-		err = s.finish(eventID(epoch, seq), newest)
+		err = s.finish(last, watchedSince, newest)
 	}
 	if err != nil {
-		return fmt.Errorf("rebuild state at event %s: %w", eventID(epoch, seq), errors.Join(err, s.forget()))
+		return fmt.Errorf("rebuild state at event %s: %w", last.ID, errors.Join(err, s.forget()))
 	}
 	s.metrics.rebuilds.Inc()
 	return nil
@@ -129,7 +134,7 @@ func (s *Store) foldOne(rooms *roomTable, e diff.Event) error {
 
 // finish counts what was folded and takes the mark away. What was measured of
 // the service stays true.
-func (s *Store) finish(follows string, newest time.Time) error {
+func (s *Store) finish(last diff.Event, watchedSince, newest time.Time) error {
 	var m mirror
 	err := s.transact(func(tx *bbolt.Tx) error {
 		old, err := getCounters(tx)
@@ -137,7 +142,7 @@ func (s *Store) finish(follows string, newest time.Time) error {
 			return err
 		}
 		c := counters{
-			Sweep: s.sweep, Time: max(old.Time, nano(newest)), BaselineDone: true,
+			Sweep: s.sweep, Time: max(old.Time, nano(newest)), WatchedSince: nano(watchedSince),
 			Misses: old.Misses, Looks: old.Looks,
 		}
 		err = tx.Bucket(roomsBucket).ForEach(func(_, _ []byte) error {
@@ -151,11 +156,11 @@ func (s *Store) finish(follows string, newest time.Time) error {
 			return err
 		}
 		meta := tx.Bucket(metaBucket)
-		before, _, _ := strings.Cut(follows, "-")
+		before, _, _ := strings.Cut(last.ID, "-")
 		if err := meta.Put(epochKey, []byte(newEpoch(string(meta.Get(epochKey)), before))); err != nil {
 			return err
 		}
-		if err := meta.Put(followsKey, []byte(follows)); err != nil {
+		if err := meta.Put(followsKey, []byte(last.ID)); err != nil {
 			return err
 		}
 		if err := meta.Delete(rebuildKey); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -28,6 +29,11 @@ func stream(events []diff.Event, err error) iter.Seq2[diff.Event, error] {
 			yield(diff.Event{}, err)
 		}
 	}
+}
+
+// lastEvent is the last event of a stream, as far as its number matters.
+func lastEvent(epoch string, seq uint64) diff.Event {
+	return diff.Event{ID: eventID(epoch, seq), Seq: seq}
 }
 
 // history returns the events of a little world: a was entered, b created again,
@@ -59,7 +65,7 @@ func TestRebuild(t *testing.T) {
 	sweep(t, s, 0, "x@1=1 y@1=1")
 	sweep(t, s, 10, "x@1=1") // y is marked
 	before, _, _ := s.Position()
-	if err := s.Rebuild(epoch, 41, stream(events, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 41), time.Unix(5, 0), stream(events, nil)); err != nil {
 		t.Fatal(err)
 	}
 	checked(t, s)
@@ -76,8 +82,14 @@ func TestRebuild(t *testing.T) {
 	if again, _, _ := s.Position(); again != began || s.Follows() != eventID(epoch, 41) {
 		t.Errorf("after a restart epoch %q follows %q, want %q as before", again, s.Follows(), began)
 	}
-	// Nobody is announced twice, nobody is forgotten, nothing is baseline.
-	believes(t, s, 40, "a@1=8 b@9=0 d@1=3 x@1=1", "1 a@1:7→8, 2 +x@1=1")
+	// Nobody is announced twice, nobody is forgotten, and what was live before is no
+	// news, however long the first complete sweep takes.
+	next := page(t, 40, "a@1=8 b@9=0 d@1=3 x@5=1 y@6=1")
+	next.Asked = second(40)
+	commit(t, s, next)
+	wantWaiting(t, s, 0, "1 a@1:7→8, 2 *x@5=1, 3 +y@6=1")
+	believes(t, s, 50, "a@1=8 b@9=0 d@1=3 x@5=1 y@6=1 z@5=1", "4 *z@5=1")
+	believes(t, s, 60, "a@1=8 b@9=0 d@1=3 x@5=1 y@6=1 z@5=1 last@5=1", "5 +last@5=1")
 	events, err := s.Events(0, 1)
 	if err != nil || len(events) != 1 || events[0].Version != 3 || events[0].ID != eventID(began, 1) {
 		t.Errorf("the first event after the rebuild is %+v, %v, want version 3 and ID %s", events, err, eventID(began, 1))
@@ -87,11 +99,11 @@ func TestRebuild(t *testing.T) {
 func TestRebuildFromNothing(t *testing.T) {
 	s := open(t, newPath(t))
 	sweep(t, s, 0, "x@1=1")
-	if err := s.Rebuild(epoch, 7, stream(nil, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 7), time.Time{}, stream(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	wantPosition(t, s, "0 of 0")
-	believes(t, s, 10, "x@1=1", "1 +x@1=1")
+	believes(t, s, 10, "x@1=1", "1 *x@1=1")
 }
 
 // A rebuild of more rooms than one transaction takes.
@@ -105,7 +117,7 @@ func TestRebuildMany(t *testing.T) {
 	ended := events[0]
 	ended.Type, ended.Version = diff.RoomEnded, 2
 	events = slices.Insert(events, 1, ended)
-	if err := s.Rebuild(epoch, 9000, stream(events, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 9000), time.Time{}, stream(events, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.Status().Rooms; n != 2*chunk {
@@ -121,7 +133,7 @@ func TestRebuildKeepsTime(t *testing.T) {
 		{Seq: 2, Type: diff.RoomEnded, Room: diff.Room{RoomID: "b", CreateTime: 1}, Version: 2, Time: second(99)},
 	}
 	s := open(t, newPath(t))
-	if err := s.Rebuild(epoch, 2, stream(events, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 2), time.Time{}, stream(events, nil)); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, s, page(t, 50, "a@1=1"))
@@ -137,7 +149,7 @@ func TestRebuildKeepsClockAndSweep(t *testing.T) {
 	s := open(t, newPath(t))
 	sweep(t, s, 0, "a@1=0")
 	sweep(t, s, 100, "a@1=0")
-	if err := s.Rebuild(epoch, 4, stream(history(t), nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 4), time.Time{}, stream(history(t), nil)); err != nil {
 		t.Fatal(err)
 	}
 	s = kill(t, s)
@@ -155,7 +167,7 @@ func TestRebuildKeepsMissRate(t *testing.T) {
 	sweep(t, s, 10, "a@1=0")
 	sweep(t, s, 20, "a@1=0 b@1=0")
 	before := s.Status().MissRate
-	if err := s.Rebuild(epoch, 7, stream(nil, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 7), time.Time{}, stream(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if after := s.Status().MissRate; after != before || after < 0.0009 {
@@ -169,7 +181,7 @@ func TestRebuildInSweep(t *testing.T) {
 	s := open(t, newPath(t))
 	sweep(t, s, 0, "x@1=1")
 	commit(t, s, page(t, 11, "x@1=1"))
-	if err := s.Rebuild(epoch, 9, stream(events, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 9), time.Time{}, stream(events, nil)); err != nil {
 		t.Fatal(err)
 	}
 	commit(t, s, page(t, 12, "a@1=9"))
@@ -211,7 +223,7 @@ func TestRebuildCrash(t *testing.T) {
 			}
 		}
 	}
-	if err := s.Rebuild(epoch, 9000, crashing); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 9000), time.Time{}, crashing); err != nil {
 		t.Fatal(err)
 	}
 	if len(copies) != 3 {
@@ -279,7 +291,7 @@ func TestRebuildFails(t *testing.T) {
 			if tt.name == "stream" {
 				from = stream(events, gone)
 			}
-			if err := s.Rebuild(epoch, 9, from); !errors.Is(err, tt.err) || !strings.Contains(err.Error(), eventID(epoch, 9)) {
+			if err := s.Rebuild(lastEvent(epoch, 9), time.Time{}, from); !errors.Is(err, tt.err) || !strings.Contains(err.Error(), eventID(epoch, 9)) {
 				t.Fatalf("Rebuild = %v, want %v at event %s", err, tt.err, eventID(epoch, 9))
 			}
 			s.commit = (*bbolt.Tx).Commit
@@ -297,7 +309,7 @@ func TestRebuildFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			believes(t, s, 20, "a@1=7", "1 *a@1=7")
-			if err := s.Rebuild(epoch, 9, stream(events, nil)); err != nil {
+			if err := s.Rebuild(lastEvent(epoch, 9), time.Time{}, stream(events, nil)); err != nil {
 				t.Fatal(err)
 			}
 			wantPosition(t, s, "0 of 0")
@@ -322,7 +334,7 @@ func TestRebuildAndResetFail(t *testing.T) {
 		}
 		return disk
 	}
-	if err := s.Rebuild(epoch, 9, stream(history(t), nil)); !errors.Is(err, disk) {
+	if err := s.Rebuild(lastEvent(epoch, 9), time.Time{}, stream(history(t), nil)); !errors.Is(err, disk) {
 		t.Fatalf("Rebuild = %v, want the disk's error", err)
 	}
 	s.commit = (*bbolt.Tx).Commit
@@ -334,7 +346,7 @@ func TestRebuildAndResetFail(t *testing.T) {
 		t.Fatal(err)
 	}
 	believes(t, open(t, path), 10, "x@1=1", "1 *x@1=1")
-	if err := s.Rebuild(epoch, 9, stream(nil, nil)); err != nil {
+	if err := s.Rebuild(lastEvent(epoch, 9), time.Time{}, stream(nil, nil)); err != nil {
 		t.Fatal(err)
 	}
 	wantPosition(t, s, "0 of 0")

@@ -83,7 +83,7 @@ type (
 		Watched      int64   `cbor:"14,keyasint,omitempty"` // nanoseconds
 		DoubtedSince int64   `cbor:"15,keyasint,omitempty"`
 
-		WatchedSince int64 `cbor:"20,keyasint,omitempty"` // when the first look left, by the service's clock; 0: not known
+		WatchedSince int64 `cbor:"20,keyasint,omitempty"` // see [Store.WatchedSince]; 0: not known
 	}
 )
 

@@ -26,8 +26,6 @@ const (
 func (p *Publisher) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
-	case errors.Is(err, errRemembered):
-		return fmt.Errorf("%w; it forgets it when the stream's duplicate window is over: wait, or make it shorter with `nats stream edit %s --dupe-window=…`", err, p.stream.Name)
 	case isMaxPayload(err):
 		return maxPayloadError(err)
 	case errors.As(err, &api):

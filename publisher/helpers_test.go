@@ -35,8 +35,10 @@ type box struct {
 	watched          time.Time
 	stored, assigned uint64
 	events           []diff.Event // of stored+1 … assigned
+	last             *diff.Event  // the one before them, if it is known
 	rooms            map[string]diff.Event
 	rebuilds         int
+	renumbered       int
 	committed        chan struct{}
 }
 
@@ -98,7 +100,40 @@ func (b *box) Stored(seq uint64) error {
 	if seq < b.stored || seq > b.assigned {
 		return fmt.Errorf("stored %d of %d … %d", seq, b.stored, b.assigned)
 	}
+	if seq > b.stored {
+		b.last = &b.events[seq-b.stored-1]
+	}
 	b.events, b.stored = b.events[seq-b.stored:], seq
+	return nil
+}
+
+func (b *box) Event(seq uint64) (e diff.Event, known bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case seq == b.stored && b.last != nil:
+		e = *b.last
+	case seq > b.stored && seq <= b.assigned:
+		e = b.events[seq-b.stored-1]
+	default:
+		return e, false, nil
+	}
+	e.ID, e.Seq = "", 0
+	return e, true, nil
+}
+
+func (b *box) Renumber() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stored > 0 {
+		b.follows = eventID(b.epoch, b.stored)
+	}
+	b.renumbered++
+	b.epoch, b.stored, b.assigned = fmt.Sprintf("%s/%d", b.epoch, b.renumbered), 0, 0
+	for i := range b.events {
+		b.assigned++
+		b.events[i].ID, b.events[i].Seq = eventID(b.epoch, b.assigned), b.assigned
+	}
 	return nil
 }
 
@@ -121,7 +156,7 @@ func (b *box) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rebuilds++
-	b.watched = watchedSince
+	b.watched, b.last = watchedSince, &last
 	b.follows, b.epoch = last.ID, fmt.Sprintf("%s+%d", b.epoch, b.rebuilds)
 	b.stored, b.assigned, b.events, b.rooms = 0, 0, nil, rooms
 	return nil

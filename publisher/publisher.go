@@ -35,11 +35,14 @@ type Outbox interface {
 	// Position returns the epoch of the sequence numbers, the last one known to
 	// be stored in the stream and the last one given to an event.
 	Position() (epoch string, stored, assigned uint64)
-	// Follows returns the id of the event after which a rebuild has begun the
-	// epoch, or "".
+	// Follows returns the id of the event that the epoch follows, or "".
 	Follows() string
 	// Events returns at most limit events with numbers above after, oldest first.
 	Events(after uint64, limit int) ([]diff.Event, error)
+	// Event returns the content of an event that is not known to be stored, or of the
+	// last one that is; 0 stands for the one that the epoch follows. known is false
+	// for any other, and where an earlier build has not kept it.
+	Event(seq uint64) (e diff.Event, known bool, err error)
 	// Stored notes that the stream has every event up to seq.
 	Stored(seq uint64) error
 	// Rebuild replaces everything that is known by the fold of events, and begins
@@ -47,6 +50,9 @@ type Outbox interface {
 	// were live at watchedSince are no news. After an error nothing is believed any
 	// more, and the next comparison asks for it again.
 	Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error
+	// Renumber begins an epoch with the events that are not stored, which follows
+	// the last one that is.
+	Renumber() error
 	// WatchedSince returns when the rooms were first looked at, or what a rebuild
 	// has put in its place; zero if that is not known.
 	WatchedSince() time.Time
@@ -93,6 +99,7 @@ type Publisher struct {
 	sent       bool                // a claim, which was stored or may be
 	replaced   uint64              // stream sequence of the claim that it found; 0 if there was none
 	fits       bool                // the state with the stream, when they were compared last
+	remembered string              // id of the event that the server took for a duplicate
 	created    time.Time           // the stream, as the newest session found it
 	reconnects uint64              // of the connection, when the session began
 	warned     []string            // of the stream, by the newest session
@@ -166,7 +173,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			gone = false
 		}
 		switch {
-		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew), errors.Is(err, errReconnected):
+		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew), errors.Is(err, errReconnected), errors.Is(err, errRemembered):
 			continue
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err

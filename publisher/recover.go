@@ -81,6 +81,14 @@ func (p *Publisher) message(ctx context.Context, which, subject string, query ma
 //	anything else: the state was lost, is an old copy,
 //	or the stream was cut or restored                  the state is rebuilt from
 //	                                                   the stream, in a new epoch
+//
+// An event of the stream is one of ours if its number and its content are.
+//
+// The server can remember the id of an event that the stream lacks: it was stored,
+// its acknowledgement was lost, and then somebody removed it; or another copy of the
+// state has given its number. Others may have read that event, so the number is not
+// given again: what is to be sent begins a new epoch. A reader who had the removed
+// event gets its content once more, under another id and with the same version.
 func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	filter := Filter(p.stream.Prefix, "", p.app, "")
 	m, err := p.last(ctx, filter)
@@ -89,7 +97,7 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	}
 	epoch, stored, assigned := p.outbox.Position()
 	if m == nil {
-		return stored, nil
+		return p.goOn(ctx, stored)
 	}
 	e, err := p.decode(m.Subject, m.Data)
 	if errors.Is(err, ErrUnfit) {
@@ -102,17 +110,26 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err // unreachable: Decode has split it
 	}
-	if last == epoch && stored <= seq && seq <= assigned {
-		same, err := p.isOurs(m, stored, seq)
+	switch {
+	case last == epoch && stored <= seq && seq <= assigned:
+		ours, err := p.isOurs(e, seq, stored)
 		if err != nil {
 			return 0, err
 		}
-		if same {
-			return seq, p.outbox.Stored(seq)
+		if ours {
+			if err := p.outbox.Stored(seq); err != nil {
+				return 0, err
+			}
+			return p.goOn(ctx, seq)
 		}
-	}
-	if stored == 0 && e.ID == p.outbox.Follows() {
-		return 0, nil
+	case stored == 0 && e.ID == p.outbox.Follows():
+		ours, err := p.isOurs(e, 0, 0)
+		if err != nil {
+			return 0, err
+		}
+		if ours {
+			return p.goOn(ctx, 0)
+		}
 	}
 	p.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
@@ -172,21 +189,35 @@ func (p *Publisher) decode(subject string, body []byte) (diff.Event, error) {
 	return e, fmt.Errorf("event %s does not belong on %s", e.ID, subject)
 }
 
-// isOurs reports whether the message is the event that the outbox has under seq.
-// An old copy of the state that ran while NATS was away has given numbers anew
-// that the stream knows for other events.
-func (p *Publisher) isOurs(m *storedMessage, stored, seq uint64) (bool, error) {
-	if seq == stored {
-		return true, nil
+// isOurs reports whether the outbox has the event under seq. An old copy of the
+// state that ran while NATS was away, or after the stream was cut, has given
+// numbers anew that the stream knows for other events.
+//
+// What this build knows of both is compared, not their bytes: the event can have
+// been published by another build. One that is stored and that an earlier build has
+// not kept is believed by its number.
+func (p *Publisher) isOurs(e diff.Event, seq, stored uint64) (bool, error) {
+	own, known, err := p.outbox.Event(seq)
+	if err != nil || !known {
+		return seq == stored, err
 	}
-	events, err := p.outbox.Events(seq-1, 1)
-	if err != nil {
-		return false, err
+	own.ID, own.Seq = e.ID, e.Seq
+	return bytes.Equal(Encode(p.app, own), Encode(p.app, e)), nil
+}
+
+// goOn returns the number after which to go on, where events up to seq are stored.
+func (p *Publisher) goOn(ctx context.Context, seq uint64) (uint64, error) {
+	epoch, _, _ := p.outbox.Position()
+	next := epoch + "-" + diff.FormatSeq(seq+1)
+	if p.remembered == next {
+		p.log.WarnContext(ctx, "new epoch", "lost", next, "reason", "NATS has had an event with this id, and the stream lacks it: its last events were removed")
+		if err := p.outbox.Renumber(); err != nil {
+			return 0, err
+		}
+		seq = 0
 	}
-	if len(events) == 0 || events[0].Seq != seq {
-		return false, nil
-	}
-	return bytes.Equal(Encode(p.app, events[0]), m.Data), nil
+	p.remembered = ""
+	return seq, nil
 }
 
 // lastOfEachSubject returns the last event of every subject, in the stream's

@@ -24,10 +24,8 @@ var (
 	// errAway takes the place of what the client says of a request that it has
 	// nobody to send to, or whose connection was lost before its answer.
 	errAway = errors.New("NATS is not connected")
-	// errRemembered means that the server has not stored an event because it had
-	// one with this id. Recovery has shown that the stream lacks it: someone has
-	// removed the last events, and their numbers were given anew.
-	errRemembered = errors.New("the server remembers this id of an event that was removed")
+	// errRemembered ends a relay whose event the server took for a duplicate.
+	errRemembered = errors.New("the server has had an event with this id")
 )
 
 // relay publishes what is committed after seq until ctx is done, the connection
@@ -127,7 +125,7 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 	if len(b.msgs) == 1 {
 		var ack *jetstream.PubAck
 		if ack, err = p.js.PublishMsg(ctx, b.msgs[0]); err == nil && ack.Duplicate {
-			err = errRemembered
+			err, p.remembered = errRemembered, b.events[0].ID
 		}
 	} else {
 		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})

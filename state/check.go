@@ -84,6 +84,13 @@ func checkOutbox(tx *bbolt.Tx, c counters) error {
 		last = seq
 		return nil
 	})
+	if v := tx.Bucket(metaBucket).Get(lastKey); v != nil {
+		_, err := seqOf(v[:min(8, len(v))])
+		if err == nil {
+			_, err = decodeEvent("", 0, v[8:])
+		}
+		errs = append(errs, err)
+	}
 	if last != 0 && last != c.Seq {
 		errs = append(errs, fmt.Errorf("I2: the outbox ends with %d, the last number given is %d", last, c.Seq))
 	}

@@ -8,7 +8,9 @@
 //	meta     "format"   → "1"
 //	         "app"      → the SDKAppID, decimal
 //	         "epoch"    → the epoch of the sequence numbers
-//	         "follows"  → the ID of the event after which a rebuild began the epoch
+//	         "follows"  → the ID of the event that the epoch follows
+//	         "last"     → number and event record of the last event that has left the
+//	                      outbox; 0 and the event that the epoch follows if none has
 //	         "counters" → counters record
 //	         "rebuild"  → present while a rebuild has not ended
 //	rooms    number of the room, RoomID → CreateTime, 1 if the view count is
@@ -23,8 +25,8 @@
 //	I1  rooms, counters and outbox change in one transaction: the outbox is
 //	    exactly what the rooms have become since the last event stored
 //	I2  sequence numbers are given in that transaction: 1, 2, 3 … in an epoch,
-//	    each to one event, and a rebuild begins an epoch; the outbox is a run of
-//	    them without gaps that ends with the last one given
+//	    each to one event; a rebuild begins an epoch, and so does [Store.Renumber];
+//	    the outbox is a run of them without gaps that ends with the last one given
 //	I3  a mark in missing belongs to a room in rooms
 //	I4  the counters know how many rooms and marks there are
 //	I5  a RoomID is in rooms once, and keeps its number until it is gone

@@ -41,6 +41,7 @@ type modelState struct {
 	events  []diff.Event // all that were given a number in this epoch by this state
 	base    uint64       // the number before the first of them
 	trimmed uint64       // the outbox begins after this number
+	last    *diff.Event  // the content of the event with this number
 	wrote   uint64       // the sweep that wrote last
 }
 
@@ -67,7 +68,29 @@ func (m *model) append(events []diff.Event) {
 	}
 }
 
-func (m *model) wroteSomething() { m.wrote, m.trimmed = m.sweep, m.stored }
+func (m *model) wroteSomething() {
+	m.wrote = m.sweep
+	m.trim()
+}
+
+func (m *model) trim() {
+	if m.stored > m.trimmed {
+		m.last = &m.events[m.stored-m.base-1]
+	}
+	m.trimmed = m.stored
+}
+
+// renumber begins an epoch with the events that are not stored.
+func (m *model) renumber(epoch string) {
+	m.trim()
+	rest := m.events[m.stored-m.base:]
+	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, 0, 0, 0, epoch
+	for _, e := range rest {
+		e.Seq = m.assigned() + 1
+		e.ID = eventID(epoch, e.Seq)
+		m.events = append(m.events, e)
+	}
+}
 
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
@@ -143,6 +166,7 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 
 func (m *model) rebuild(epoch string, watched time.Time, events []diff.Event) {
 	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, 0, 0, 0, epoch
+	m.last = &diff.Event{}
 	m.rooms = map[string]diff.Known{}
 	for _, e := range events {
 		m.at(e.Time)
@@ -205,6 +229,7 @@ func TestModel(t *testing.T) {
 			"Reopen":   mt.reopen,
 			"Kill":     mt.kill,
 			"Rebuild":  mt.rebuild,
+			"Renumber": mt.renumber,
 		})
 	})
 }
@@ -358,6 +383,31 @@ func (t *modelTest) rebuild(rt *rapid.T) {
 	t.m.rebuild(began, watched, events)
 }
 
+// renumber is after the stream has lost what it had acknowledged.
+func (t *modelTest) renumber(rt *rapid.T) {
+	t.T = rt
+	before, stored := t.m.epoch, t.m.stored
+	follows := t.s.Follows()
+	if stored > 0 {
+		follows = eventID(before, stored)
+	}
+	lost, kept := t.fail("renumber")
+	err := t.s.Renumber()
+	t.s.commit = (*bbolt.Tx).Commit
+	if (err != nil) != (lost || kept) || err != nil && !errors.Is(err, errDisk) {
+		rt.Fatalf("Renumber: %v", err)
+	}
+	if lost {
+		t.m.stored = t.m.trimmed
+		return
+	}
+	began, _, _ := t.s.Position()
+	if began == before || t.s.Follows() != follows {
+		rt.Fatalf("epoch %s follows %q, want a new one that follows %q", began, t.s.Follows(), follows)
+	}
+	t.m.renumber(began)
+}
+
 // check compares the Store with the model.
 func (t *modelTest) check(rt *rapid.T) {
 	m := &t.m
@@ -377,6 +427,17 @@ func (t *modelTest) check(rt *rapid.T) {
 	if int(st.Rooms) != len(m.rooms) || int(st.Missing) != missing || st.Waiting != m.assigned()-m.stored ||
 		st.Doubted != m.history.Doubted || st.Guarded != m.policy.Guards(m.history) || st.MissRate != m.history.MissRate() || !st.LastComplete.Equal(m.history.End) {
 		rt.Fatalf("status %+v, want %d rooms, %d missing, history %+v", st, len(m.rooms), missing, m.history)
+	}
+	last, known, err := t.s.Event(m.trimmed)
+	if err != nil || known != (m.last != nil) {
+		rt.Fatalf("Event(%d) = %+v, %t, %v, want %+v", m.trimmed, last, known, err, m.last)
+	}
+	if known {
+		want := *m.last
+		want.ID, want.Seq = "", 0
+		if !same(clean(last), clean(want)) {
+			rt.Fatalf("last event\n%+v, want\n%+v", last, want)
+		}
 	}
 	want := m.events[m.trimmed-m.base:]
 	for _, after := range []uint64{m.trimmed, m.stored} {

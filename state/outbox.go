@@ -25,8 +25,8 @@ func (s *Store) Position() (epoch string, stored, assigned uint64) {
 	return s.epoch, s.stored, s.now.Seq
 }
 
-// Follows returns the ID of the stream's last event when the rebuild that began
-// the epoch was made, or "" if the epoch began with a new state.
+// Follows returns the ID of the event that was the stream's last when the epoch
+// began, or "" if it began with a new state.
 func (s *Store) Follows() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,8 +121,18 @@ func (s *Store) trimTx(tx *bbolt.Tx, limit uint64) error {
 	s.mu.Lock()
 	from, stored := s.oldest, s.stored
 	s.mu.Unlock()
+	return dropRows(tx, from, min(stored, from+limit-1))
+}
+
+// dropRows deletes the rows from … to, and keeps the content of the last one.
+func dropRows(tx *bbolt.Tx, from, to uint64) error {
 	b := tx.Bucket(outboxBucket)
-	for seq := from; seq <= stored && seq < from+limit; seq++ {
+	if v := b.Get(seqKey(to)); from <= to && v != nil {
+		if err := putLast(tx, to, v); err != nil {
+			return err
+		}
+	}
+	for seq := from; seq <= to; seq++ {
 		if err := b.Delete(seqKey(seq)); err != nil {
 			return fmt.Errorf("delete event %d: %w", seq, err)
 		}

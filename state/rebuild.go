@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -33,6 +32,7 @@ func (s *Store) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq
 	defer s.write.Unlock()
 	s.disturbed = true
 	s.ended = diff.Ended{}
+	s.complete = time.Time{}
 	s.indexed = false
 	s.index.clear()
 	newest, err := s.foldAll(events)
@@ -155,15 +155,17 @@ func (s *Store) finish(last diff.Event, watchedSince, newest time.Time) error {
 		if err := putCounters(tx, c); err != nil {
 			return err
 		}
-		meta := tx.Bucket(metaBucket)
-		before, _, _ := strings.Cut(last.ID, "-")
-		if err := meta.Put(epochKey, []byte(newEpoch(string(meta.Get(epochKey)), before))); err != nil {
+		if err := beginEpoch(tx, last.ID); err != nil {
 			return err
 		}
-		if err := meta.Put(followsKey, []byte(last.ID)); err != nil {
+		v, err := s.encode.encodeEvent(last)
+		if err != nil {
 			return err
 		}
-		if err := meta.Delete(rebuildKey); err != nil {
+		if err := putLast(tx, 0, v); err != nil {
+			return err
+		}
+		if err := tx.Bucket(metaBucket).Delete(rebuildKey); err != nil {
 			return err
 		}
 		m, err = readMirror(tx)

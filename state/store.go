@@ -48,6 +48,7 @@ var (
 	appKey      = []byte("app")
 	epochKey    = []byte("epoch")
 	followsKey  = []byte("follows")
+	lastKey     = []byte("last")
 	countersKey = []byte("counters")
 	rebuildKey  = []byte("rebuild")
 )
@@ -172,6 +173,7 @@ func (s *Store) load(app int) error {
 	}
 	s.indexed = true
 	s.start(m)
+	s.complete = fromNano(m.counters.Begin)
 	s.sweep = m.counters.Sweep + 1
 	return nil
 }

@@ -51,7 +51,6 @@ func (s *Store) start(m mirror) {
 	s.epoch, s.follows, s.now, s.oldest = m.epoch, m.follows, m.counters, m.oldest
 	s.stored = m.oldest - 1
 	s.tail.clear()
-	s.complete = fromNano(m.counters.Begin)
 }
 
 // getCounters reads the counters from the file, in every transaction anew: a

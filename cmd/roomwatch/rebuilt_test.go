@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -273,4 +275,108 @@ func (w *watch) wantClaims(want ...time.Time) {
 	if !slices.EqualFunc(got, want, time.Time.Equal) {
 		w.t.Errorf("claims are watched since %v, want %v", got, want)
 	}
+}
+
+// copyState returns the path of a copy of the state file, which is closed.
+func (w *watch) copyState() string {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "state.db")
+	b, err := os.ReadFile(w.path)
+	if err == nil {
+		err = os.WriteFile(path, b, 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+// removeLast removes the last event of the stream.
+func (w *watch) removeLast() {
+	w.t.Helper()
+	js, err := jetstream.New(w.nc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := js.Stream(w.t.Context(), "LIVE")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	m, err := s.GetLastMsgForSubject(w.t.Context(), "live.*.*.*.*")
+	if err == nil {
+		err = s.DeleteMsg(w.t.Context(), m.Sequence)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wantLast fails unless the last event of the stream is of another epoch than the
+// one before it, and tells of this change of a view count.
+func (w *watch) wantLast(previous, views int64) {
+	w.t.Helper()
+	all := readStream(w.t, w.nc)
+	before, e := all[len(all)-2], all[len(all)-1]
+	epoch, _, _ := strings.Cut(before.ID, "-")
+	if strings.HasPrefix(e.ID, epoch) || !strings.HasSuffix(e.ID, "-0000000000000001") {
+		w.t.Errorf("event %s follows %s, want number 1 of a new epoch", e.ID, before.ID)
+	}
+	if e.Data.Previous == nil || *e.Data.Previous.ViewCount != previous || e.Data.Room.ViewCount != views || e.Data.Version != before.Data.Version+1 {
+		w.t.Errorf("event %s after version %d, want the change from %d to %d", e.raw, before.Data.Version, previous, views)
+	}
+}
+
+// The stream lost its last event, and a copy of the state from before gave the number
+// of that event to another one. The state that had stored the first takes the stream's word.
+func TestLastStoredNumberOfAnotherEvent(t *testing.T) {
+	inBubble(t, "publish", func(w *watch) {
+		w.live("a")
+		w.begin()
+		w.want("room.created a baseline")
+		w.stop()
+		newer, older := w.path, w.copyState()
+		w.begin()
+		w.views("a", 1)
+		w.want("viewcount.changed a")
+		w.stop()
+		w.removeLast()
+		time.Sleep(10 * time.Minute) // NATS has forgotten its id
+		clear(w.told)
+		w.path = older
+		w.begin()
+		w.views("a", 20)
+		w.want("room.created a baseline", "viewcount.changed a")
+		w.stop()
+		w.path = newer
+		w.begin()
+		w.views("a", 300)
+		w.want("viewcount.changed a")
+		w.wantLast(20, 300)
+	})
+}
+
+// An event was stored, a crash lost its acknowledgement, and then the stream lost the
+// event, while NATS still remembers its id.
+func TestEventLostAfterItsAcknowledgementWas(t *testing.T) {
+	inBubble(t, "publish", func(w *watch) {
+		w.live("a")
+		w.begin()
+		w.want("room.created a baseline")
+		w.stop()
+		w.open()
+		w.views("a", 1)
+		w.want()
+		w.stop()
+		crashed := w.copyState()
+		w.begin()
+		w.stop()
+		if n := stored(w.t, w.nc); n != 2 {
+			w.t.Fatalf("%d events are stored, want 2", n)
+		}
+		w.removeLast()
+		w.path = crashed
+		w.begin()
+		time.Sleep(time.Second)
+		w.wantLast(0, 1)
+	})
 }

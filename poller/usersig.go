@@ -23,7 +23,7 @@ type Signer struct {
 
 	mu   sync.Mutex
 	key  string        // empty if the UserSig was given ready-made
-	from func() string // where the key is now; nil if it stays
+	from func() string // where the key or the ready UserSig is now; nil if it stays
 	sig  string        // empty until it is needed
 	made time.Time     // wall clock, as is the life of a signature
 	gen  int           // counts the signatures
@@ -47,7 +47,7 @@ func NewSigner(appID int64, identifier, key string, ttl time.Duration) (*Signer,
 }
 
 // ReadySigner returns a Signer for who may not have the key: its UserSig was
-// made elsewhere and cannot be renewed here.
+// made elsewhere and cannot be renewed here, only be exchanged: see [Signer.Follow].
 func ReadySigner(appID int64, identifier, userSig string) (*Signer, error) {
 	if err := errors.Join(checkAccount(appID, identifier), checkSecret("UserSig", userSig)); err != nil {
 		return nil, err
@@ -55,22 +55,27 @@ func ReadySigner(appID int64, identifier, userSig string) (*Signer, error) {
 	return &Signer{appID: appID, identifier: identifier, sig: userSig}, nil
 }
 
-// Follow makes the signer ask for its key before each use: a key that was exchanged
-// signs the next request. What can be no key changes nothing, and neither does a
-// key for a signer that has a ready UserSig.
-func (s *Signer) Follow(key func() string) {
+// Follow makes the signer ask before each use for its key, or for its UserSig if
+// that was given ready: one that was exchanged counts for the next request. What
+// can be neither changes nothing.
+func (s *Signer) Follow(secret func() string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.from = key
+	s.from = secret
 }
 
-// exchange takes the key that is to be used now. It is called with the mutex held.
+// exchange takes what is to be used now. It is called with the mutex held.
 func (s *Signer) exchange() {
-	if s.from == nil || s.key == "" {
+	if s.from == nil {
 		return
 	}
-	if key := s.from(); key != s.key && checkSecret("secret key", key) == nil {
-		s.key, s.sig = key, ""
+	switch given := s.from(); {
+	case checkSecret("secret", given) != nil:
+	case s.key == "" && given != s.sig:
+		s.sig = given
+		s.gen++
+	case s.key != "" && given != s.key:
+		s.key, s.sig = given, ""
 	}
 }
 
@@ -91,10 +96,10 @@ func (s *Signer) GoString() string { return s.String() }
 func (s *Signer) current() (sig string, gen int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.exchange()
 	if s.key == "" {
 		return s.sig, s.gen, nil
 	}
-	s.exchange()
 	// Compared without the monotonic clock, which stands still while a machine
 	// sleeps; a signature of the future comes from a clock that was set back.
 	now := time.Now().Round(0)
@@ -116,7 +121,8 @@ func (s *Signer) renew(gen int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.key == "" {
-		return false
+		s.exchange()
+		return gen != s.gen
 	}
 	if gen == s.gen {
 		s.sig = ""

@@ -208,6 +208,30 @@ func TestReadySigner(t *testing.T) {
 	}
 }
 
+// A ready UserSig that was exchanged counts at once, and is all that can renew one
+// that was refused. What can be none changes nothing.
+func TestReadySignerFollows(t *testing.T) {
+	s, err := ReadySigner(88888888, "admin", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := "one"
+	s.Follow(func() string { return given })
+	_, old, _ := s.current()
+	for _, step := range []struct {
+		given, want string
+		renews      bool
+	}{{"one", "one", false}, {"", "one", false}, {"o n e", "one", false}, {"two", "two", true}} {
+		given = step.given
+		if got := s.renew(old); got != step.renews {
+			t.Errorf("%q: renewed is %v", given, got)
+		}
+		if sig, _, err := s.current(); sig != step.want || err != nil {
+			t.Errorf("%q: the UserSig is %q, %v", given, sig, err)
+		}
+	}
+}
+
 func TestSignerRefuses(t *testing.T) {
 	tests := []struct {
 		name, identifier, key string

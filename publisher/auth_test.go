@@ -74,6 +74,27 @@ func TestRefusedLater(t *testing.T) {
 
 // A file with what a user of a decentralised account has to show.
 func TestCredsFile(t *testing.T) {
+	content, edit := decentralised(t)
+	s := serve(t, edit)
+	path := filepath.Join(t.TempDir(), "user.creds")
+	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL(), CredsFile: write(t, path, content)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	other, _ := decentralised(t)
+	token, _, _ := strings.Cut(content, "-----BEGIN USER NKEY SEED-----")
+	_, seed, _ := strings.Cut(other, "-----BEGIN USER NKEY SEED-----")
+	_, err = Connect(t.Context(), ConnectConfig{URL: s.ClientURL(), CredsFile: write(t, path, token+"-----BEGIN USER NKEY SEED-----"+seed)})
+	if !errors.Is(err, ErrAuth) {
+		t.Errorf("with another user's seed: %v", err)
+	}
+}
+
+// decentralised returns credentials of a user and what makes a server know their
+// operator, and no other.
+func decentralised(t *testing.T) (creds string, edit func(*server.Options)) {
+	t.Helper()
 	operator, account, user := pair(t, nkeys.CreateOperator), pair(t, nkeys.CreateAccount), pair(t, nkeys.CreateUser)
 	claims := jwt.NewAccountClaims(public(t, account))
 	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: -1, MemoryStorage: -1}
@@ -85,31 +106,20 @@ func TestCredsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	creds := func(name string, of nkeys.KeyPair) string {
-		seed, err := of.Seed()
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := jwt.DecorateJWT(userJWT)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secret, err := jwt.DecorateSeed(seed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, append(token, secret...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	seed, err := user.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := jwt.FormatUserConfig(userJWT, seed)
+	if err != nil {
+		t.Fatal(err)
 	}
 	system := pair(t, nkeys.CreateAccount)
 	systemJWT, err := jwt.NewAccountClaims(public(t, system)).Encode(operator)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, func(o *server.Options) {
+	return string(content), func(o *server.Options) {
 		o.TrustedKeys = []string{public(t, operator)}
 		o.SystemAccount = public(t, system)
 		resolver := &server.MemAccResolver{}
@@ -119,16 +129,16 @@ func TestCredsFile(t *testing.T) {
 			}
 		}
 		o.AccountResolver = resolver
-	})
-	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL(), CredsFile: creds("good.creds", user)})
-	if err != nil {
+	}
+}
+
+// write puts content into a file and returns its path.
+func write(t *testing.T, path, content string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	nc.Close()
-	_, err = Connect(t.Context(), ConnectConfig{URL: s.ClientURL(), CredsFile: creds("bad.creds", pair(t, nkeys.CreateUser))})
-	if !errors.Is(err, ErrAuth) {
-		t.Errorf("with another user's seed: %v", err)
-	}
+	return path
 }
 
 func pair(t *testing.T, create func() (nkeys.KeyPair, error)) nkeys.KeyPair {
@@ -153,19 +163,7 @@ func public(t *testing.T, p nkeys.KeyPair) string {
 func TestTLS(t *testing.T) {
 	certFile, keyFile := selfSigned(t)
 	otherCert, _ := selfSigned(t)
-	s := serve(t, func(o *server.Options) {
-		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pool := x509.NewCertPool()
-		body, err := os.ReadFile(certFile)
-		if err != nil || !pool.AppendCertsFromPEM(body) {
-			t.Fatal(err)
-		}
-		o.TLS, o.TLSVerify, o.TLSTimeout = true, true, 2
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
-	})
+	s := serve(t, mutualTLS(t, certFile, keyFile))
 	tests := []struct {
 		name   string
 		config ConnectConfig
@@ -186,6 +184,23 @@ func TestTLS(t *testing.T) {
 				t.Errorf("Dial: %v", err)
 			}
 		})
+	}
+}
+
+// mutualTLS makes a server show a certificate and ask for the same one.
+func mutualTLS(t *testing.T, certFile, keyFile string) func(*server.Options) {
+	return func(o *server.Options) {
+		cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		body, err := os.ReadFile(certFile)
+		if err != nil || !pool.AppendCertsFromPEM(body) {
+			t.Fatal(err)
+		}
+		o.TLS, o.TLSVerify, o.TLSTimeout = true, true, 2
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}
 	}
 }
 

@@ -38,6 +38,7 @@ type ConnectConfig struct {
 	Inbox                     string // prefix of the subjects of answers; empty means _INBOX, which all have
 	CredsFile, NKeyFile       string
 	User, Password, Token     string // a user without a password is a token
+	PasswordFile, TokenFile   string
 	CAFile, CertFile, KeyFile string
 	Log                       *slog.Logger // nil discards
 
@@ -46,21 +47,54 @@ type ConnectConfig struct {
 	Denied func(error)
 }
 
-// Connect returns a connection that never gives up. That NATS is away is no
-// error; that it refuses the credentials, or what [ConnectConfig.Check] finds, is
-// [ErrAuth]. No secret is in the error or the log.
+// A Connector makes connections to NATS. What the files of its configuration
+// hold is read before each connection and each try to have one again, so they may
+// be exchanged: a file that cannot be used is logged, and what it held before
+// stays in use. It is safe for concurrent use.
+type Connector struct {
+	ConnectConfig
+	files *files
+}
+
+// NewConnector connects to nothing. What [ConnectConfig.Check] finds is an
+// [ErrAuth].
+func NewConnector(c ConnectConfig) (*Connector, error) {
+	f, err := c.open()
+	if err = errors.Join(c.checkValues(), err); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
+	}
+	return &Connector{c, f}, nil
+}
+
+// Connect is [Connector.Connect] of a new connector.
 func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
-	nc, err := Dial(ctx, c)
+	k, err := NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return k.Connect(ctx)
+}
+
+// Dial is [Connector.Dial] of a new connector.
+func Dial(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
+	k, err := NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return k.Dial(ctx)
+}
+
+// Connect returns a connection that never gives up. That NATS is away is no
+// error; that it refuses the credentials is [ErrAuth]. No secret is in the error
+// or the log.
+func (c *Connector) Connect(ctx context.Context) (*nats.Conn, error) {
+	nc, err := c.Dial(ctx)
 	if err == nil || errors.Is(err, ErrAuth) || ctx.Err() != nil {
 		return nc, err
 	}
-	opts, oerr := c.options()
-	if oerr != nil {
-		return nil, oerr
-	}
-	nc, err = connect(ctx, c.URL, append(opts, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
+	nc, err = c.connect(ctx, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
 		c.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", Server(nc))
-	})))
+	}))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", c.shown(), err)
 	}
@@ -68,15 +102,11 @@ func Connect(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 }
 
 // Dial returns a connection, or an error if NATS cannot be reached now.
-func Dial(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
+func (c *Connector) Dial(ctx context.Context) (*nats.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	opts, err := c.options()
-	if err != nil {
-		return nil, err
-	}
-	nc, err := connect(ctx, c.URL, opts)
+	nc, err := c.connect(ctx)
 	if err != nil {
 		if isAuth(err) {
 			err = authError(err)
@@ -87,7 +117,7 @@ func Dial(ctx context.Context, c ConnectConfig) (*nats.Conn, error) {
 }
 
 func authError(err error) error {
-	return fmt.Errorf("%w: %w; set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN to what the server knows", ErrAuth, err)
+	return fmt.Errorf("%w: %w; set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN, or what their files hold, to what the server knows", ErrAuth, err)
 }
 
 func isAuth(err error) bool {
@@ -102,16 +132,21 @@ func isAuth(err error) bool {
 	return strings.Contains(strings.ToLower(err.Error()), "authorization violation")
 }
 
-func (c ConnectConfig) options() ([]nats.Option, error) {
-	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
+func (c *Connector) connect(ctx context.Context, more ...nats.Option) (*nats.Conn, error) {
+	d := dialer{gate: &gate{}, identity: &identity{nkey: c.files.nkey}}
+	nc, err := connect(ctx, c.URL, append(c.options(d), more...))
+	if err == nil {
+		d.identity.belongsTo(nc)
 	}
-	g := &gate{}
+	return nc, err
+}
+
+func (c *Connector) options(d dialer) []nats.Option {
 	opts := []nats.Option{
 		nats.Name(cmp.Or(c.Name, "roomwatch")),
 		nats.Timeout(firstTry),
 		nats.SkipHostLookup(), // the dialer's, which has a limit of time
-		nats.SetCustomDialer(dialer{gate: g}),
+		nats.SetCustomDialer(d),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(pingEvery),
@@ -121,39 +156,14 @@ func (c ConnectConfig) options() ([]nats.Option, error) {
 		nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(),
 	}
-	opts = append(opts, c.handlers(g)...)
+	opts = append(opts, c.handlers(d.gate)...)
 	if c.Inbox != "" {
 		opts = append(opts, nats.CustomInboxPrefix(c.Inbox))
 	}
 	if c.InProcess != nil {
-		opts = append(opts, nats.InProcessServer(gatedServer{c.InProcess, g}))
+		opts = append(opts, nats.InProcessServer(localServer{c.InProcess, d}))
 	}
-	if c.CredsFile != "" {
-		opts = append(opts, nats.UserCredentials(c.CredsFile))
-	}
-	if c.NKeyFile != "" {
-		o, err := nats.NkeyOptionFromSeed(c.NKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("%w: NATS_NKEY: %w", ErrAuth, err) // unreachable: Check has read it
-		}
-		opts = append(opts, o)
-	}
-	switch {
-	case c.User != "" && c.Password == "":
-		opts = append(opts, nats.Token(c.User))
-	case c.User != "":
-		opts = append(opts, nats.UserInfo(c.User, c.Password))
-	}
-	if c.Token != "" {
-		opts = append(opts, nats.Token(c.Token))
-	}
-	if c.CAFile != "" {
-		opts = append(opts, nats.RootCAs(c.CAFile))
-	}
-	if c.CertFile != "" || c.KeyFile != "" {
-		opts = append(opts, nats.ClientCert(c.CertFile, c.KeyFile))
-	}
-	return opts, nil
+	return append(opts, c.credentials(d.identity)...)
 }
 
 // handlers log what changes; the rest of the program asks the connection.

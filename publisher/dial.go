@@ -41,11 +41,21 @@ func connect(ctx context.Context, url string, opts []nats.Option) (*nats.Conn, e
 type dialer struct {
 	resolver *net.Resolver // nil: the system's
 	gate     *gate
+	identity *identity
+}
+
+// before is what comes before each connection, with the client's mutex held.
+func (d dialer) before() error {
+	if err := d.gate.pass(); err != nil {
+		return err
+	}
+	d.identity.renew()
+	return nil
 }
 
 // Dial tries the addresses of a name in any order, each for its share of the time.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
-	if err := d.gate.pass(); err != nil {
+	if err := d.before(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), firstTry)
@@ -68,4 +78,17 @@ func (d dialer) Dial(network, address string) (net.Conn, error) {
 		}
 	}
 	return nil, err
+}
+
+// A localServer is a server in this process.
+type localServer struct {
+	nats.InProcessConnProvider
+	dialer dialer
+}
+
+func (s localServer) InProcessConn() (net.Conn, error) {
+	if err := s.dialer.before(); err != nil {
+		return nil, err
+	}
+	return s.InProcessConnProvider.InProcessConn()
 }

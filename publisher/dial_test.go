@@ -46,18 +46,18 @@ func TestNameServiceIsMute(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	began := time.Now()
-	if conn, err := (dialer{mute, &gate{}}).Dial("tcp", "nats.example.com:4222"); err == nil {
+	if conn, err := (dialer{mute, &gate{}, &identity{}}).Dial("tcp", "nats.example.com:4222"); err == nil {
 		t.Errorf("Dial: %v", conn)
 	}
 	if took := time.Since(began); took > 2*firstTry {
 		t.Errorf("it took %v", took)
 	}
-	opts, err := ConnectConfig{URL: "nats://nats.example.com"}.options()
+	c, err := NewConnector(ConnectConfig{URL: "nats://nats.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := nats.GetDefaultOptions()
-	for _, o := range opts {
+	for _, o := range c.options(dialer{}) {
 		if err := o(&got); err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"errors"
-	"net"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -58,17 +57,4 @@ func (g *gate) pass() error {
 		return errHeld
 	}
 	return nil
-}
-
-// A gatedServer is a server in this process behind a gate.
-type gatedServer struct {
-	nats.InProcessConnProvider
-	gate *gate
-}
-
-func (s gatedServer) InProcessConn() (net.Conn, error) {
-	if err := s.gate.pass(); err != nil {
-		return nil, err
-	}
-	return s.InProcessConnProvider.InProcessConn()
 }

@@ -1,24 +1,23 @@
 package publisher
 
 import (
-	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/nats-io/nkeys"
 )
 
 // Check returns everything that is wrong with the settings themselves, whatever
 // NATS will say to them: each problem with its variable and its mend. It reads
 // the files that they name and connects to nothing. No secret is in the error.
 func (c ConnectConfig) Check() error {
+	_, err := c.open()
+	return errors.Join(c.checkValues(), err)
+}
+
+func (c ConnectConfig) checkValues() error {
 	var errs []error
 	add := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -30,20 +29,14 @@ func (c ConnectConfig) Check() error {
 	}
 	add(c.Password == "" || c.User != "", "NATS_PASSWORD is set without NATS_USER: set both")
 	add(c.Token == "" || c.User == "", "NATS_TOKEN and NATS_USER are both set: set NATS_USER with NATS_PASSWORD, or NATS_TOKEN alone")
+	add(c.Password == "" || c.PasswordFile == "", "NATS_PASSWORD and NATS_PASSWORD_FILE are both set: set one of them")
+	add(c.PasswordFile == "" || c.User != "", "NATS_PASSWORD_FILE is set without NATS_USER: set both")
+	add(c.Token == "" || c.TokenFile == "", "NATS_TOKEN and NATS_TOKEN_FILE are both set: set one of them")
+	add(c.TokenFile == "" || c.User == "", "NATS_TOKEN_FILE and NATS_USER are both set: set NATS_USER with NATS_PASSWORD_FILE, or NATS_TOKEN_FILE alone")
+	add(c.TokenFile == "" || !strings.Contains(c.URL, "@"), "NATS_TOKEN_FILE is set and NATS_URL has a user: write nats://host:port into NATS_URL")
 	add(c.CredsFile == "" || c.NKeyFile == "", "NATS_CREDS and NATS_NKEY are both set: set one of them")
-	err := checkFile(c.CredsFile, isCreds)
-	add(err == nil, "NATS_CREDS: %w; name a file of credentials that can be read, as `nsc generate creds` writes it", err)
-	err = checkFile(c.NKeyFile, isSeed)
-	add(err == nil, "NATS_NKEY: %w; name a file that can be read and holds an nkey seed of a user", err)
-	err = checkFile(c.CAFile, isAuthority)
-	add(err == nil, "NATS_CA: %w; name a PEM file of certificates that can be read", err)
 	add(c.CertFile == "" || c.KeyFile != "", "NATS_KEY is missing: NATS_CERT is set, so set it to the file of the certificate's private key")
 	add(c.KeyFile == "" || c.CertFile != "", "NATS_CERT is missing: NATS_KEY is set, so set it to the file of the key's certificate")
-	add(!isSecret(c.KeyFile), "NATS_KEY: it is set to the secret itself; name a PEM file of the certificate's private key")
-	if c.CertFile != "" && c.KeyFile != "" && !isSecret(c.KeyFile) {
-		_, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		add(err == nil, "NATS_CERT and NATS_KEY: %w; name PEM files of a certificate and its private key that can be read", err)
-	}
 	return errors.Join(errs...)
 }
 
@@ -70,7 +63,7 @@ func (c ConnectConfig) checkURL() []error {
 		}
 		port, err := strconv.Atoi(u.Port())
 		switch {
-		case !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme):
+		case !slices.Contains([]string{"nats", "tcp", "tls", "ws", "wss"}, u.Scheme):
 			wrong("has a scheme that NATS does not have")
 		case u.Host == "":
 			wrong("has no host")
@@ -97,52 +90,4 @@ func (c ConnectConfig) servers() []string {
 		list = append(list, s)
 	}
 	return list
-}
-
-// isSecret reports whether text looks like a seed, a token of a user or a PEM
-// block, rather than like the name of a file.
-func isSecret(text string) bool {
-	seed := len(text) >= 40 && strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567 \n") == ""
-	return seed || strings.HasPrefix(text, "eyJ") || strings.HasPrefix(text, "-----BEGIN")
-}
-
-// isCreds tells credentials from what the client would take for them: it believes
-// that any file is a token, and NATS refuses it much later.
-func isCreds(body []byte) error {
-	token, err := nkeys.ParseDecoratedJWT(body)
-	if err == nil && strings.Count(token, ".") != 2 {
-		err = errors.New("it holds no token of a user")
-	}
-	return cmp.Or(err, isSeed(body))
-}
-
-func isSeed(body []byte) error {
-	_, err := nkeys.ParseDecoratedUserNKey(body)
-	return err
-}
-
-func isAuthority(body []byte) error {
-	if !x509.NewCertPool().AppendCertsFromPEM(body) {
-		return errors.New("it holds no certificate")
-	}
-	return nil
-}
-
-// checkFile looks at what is in a file, if one is named. Its errors name the file,
-// unless it is the secret itself that was given.
-func checkFile(file string, is func(body []byte) error) error {
-	if file == "" {
-		return nil
-	}
-	if isSecret(file) {
-		return errors.New("it is set to the secret itself")
-	}
-	body, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	if err := is(body); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	return nil
 }

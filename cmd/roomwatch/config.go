@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -59,9 +58,10 @@ func (byteLimit) Expected() string { return "write a number of bytes above 0, or
 type config struct {
 	SDKAppID      int           `envconfig:"ROOMWATCH_SDKAPPID" desc:"the application; required by run and check, without it tail shows all"`
 	Identifier    string        `envconfig:"ROOMWATCH_IDENTIFIER" default:"administrator" desc:"an App Administrator account of the application"`
-	SecretKey     secret        `envconfig:"ROOMWATCH_SECRET_KEY" desc:"the key that signs UserSigs; one of this, the file and ROOMWATCH_USERSIG is required"`
+	SecretKey     secret        `envconfig:"ROOMWATCH_SECRET_KEY" desc:"the key that signs UserSigs; one of this, ROOMWATCH_USERSIG and their files is required"`
 	SecretKeyFile string        `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key; read before each use, so that it may be exchanged"`
 	UserSig       secret        `envconfig:"ROOMWATCH_USERSIG" desc:"a ready UserSig, for who may not have the key; replace it before it expires"`
+	UserSigFile   string        `envconfig:"ROOMWATCH_USERSIG_FILE" desc:"a file that holds the UserSig; read before each use, so that it may be exchanged"`
 	UserSigTTL    time.Duration `envconfig:"ROOMWATCH_USERSIG_TTL" default:"24h" desc:"life of a signature that roomwatch makes, at least 1m"`
 
 	Endpoint          string        `envconfig:"ROOMWATCH_ENDPOINT" default:"china" desc:"where the application lives: china, singapore, silicon-valley, jakarta, seoul, tokyo, frankfurt, or a base URL"`
@@ -144,44 +144,6 @@ func (c *config) validateNATS() error {
 	return errors.Join(append(p, c.connectConfig(nil).Check())...)
 }
 
-// validateSigner checks who asks the service. The key and the UserSig are tried
-// by a signer for some application with some life, so that they are named also
-// if those of the configuration are no good.
-func (c *config) validateSigner(p *problems) {
-	switch id := os.Getenv("ROOMWATCH_SDKAPPID"); {
-	case c.SDKAppID > 0 && c.SDKAppID <= math.MaxUint32:
-	case id == "":
-		p.add(false, "ROOMWATCH_SDKAPPID is missing: set it to the number that the console shows")
-	default:
-		_, err := strconv.ParseInt(id, 0, 64) // an error is named already
-		p.add(err != nil, "ROOMWATCH_SDKAPPID is %d: write the number that the console shows", c.SDKAppID)
-	}
-	p.add(c.UserSigTTL >= time.Minute, "ROOMWATCH_USERSIG_TTL is %s: set at least 1m", c.UserSigTTL)
-	given := 0
-	for _, s := range []string{string(c.SecretKey), c.SecretKeyFile, string(c.UserSig)} {
-		if s != "" {
-			given++
-		}
-	}
-	p.add(given == 1, "%d of ROOMWATCH_SECRET_KEY, ROOMWATCH_SECRET_KEY_FILE and ROOMWATCH_USERSIG are set: set one of them", given)
-	_, err := c.key()
-	p.add(err == nil, "ROOMWATCH_SECRET_KEY_FILE: %w; name a file that holds the key and that roomwatch may read", err)
-	if given != 1 || err != nil {
-		return
-	}
-	some := *c
-	some.SDKAppID, some.UserSigTTL = 1, time.Minute
-	name := "ROOMWATCH_SECRET_KEY"
-	switch {
-	case c.SecretKeyFile != "":
-		name += "_FILE"
-	case c.UserSig != "":
-		name = "ROOMWATCH_USERSIG"
-	}
-	_, err = some.signer()
-	p.add(err == nil, "%s: %w", name, err)
-}
-
 func (c *config) validateDetection(p *problems) {
 	for _, e := range c.Events {
 		p.add(isType(e), "ROOMWATCH_EVENTS names %q: choose from %s", e, typeList())
@@ -220,43 +182,6 @@ func (c *config) validateSurroundings(p *problems) {
 }
 
 func (c *config) statePath() string { return filepath.Join(c.DataDir, "state.db") }
-
-// key returns the secret key, from wherever it is given; empty if a UserSig is given instead.
-func (c *config) key() (secret, error) {
-	if c.SecretKeyFile == "" {
-		return c.SecretKey, nil
-	}
-	return environ.ReadSecret(c.SecretKeyFile)
-}
-
-// signer is who asks the service, by key or by a ready UserSig.
-func (c *config) signer() (*poller.Signer, error) {
-	if c.UserSig != "" {
-		return poller.ReadySigner(int64(c.SDKAppID), c.Identifier, string(c.UserSig))
-	}
-	key, err := c.key()
-	if err != nil {
-		return nil, fmt.Errorf("ROOMWATCH_SECRET_KEY_FILE: %w", err)
-	}
-	return poller.NewSigner(int64(c.SDKAppID), c.Identifier, string(key), c.UserSigTTL)
-}
-
-// followedSigner is signer, whose key is exchanged when its file is.
-func (c *config) followedSigner(log *slog.Logger) (*poller.Signer, error) {
-	s, err := c.signer()
-	if err != nil || c.SecretKeyFile == "" {
-		return s, err
-	}
-	f, err := environ.NewSecretFile("ROOMWATCH_SECRET_KEY_FILE", c.SecretKeyFile, func(key secret) error {
-		_, err := poller.NewSigner(int64(c.SDKAppID), c.Identifier, string(key), c.UserSigTTL)
-		return err
-	}, log)
-	if err != nil {
-		return nil, err
-	}
-	s.Follow(func() string { return string(f.Value()) })
-	return s, nil
-}
 
 func (c *config) policy() diff.Policy {
 	p := diff.Policy{

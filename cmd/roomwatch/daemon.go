@@ -8,7 +8,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
@@ -43,6 +42,7 @@ type daemon struct {
 
 	store    *state.Store
 	embedded *embedded // nil: the server of NATS_URL
+	readers  *publisher.Connector
 	pub      *publisher.Publisher
 	poll     *poller.Poller
 	detect   *detector
@@ -88,13 +88,21 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 		}
 		connect.InProcess = d.embedded
 	}
-	redial := func(ctx context.Context) (*nats.Conn, error) { return publisher.Connect(ctx, connect) }
-	nc, err := redial(ctx)
+	connector, err := publisher.NewConnector(connect)
+	if err != nil {
+		return nil, err
+	}
+	// What is wrong with NATS is logged by the publisher's.
+	connect.Name, connect.Log = "roomwatch readers", nil
+	if d.readers, err = publisher.NewConnector(connect); err != nil {
+		return nil, err
+	}
+	nc, err := connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	d.pub, err = publisher.New(publisher.Config{
-		Conn: nc, Redial: redial, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
+		Conn: nc, Redial: connector.Connect, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
 		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.tracer,
 	})
 	if err != nil {
@@ -109,7 +117,7 @@ func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer, tra
 	if err != nil {
 		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
 	}
-	signer, err := cfg.followedSigner(log)
+	signer, err := cfg.signer(log)
 	if err != nil {
 		return nil, err
 	}

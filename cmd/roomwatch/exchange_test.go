@@ -2,10 +2,14 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/tencentyun/tls-sig-api-v2-golang/tencentyun"
 
 	"roomwatch/poller/simulator"
 )
@@ -54,6 +58,50 @@ func TestExchangedSecrets(t *testing.T) {
 	for _, hidden := range []string{testKey, "another-key", "old-token", "new-token", "not a token"} {
 		if strings.Contains(p.output.String(), hidden) {
 			t.Errorf("the log tells %s:\n%s", hidden, p.output)
+		}
+	}
+}
+
+// So does a UserSig in a file, when the service takes no other any more.
+func TestExchangedUserSig(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
+	next, err := simulator.New(simulator.Config{SDKAppID: testApp, SecretKey: "next-key", Seed: 2, Rooms: 5, Quota: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.RWMutex // so that service and file are exchanged at once
+	world := r.world
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		mu.RLock()
+		defer mu.RUnlock()
+		world.ServeHTTP(w, req)
+	}))
+	defer service.Close()
+	file := filepath.Join(t.TempDir(), "usersig")
+	var sigs []string
+	put := func(key string) {
+		t.Helper()
+		sig, err := tencentyun.GenUserSig(testApp, key, "administrator", 86400)
+		if err == nil {
+			err = os.WriteFile(file, []byte(sig+"\n"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sigs = append(sigs, sig)
+	}
+	put(testKey)
+	p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_SECRET_KEY=", "ROOMWATCH_USERSIG_FILE="+file, "ROOMWATCH_ENDPOINT="+service.URL), "run")
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 3 })
+	mu.Lock()
+	put("next-key")
+	world = next
+	mu.Unlock()
+	eventually(t, "the rooms that the new UserSig shows", func() bool { return stored(t, r.nc) >= 8 })
+	p.stop()
+	for _, sig := range sigs {
+		if strings.Contains(p.output.String(), sig) {
+			t.Errorf("the log tells a UserSig:\n%s", p.output)
 		}
 	}
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/web"
@@ -43,20 +40,9 @@ func (d *daemon) web() (*web.Server, error) {
 	return web.New(web.Config{
 		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
 		Status: d.status, Rooms: d.store, Metrics: d.metrics,
-		Connect: d.connectReader, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
+		Connect: d.readers.Connect, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
 	}), nil
-}
-
-// connectReader makes the connection over which readers get events. What is
-// wrong with NATS is logged by the publisher's.
-func (d *daemon) connectReader(ctx context.Context) (*nats.Conn, error) {
-	c := d.cfg.connectConfig(slog.New(slog.DiscardHandler))
-	c.Name = "roomwatch readers"
-	if d.embedded != nil {
-		c.InProcess = d.embedded
-	}
-	return publisher.Connect(ctx, c)
 }
 
 // status is how the daemon is doing. It is in memory, but for the oldest event

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"reflect"
 	"strings"
 
@@ -32,14 +31,16 @@ func (Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
 // NATS are the variables that say who asks NATS. Where NATS is, each command
 // says for itself.
 type NATS struct {
-	NATSCreds    string `envconfig:"NATS_CREDS" desc:"credentials file"`
-	NATSNKey     string `envconfig:"NATS_NKEY" desc:"file that holds an nkey seed"`
-	NATSUser     string `envconfig:"NATS_USER" desc:"user name; without a password, a token"`
-	NATSPassword Secret `envconfig:"NATS_PASSWORD" desc:"password of the user"`
-	NATSToken    Secret `envconfig:"NATS_TOKEN" desc:"authentication token"`
-	NATSCA       string `envconfig:"NATS_CA" desc:"TLS: file of the certificate authorities to trust"`
-	NATSCert     string `envconfig:"NATS_CERT" desc:"TLS: file of the client's certificate"`
-	NATSKey      string `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
+	NATSCreds        string `envconfig:"NATS_CREDS" desc:"credentials file; this file and those below are read before each connect"`
+	NATSNKey         string `envconfig:"NATS_NKEY" desc:"file that holds an nkey seed"`
+	NATSUser         string `envconfig:"NATS_USER" desc:"user name; without a password, a token"`
+	NATSPassword     Secret `envconfig:"NATS_PASSWORD" desc:"password of the user"`
+	NATSPasswordFile string `envconfig:"NATS_PASSWORD_FILE" desc:"file that holds the password"`
+	NATSToken        Secret `envconfig:"NATS_TOKEN" desc:"authentication token"`
+	NATSTokenFile    string `envconfig:"NATS_TOKEN_FILE" desc:"file that holds the token"`
+	NATSCA           string `envconfig:"NATS_CA" desc:"TLS: file of the certificate authorities to trust"`
+	NATSCert         string `envconfig:"NATS_CERT" desc:"TLS: file of the client's certificate"`
+	NATSKey          string `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
 }
 
 // ConnectConfig returns what a connection of a program to NATS at url needs. Each
@@ -48,6 +49,7 @@ func (n NATS) ConnectConfig(program, url string, log *slog.Logger) publisher.Con
 	return publisher.ConnectConfig{
 		Name: program, Inbox: "_INBOX_" + program, URL: url, CredsFile: n.NATSCreds, NKeyFile: n.NATSNKey,
 		User: n.NATSUser, Password: string(n.NATSPassword), Token: string(n.NATSToken),
+		PasswordFile: n.NATSPasswordFile, TokenFile: n.NATSTokenFile,
 		CAFile: n.NATSCA, CertFile: n.NATSCert, KeyFile: n.NATSKey, Log: log,
 	}
 }
@@ -84,14 +86,13 @@ func Names(c any) []string {
 }
 
 // readField lets envconfig read one variable alone: given the whole struct, it
-// would stop at the first problem. A variable that is set to nothing, as
-// container tools like to do, is as good as unset. What cannot be read keeps its
-// default, so that who checks the values next does not blame it once more.
+// would stop at the first problem. What cannot be read keeps its default, so that
+// who checks the values next does not blame it once more.
 func readField(f reflect.StructField, v reflect.Value) error {
 	name := f.Tag.Get("envconfig")
 	unset := f
 	unset.Tag = reflect.StructTag(strings.Replace(string(f.Tag), name, name+"_IS_EMPTY", 1))
-	if os.Getenv(name) == "" {
+	if Value(name) == "" {
 		f = unset
 	}
 	read, err := process(f)

@@ -45,9 +45,17 @@ func configured() (*config, error) {
 	add(!strings.ContainsAny(c.Durable, " \t\r\n.*>/\\"), "ROOMAUDIT_DURABLE is %q: write a name without blanks, dots, stars and slashes", c.Durable)
 	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMAUDIT_LOG_FORMAT is %q: set text or json", c.LogFormat)
 	if err := errors.Join(errs...); err != nil {
+		if names := unknownVariables(); names != "" {
+			err = fmt.Errorf("%w\nno variable of roomaudit, perhaps misspelt: %s", err, names)
+		}
 		return nil, fmt.Errorf("%w:\n%w\n`roomaudit help config` lists every variable", errConfig, err)
 	}
 	return c, nil
 }
+
+// prefix begins the names of roomaudit's own variables.
+const prefix = "ROOMAUDIT_"
+
+func unknownVariables() string { return environ.Unknown(&config{}, prefix) }
 
 func (c *config) logger(w io.Writer) *slog.Logger { return environ.Logger(w, c.LogLevel, c.LogFormat) }

@@ -30,6 +30,7 @@ func rootCommand() *cobra.Command {
 	root := program.Root("roomaudit", "Keeps an audit trail of live rooms",
 		"roomaudit writes every event of roomwatch to files of JSON lines, once and in order. Each line proves the one before;\n"+
 			"sealed files are compressed and, with a key, signed. `roomaudit verify` finds what was changed since.")
+	program.EnvFile(root, prefix, errConfig)
 	root.AddCommand(runCommand(), verifyCommand(), queryCommand(), exportCommand(),
 		program.Topic("config", "The environment variables that configure roomaudit", func(w io.Writer) error {
 			return environ.PrintHelp(w, &config{})

@@ -48,6 +48,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			defer program.Survive(cmd.Context(), log)()
+			environ.WarnOfUnknown(cmd.Context(), log, "roomaudit", unknownVariables())
 			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log, Continue: last})
 			if err != nil {
 				return err

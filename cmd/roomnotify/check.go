@@ -52,6 +52,9 @@ func check(ctx context.Context, w io.Writer, path string) error {
 		return program.ErrReported
 	}
 	l.line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
+	if names := unknownVariables(file); names != "" {
+		_, _ = fmt.Fprintf(w, "%-10s %-7s no variable of roomnotify, perhaps misspelt: %s\n", "variables", "LOOK", names)
+	}
 	for _, warning := range file.Warnings {
 		_, _ = fmt.Fprintf(w, "%-10s %-7s %s\n", "rules", "LOOK", warning)
 	}

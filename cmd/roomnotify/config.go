@@ -55,9 +55,23 @@ func configured(rulesFlag string) (*config, *rules.File, error) {
 	f, err := readRules(c.Rules)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
+		if names := unknownVariables(f); names != "" {
+			err = fmt.Errorf("%w\nno variable of roomnotify, perhaps misspelt: %s", err, names)
+		}
 		return nil, nil, fmt.Errorf("%w:\n%w\n`roomnotify help config` and `roomnotify help rules` say what there is", errConfig, err)
 	}
 	return c, f, nil
+}
+
+// prefix begins the names of roomnotify's own variables.
+const prefix = "ROOMNOTIFY_"
+
+// unknownVariables takes a rule file, if there is one, for it names variables, too.
+func unknownVariables(f *rules.File) string {
+	if f == nil {
+		return environ.Unknown(&config{}, prefix)
+	}
+	return environ.Unknown(&config{}, prefix, f.Variables...)
 }
 
 func readRules(path string) (*rules.File, error) {

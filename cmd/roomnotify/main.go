@@ -32,6 +32,7 @@ func rootCommand() *cobra.Command {
 		"roomnotify reads the events of roomwatch and tells new rooms, ends, changes and view-count milestones to webhooks,\n"+
 			"Slack, Discord, Feishu or Lark, WeCom and Telegram, as a rule file says (`roomnotify help rules`).")
 	path := root.PersistentFlags().String("rules", "", "the rule `file`; without it ROOMNOTIFY_RULES, or rules.yaml")
+	program.EnvFile(root, prefix, errConfig)
 	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), resendCommand(path),
 		program.Topic("rules", "How the rule file is written", func(w io.Writer) error {
 			_, err := io.WriteString(w, rules.Help)

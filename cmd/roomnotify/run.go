@@ -43,6 +43,7 @@ func runCommand(path *string) *cobra.Command {
 			log, flush := environ.Unblocked(cfg.logger, cmd.ErrOrStderr())
 			defer flush()
 			defer program.Survive(cmd.Context(), log)()
+			environ.WarnOfUnknown(cmd.Context(), log, "roomnotify", unknownVariables(file))
 			return runDaemon(cmd.Context(), cfg, file, log)
 		},
 	}
@@ -105,6 +106,9 @@ func (d *daemon) run(ctx context.Context) error {
 			continue
 		}
 		sender := newSender(t, d.transport)
+		if err := sender.follow(t, d.log); err != nil {
+			return err
+		}
 		defer sender.client.CloseIdleConnections()
 		g := newTarget(ctx, t, list, s, sender.send, w, d.log)
 		group.Go(func() error { return d.serve(ctx, g) })

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/internal/secret"
 )
 
 const (
@@ -20,9 +23,8 @@ const (
 
 // A sender makes requests of one target.
 type sender struct {
-	form   form.Target
+	target func() rules.Target // as it is at the moment
 	client http.Client
-	hide   *strings.Replacer
 }
 
 // newSender returns a sender; a nil transport means one that takes the standard
@@ -34,15 +36,32 @@ func newSender(t *rules.Target, transport http.RoundTripper) *sender {
 		own.MaxResponseHeaderBytes = mostAnswer
 		transport = own
 	}
+	return &sender{
+		target: func() rules.Target { return *t },
+		client: http.Client{Transport: transport, Timeout: t.RequestTimeout(), CheckRedirect: sameHost},
+	}
+}
+
+// follow makes the sender read the files of the target before each request.
+func (s *sender) follow(t *rules.Target, log *slog.Logger) error {
+	if len(t.Files()) == 0 {
+		return nil
+	}
+	f, err := secret.Open("files of target "+t.Name, log, t.With, t.Files()...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errConfig, err)
+	}
+	s.target = f.Value
+	return nil
+}
+
+// hider takes the secrets of a target out of text.
+func hider(t *rules.Target) *strings.Replacer {
 	var pairs []string
 	for _, s := range t.Secrets() {
 		pairs = append(pairs, s, "(secret)")
 	}
-	return &sender{
-		form:   form.Target{Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat},
-		client: http.Client{Transport: transport, Timeout: t.RequestTimeout(), CheckRedirect: sameHost},
-		hide:   strings.NewReplacer(pairs...),
-	}
+	return strings.NewReplacer(pairs...)
 }
 
 // sameHost follows a redirect only where it keeps to the host and the port that
@@ -58,30 +77,33 @@ func sameHost(req *http.Request, via []*http.Request) error {
 // send tells a notification once. No secret of the target is in the error,
 // whatever the other side answers.
 func (s *sender) send(ctx context.Context, n form.Notification) error {
-	req, err := s.form.Request(ctx, n, time.Now())
+	t := s.target()
+	hide := hider(&t)
+	to := form.Target{Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat}
+	req, err := to.Request(ctx, n, time.Now())
 	if err != nil {
-		return &form.Refusal{Text: s.hide.Replace(err.Error()), Permanent: true}
+		return &form.Refusal{Text: hide.Replace(err.Error()), Permanent: true}
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return s.failed(err)
+		return s.failed(err, hide)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
 	if err != nil {
-		return s.failed(err) // whether it was taken is unknown: it is told again, under its id
+		return s.failed(err, hide) // whether it was taken is unknown: it is told again, under its id
 	}
 	// What the other side says may repeat what it was sent.
-	shown := s.hide.Replace(string(body))
-	err = s.form.Judge(form.Answer{Status: resp.StatusCode, Header: resp.Header, Body: []byte(shown)}, time.Now())
+	shown := hide.Replace(string(body))
+	err = to.Judge(form.Answer{Status: resp.StatusCode, Header: resp.Header, Body: []byte(shown)}, time.Now())
 	if r, ok := errors.AsType[*form.Refusal](err); ok {
-		r.Text = s.hide.Replace(r.Text)
+		r.Text = hide.Replace(r.Text)
 	}
 	return err
 }
 
 // failed is an error without the URL that [http.Client] puts in front.
-func (s *sender) failed(err error) error {
+func (s *sender) failed(err error, hide *strings.Replacer) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
@@ -89,5 +111,5 @@ func (s *sender) failed(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || strings.Contains(text, "Client.Timeout") {
 		text = "no answer within " + s.client.Timeout.String()
 	}
-	return &form.Refusal{Text: s.hide.Replace(text)}
+	return &form.Refusal{Text: hide.Replace(text)}
 }

@@ -66,7 +66,7 @@ func (c *config) validateForDemo() error {
 	c.Endpoint, c.NATSURL = "http://127.0.0.1", "" // the port comes with the simulator
 	c.Interval = demoInterval
 	c.DataDir = filepath.Join(c.DataDir, "demo")
-	if os.Getenv("ROOMWATCH_LOG_LEVEL") == "" {
+	if environ.Value("ROOMWATCH_LOG_LEVEL") == "" {
 		c.LogLevel = 4 // slog.LevelWarn: the events are the show
 	}
 	return c.validate()
@@ -75,7 +75,7 @@ func (c *config) validateForDemo() error {
 func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
 	log, flush := environ.Unblocked(cfg.logger, stderr)
 	defer flush()
-	warnOfUnknown(ctx, log)
+	environ.WarnOfUnknown(ctx, log, "roomwatch", unknownVariables())
 	began, err := worldStart(cfg.DataDir, time.Now())
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func rootCommand() *cobra.Command {
 		"roomwatch reads the list of live rooms of a Tencent Live application again and again and puts\n"+
 			"every difference on NATS JetStream as an event: room.created, room.ended, viewcount.changed.\n\n"+
 			"No account at hand? Start with `roomwatch demo`.")
-	addEnvFile(root)
+	program.EnvFile(root, prefix, errConfig)
 	root.AddCommand(runCommand(), demoCommand(), tellUnknown(checkCommand()), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
 		healthcheckCommand(), manCommand())
 	return root

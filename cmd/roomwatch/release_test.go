@@ -107,7 +107,7 @@ func TestEnvFile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Setenv(envFileVariable, "")
+			t.Setenv("ROOMWATCH_ENV_FILE", "")
 			status, out := runWith(t, tt.env, tt.args...)
 			if status == 0 || !strings.Contains(out, tt.want) || tt.not != "" && strings.Contains(out, tt.not) {
 				t.Errorf("exit status %d, want %q in:\n%s", status, tt.want, out)

@@ -28,7 +28,7 @@ func runCommand() *cobra.Command {
 			log, flush := environ.Unblocked(cfg.logger, cmd.ErrOrStderr())
 			defer flush()
 			defer program.Survive(cmd.Context(), log)()
-			warnOfUnknown(cmd.Context(), log)
+			environ.WarnOfUnknown(cmd.Context(), log, "roomwatch", unknownVariables())
 			d, err := newDaemon(cmd.Context(), &cfg, log)
 			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
 				log.InfoContext(cmd.Context(), "stop", "reason", "a signal before the start was done")

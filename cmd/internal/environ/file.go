@@ -12,9 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// SetFromFile sets the variables of a file that are not set. A variable that is
-// set to nothing is as good as unset, here as everywhere. A file with a problem
-// sets nothing. Nothing of the file is in the error: it may be a secret.
+// SetFromFile sets the variables of a file that are not set, as [Value] has it. A
+// file with a problem sets nothing. Nothing of the file is in the error: it may be a secret.
 func SetFromFile(path string) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -30,7 +29,7 @@ func SetFromFile(path string) (err error) {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for name, value := range vars {
-		if os.Getenv(name) != "" {
+		if Value(name) != "" {
 			continue
 		}
 		if err := os.Setenv(name, value); err != nil {

@@ -28,6 +28,8 @@ type File struct {
 
 	// Warnings are what may be meant otherwise, each with a mend.
 	Warnings []string
+	// Variables are those of the environment that the targets name.
+	Variables []string
 }
 
 // A Target is where notifications go.
@@ -131,6 +133,11 @@ func Parse(text []byte, from Source) (*File, error) {
 	p = append(p, unknownFields(root.Content[0])...)
 	lines := linesOf(root.Content[0])
 	f := &File{}
+	lookup := from.Lookup
+	from.Lookup = func(name string) (string, bool) {
+		f.Variables = append(f.Variables, name)
+		return lookup(name)
+	}
 	for _, name := range slices.Sorted(maps.Keys(w.Targets)) {
 		t := w.Targets[name]
 		t.Name, t.line = name, lines["targets."+name]

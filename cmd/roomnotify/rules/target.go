@@ -96,6 +96,7 @@ func (t *Target) Secrets() []string {
 // resolve returns the target with its secrets in place of where they are.
 func (w wireTarget) resolve(p *problems, from Source) Target {
 	t := w.Target
+	t.URLFile, t.SecretFile, t.TokenFile = w.URLFile, w.SecretFile, w.TokenFile
 	t.Kind = strings.ToLower(t.Kind)
 	if t.Kind == "lark" {
 		t.Kind = "feishu"

@@ -1,39 +1,38 @@
-package main
+package program
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/environ"
 )
 
-const envFileVariable = "ROOMWATCH_ENV_FILE"
-
-// addEnvFile lets root read variables from a file before any command does.
-func addEnvFile(root *cobra.Command) {
+// EnvFile lets root read variables from a file before any command does. A flag
+// names it, or the variable with the prefix of the program. Errors wrap mend.
+func EnvFile(root *cobra.Command, prefix string, mend error) {
+	variable := prefix + environ.EnvFile
 	path := root.PersistentFlags().String("env-file", "",
-		"read variables from `file` (or "+envFileVariable+"), one NAME=value a line, taken as it stands; those that are set already win")
+		"read variables from `file` (or "+variable+"), one NAME=value a line, taken as it stands; those that are set already win")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if isUnconfigured(cmd) {
 			return nil
 		}
 		name, said := *path, "--env-file"
 		if name == "" {
-			name, said = os.Getenv(envFileVariable), envFileVariable
+			name, said = environ.Value(variable), variable
 		}
 		if name == "" {
 			return nil
 		}
 		if err := environ.SetFromFile(name); err != nil {
-			return fmt.Errorf("%w: %s: %w", errConfig, said, err)
+			return fmt.Errorf("%w: %s: %w", mend, said, err)
 		}
 		return nil
 	}
 }
 
-// isUnconfigured reports whether a command only tells what roomwatch is and how
+// isUnconfigured reports whether a command only tells what the program is and how
 // it is used: it works whatever is configured.
 func isUnconfigured(cmd *cobra.Command) bool {
 	for cmd.HasParent() && cmd.Parent().HasParent() {

@@ -133,7 +133,7 @@ func (c *config) validate() error {
 	c.validateDetection(&p)
 	c.validateStream(&p)
 	c.validateSurroundings(&p)
-	return errors.Join(append(p, c.validateNATS())...)
+	return errors.Join(append(p, c.validateNATS(), tracingProblems())...)
 }
 
 // validateNATS returns every problem that a connection to NATS would have with

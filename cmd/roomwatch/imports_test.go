@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/web",
+		"roomwatch/internal/secret",
 	},
 	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/internal/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/publisher/events"},

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/cmd/internal/program"
+	hide "roomwatch/internal/secret"
 )
 
 // flushTime is how long a stop may wait for the last spans to be sent.
@@ -31,28 +32,39 @@ type tracing struct {
 
 // newTracing reads the environment. Without an endpoint nothing is traced.
 func newTracing(ctx context.Context, log *slog.Logger) (*tracing, error) {
-	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") + os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
-	if endpoint == "" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
+	if !isTraced() {
 		return &tracing{tracer: noop.Tracer{}, shutdown: func(context.Context) error { return nil }}, nil
 	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
-		if p := os.Getenv(name); p != "" && p != "http/protobuf" {
-			return nil, fmt.Errorf("%w: %s=%q: only http/protobuf is spoken, at port 4318 of a collector", errConfig, name, p)
-		}
+	if err := tracingProblems(); err != nil {
+		return nil, fmt.Errorf("%w:\n%w", errConfig, err)
 	}
-	exporter, err := otlptracehttp.New(ctx)
+	scrub := hide.NewScrubber(tracingSecrets()...)
+	listen(log, scrub)
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHeaders(tracingHeaders()))
 	if err != nil {
-		return nil, fmt.Errorf("%w: OTEL_EXPORTER_OTLP_ENDPOINT: %w", errConfig, err)
+		return nil, fmt.Errorf("%w: OTEL_EXPORTER_OTLP_ENDPOINT: %s", errConfig, scrub.Line(err.Error()))
 	}
 	// What the environment says of the resource comes last and wins.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(),
 		resource.WithAttributes(attribute.String("service.name", "roomwatch"), attribute.String("service.version", program.Version())),
 		resource.WithFromEnv())
 	if err != nil {
-		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %w", errConfig, err)
+		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %s", errConfig, scrub.Line(err.Error()))
 	}
-	p := sdk.NewTracerProvider(sdk.WithBatcher(&reportingExporter{SpanExporter: exporter, log: log}), sdk.WithResource(about), sdk.WithRawSpanLimits(spanLimits()))
+	p := sdk.NewTracerProvider(sdk.WithBatcher(&reportingExporter{SpanExporter: exporter, log: log, scrub: scrub}), sdk.WithResource(about), sdk.WithRawSpanLimits(spanLimits()))
 	return &tracing{tracer: p.Tracer("roomwatch"), shutdown: p.Shutdown}, nil
+}
+
+// listen takes what the library would write to standard error by itself into the
+// log. It has one logger and one handler for the whole process.
+func listen(log *slog.Logger, scrub hide.Scrubber) {
+	ctx := context.Background()
+	otel.SetLogger(funcr.New(func(_, said string) {
+		log.WarnContext(ctx, "traces", "said", scrub.Line(said))
+	}, funcr.Options{}))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		log.WarnContext(ctx, "traces", "error", scrub.Line(err.Error()))
+	}))
 }
 
 // spanLimits are those of the environment. Without any a commit has a link to each of its pages.
@@ -76,6 +88,7 @@ func (t *tracing) close() {
 type reportingExporter struct {
 	sdk.SpanExporter
 	log     *slog.Logger
+	scrub   hide.Scrubber
 	failing bool // of the batcher's one goroutine
 }
 
@@ -83,7 +96,7 @@ func (e *reportingExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnl
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	switch {
 	case err != nil && !e.failing:
-		e.log.WarnContext(ctx, "traces are not sent", "error", err, "mend", "see that the collector at OTEL_EXPORTER_OTLP_ENDPOINT runs; spans are dropped until then")
+		e.log.WarnContext(ctx, "traces are not sent", "error", e.scrub.Line(err.Error()), "mend", "see that the collector at OTEL_EXPORTER_OTLP_ENDPOINT runs; spans are dropped until then")
 	case err == nil && e.failing:
 		e.log.InfoContext(ctx, "traces are sent again")
 	}

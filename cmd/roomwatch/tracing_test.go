@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -121,6 +122,97 @@ func TestTracesByAnotherProtocol(t *testing.T) {
 	p := startProcess(t, r.env(t.TempDir(), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"), "run")
 	if status := p.wait(10 * time.Second); status != 2 || !strings.Contains(p.output.String(), "OTEL_EXPORTER_OTLP_PROTOCOL") {
 		t.Errorf("exit status %d, want 2 and the variable:\n%s", status, p.output)
+	}
+}
+
+// A collector that refuses, and repeats what it was sent, tells no secret to the
+// log, which stays JSON line by line.
+func TestTracesTellNoSecret(t *testing.T) {
+	r := newRig(t, simulator.Config{Quota: -1})
+	tests := []struct{ name, user, headers, sent string }{
+		{"headers", "", "authorization=Bearer%20hush-token%22,x-key=hush-key", `Bearer hush-token"`},
+		{"a password", "me:hush-pass@", "", "Basic bWU6aHVzaC1wYXNz"},
+		{"both", "me:hush-pass@", "x-key=hush-key,Authorization=Bearer hush-token", "Bearer hush-token"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sent := make(chan string, 1)
+			collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				select {
+				case sent <- req.Header.Get("Authorization"):
+				default:
+				}
+				w.WriteHeader(http.StatusUnauthorized)
+				_ = req.Header.Write(w)                           // as a debugging proxy does
+				_ = json.NewEncoder(w).Encode(req.Header)         // as others do
+				_, _ = io.WriteString(w, r.api.URL+"\nhush-path") // and more than a line
+			}))
+			defer collector.Close()
+			p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_LOG_FORMAT=json", "OTEL_BSP_SCHEDULE_DELAY=50", "OTEL_EXPORTER_OTLP_TRACES_HEADERS="+tt.headers,
+				"OTEL_EXPORTER_OTLP_ENDPOINT="+strings.Replace(collector.URL, "://", "://"+tt.user, 1)), "run")
+			eventually(t, "the log line", func() bool { return strings.Contains(p.output.String(), "traces are not sent") })
+			if got := <-sent; got != tt.sent {
+				t.Errorf("sent %q, want %q", got, tt.sent)
+			}
+			if status := p.stop(); status != 0 {
+				t.Errorf("exit status %d", status)
+			}
+			for line := range strings.Lines(p.output.String()) {
+				if !json.Valid([]byte(line)) {
+					t.Errorf("not JSON: %s", line)
+				}
+			}
+			for _, hidden := range []string{"hush-token", "hush-key", "hush-pass", "bWU6aHVzaC1wYXNz"} {
+				if strings.Contains(p.output.String(), hidden) {
+					t.Errorf("tells %s:\n%s", hidden, p.output)
+				}
+			}
+		})
+	}
+}
+
+// What the library could not read is named, all at once and without its value.
+func TestTracingProblems(t *testing.T) {
+	r := newRig(t, simulator.Config{Quota: -1})
+	wrong := map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "hush:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://me:hush@host:port",
+		"OTEL_EXPORTER_OTLP_HEADERS": "authorization: Bearer hush", "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "authorization=hush%ZZ",
+		"OTEL_EXPORTER_OTLP_TIMEOUT": "hush", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "hush", "OTEL_EXPORTER_OTLP_INSECURE": "hush",
+		"OTEL_EXPORTER_OTLP_CERTIFICATE": "hush", "OTEL_EXPORTER_OTLP_CLIENT_KEY": "hush", "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE": "hush",
+		"OTEL_EXPORTER_OTLP_PROTOCOL": "hush", "OTEL_TRACES_SAMPLER": "hush", "OTEL_TRACES_SAMPLER_ARG": "hush", "OTEL_RESOURCE_ATTRIBUTES": "hush",
+		"OTEL_BSP_MAX_QUEUE_SIZE": "hush", "OTEL_SPAN_LINK_COUNT_LIMIT": "many", "OTEL_SDK_DISABLED": "hush",
+	}
+	env := r.env(t.TempDir(), "ROOMWATCH_INTERVAL=0s")
+	for name, value := range wrong {
+		env = append(env, name+"="+value)
+	}
+	p := startProcess(t, env, "run")
+	status := p.wait(10 * time.Second)
+	told := p.output.String()
+	if status != 2 || strings.Contains(told, "hush") || !strings.Contains(told, "ROOMWATCH_INTERVAL") {
+		t.Errorf("exit status %d:\n%s", status, told)
+	}
+	for name := range wrong {
+		if strings.Count(told, name+" cannot be used: ") != 1 {
+			t.Errorf("%s is not named:\n%s", name, told)
+		}
+	}
+}
+
+// What is right is taken as it was.
+func TestTracingForms(t *testing.T) {
+	for name, value := range map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": " https://me:pass@host/base ", "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer a=b%2C, x = 1",
+		"OTEL_EXPORTER_OTLP_TIMEOUT": "500", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25",
+		"OTEL_RESOURCE_ATTRIBUTES": "a=b,c=d%20e", "OTEL_SDK_DISABLED": "False", "OTEL_SPAN_LINK_COUNT_LIMIT": "-1",
+	} {
+		t.Setenv(name, value)
+	}
+	if err := tracingProblems(); err != nil {
+		t.Error(err)
+	}
+	if h := tracingHeaders(); len(h) != 2 || h["authorization"] != "Bearer a=b," || h["x"] != "1" {
+		t.Errorf("headers %q", h)
 	}
 }
 

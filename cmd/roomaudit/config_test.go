@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,10 +22,29 @@ func TestKeyWithByteOrderMark(t *testing.T) {
 
 // A file that takes longer to be sealed than NATS waits for an acknowledgement is refused.
 func TestMaxFileBytes(t *testing.T) {
-	for bytes, status := range map[int64]int{4095: 2, 4096: 0, maxFileBytes: 0, maxFileBytes + 1: 2} {
-		t.Setenv("ROOMAUDIT_MAX_FILE_BYTES", fmt.Sprint(bytes))
+	for size, status := range map[int64]int{4095: 2, 4096: 0, maxFileBytes: 0, maxFileBytes + 1: 2} {
+		t.Setenv("ROOMAUDIT_MAX_FILE_BYTES", fmt.Sprint(size))
 		if _, err := configured(); (err != nil) != (status == 2) || err != nil && !strings.Contains(err.Error(), "ROOMAUDIT_MAX_FILE_BYTES") {
-			t.Errorf("%d: %v", bytes, err)
+			t.Errorf("%d: %v", size, err)
 		}
+	}
+}
+
+// A misspelt variable is named, and a file of variables counts.
+func TestVariables(t *testing.T) {
+	env := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(env, []byte("ROOMAUDIT_LOG_FORMAT=xml\nROOMAUDIT_DIRR=x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ROOMAUDIT_LOG_FORMAT", "ROOMAUDIT_DIRR"} { // as they were, afterwards
+		t.Setenv(name, "")
+		_ = os.Unsetenv(name)
+	}
+	t.Setenv("ROOMAUDIT_PORT", "tcp://10.0.0.1:80")
+	t.Setenv("ROOMAUDIT_ENV_FILE", env)
+	var out, stderr bytes.Buffer
+	status := run(t.Context(), []string{"run"}, &out, &stderr)
+	if status != 2 || !strings.Contains(stderr.String(), "ROOMAUDIT_LOG_FORMAT is \"xml\"") || !strings.Contains(stderr.String(), "\nno variable of roomaudit, perhaps misspelt: ROOMAUDIT_DIRR\n") {
+		t.Errorf("exit status %d:\n%s", status, &stderr)
 	}
 }

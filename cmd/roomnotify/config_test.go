@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -23,5 +25,34 @@ func TestFilesWithByteOrderMark(t *testing.T) {
 	}
 	if got := f.Targets[0].URL; got != "https://hooks.slack.com/hush" {
 		t.Errorf("the URL is %q", got)
+	}
+}
+
+// A misspelt variable is named, unless the rule file names it; and a file of
+// variables counts, but for what is set.
+func TestVariables(t *testing.T) {
+	dir := t.TempDir()
+	env, path := filepath.Join(dir, "env"), filepath.Join(dir, "rules.yaml")
+	put(t, env, "ROOMNOTIFY_TEAM_URL=https://hooks.slack.com/hush\nROOMNOTIFY_NAM=tell\nNATS_URL=nats://127.0.0.1:1\nROOMNOTIFY_NAME=\n")
+	put(t, path, "targets:\n  team: {kind: slack, url: \"${ROOMNOTIFY_TEAM_URL}\"}\nrules:\n  all: {events: [room.created], targets: [team]}\n")
+	for _, name := range []string{"ROOMNOTIFY_TEAM_URL", "ROOMNOTIFY_NAM", "NATS_URL", "ROOMNOTIFY_RULES"} { // as they were, afterwards
+		t.Setenv(name, "")
+		_ = os.Unsetenv(name)
+	}
+	t.Setenv("ROOMNOTIFY_RULES", path)
+	t.Setenv("ROOMNOTIFY_PORT", "tcp://10.0.0.1:80")
+	var out, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"check", "--env-file", env}, &out, &stderr); status != 1 || !strings.Contains(out.String(), "LOOK    no variable of roomnotify, perhaps misspelt: ROOMNOTIFY_NAM\n") {
+		t.Errorf("exit status %d:\n%s%s", status, &out, &stderr)
+	}
+	t.Setenv("ROOMNOTIFY_LOG_FORMAT", "xml")
+	stderr.Reset()
+	if status := run(t.Context(), []string{"run"}, &out, &stderr); status != 2 || !strings.Contains(stderr.String(), "\nno variable of roomnotify, perhaps misspelt: ROOMNOTIFY_NAM\n") {
+		t.Errorf("exit status %d:\n%s", status, &stderr)
+	}
+	t.Setenv("ROOMNOTIFY_ENV_FILE", filepath.Join(dir, "none"))
+	stderr.Reset()
+	if status := run(t.Context(), []string{"run"}, &out, &stderr); status != 2 || !strings.Contains(stderr.String(), "ROOMNOTIFY_ENV_FILE: open ") {
+		t.Errorf("exit status %d:\n%s", status, &stderr)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,11 +28,13 @@ type selection struct {
 func queryCommand() *cobra.Command {
 	var s selection
 	var form string
+	var out reply
 	cmd := &cobra.Command{
 		Use:   "query",
 		Short: "Print what is on record",
 		Long: "query prints the recorded events, oldest first. It may run while roomaudit records. It does not check the trail: `roomaudit\n" +
-			"verify` does. As json, each line is that of the trail, byte for byte.",
+			"verify` does. As json, each line is that of the trail, byte for byte. Where messages are missing in what was asked for, a line on\n" +
+			"standard error says so.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := configured()
@@ -47,10 +48,11 @@ func queryCommand() *cobra.Command {
 			if err := s.parse(time.Now()); err != nil {
 				return err
 			}
-			if err := s.each(cmd.Context(), c.Dir, p.print); err != nil {
-				return err
+			if out.limit < 0 {
+				return program.BadFlags(fmt.Errorf("--limit is %d: set 1 or more", out.limit))
 			}
-			return p.flush()
+			out.printer, out.gaps, out.w = p, cmd.ErrOrStderr(), cmd.OutOrStdout()
+			return out.answer(cmd.Context(), c.Dir, s.search())
 		},
 	}
 	f := cmd.Flags()
@@ -59,6 +61,9 @@ func queryCommand() *cobra.Command {
 	f.StringSliceVar(&s.types, "type", nil, "only of these `types`, such as room.created,room.ended")
 	f.StringVar(&s.since, "since", "", "only what the stream stored since this `time`: 2026-11-23 (in UTC), 2026-11-23T12:00:00Z, or 24h ago as 24h")
 	f.StringVar(&s.until, "until", "", "only what the stream stored before this `time`; a day (in UTC) counts whole")
+	f.IntVar(&out.limit, "limit", 0, "end after so many events")
+	f.BoolVar(&out.count, "count", false, "print only how many events there are")
+	f.BoolVar(&out.follow, "follow", false, "go on with what is recorded, until SIGINT")
 	f.StringVar(&form, "format", "table", "`table`, json or csv")
 	return cmd
 }
@@ -98,24 +103,75 @@ func moment(text string, now time.Time, day time.Duration) (time.Time, error) {
 	return t, nil
 }
 
-// each calls take with the selected messages. What was stored when, only the
-// messages say: the day of a file is that of the recorder's clock.
-func (s selection) each(ctx context.Context, dir string, take func(l trail.Line, text []byte, e events.Event) error) error {
-	return trail.Read(ctx, dir, 0, func(l trail.Line, text []byte) error {
-		if l.Kind != trail.Event || !s.from.IsZero() && l.Stored.Before(s.from) || !s.to.IsZero() && !l.Stored.Before(s.to) {
-			return nil
+func (s selection) search() trail.Search {
+	search := trail.Search{From: s.from, To: s.to, Room: s.room, Owner: s.owner}
+	for _, t := range s.types {
+		search.Types = append(search.Types, events.Type(t))
+	}
+	return search
+}
+
+// A reply is how the answer to a query is shown.
+type reply struct {
+	printer
+	w, gaps       io.Writer
+	limit         int // 0: none
+	count, follow bool
+
+	n int
+}
+
+func (o *reply) answer(ctx context.Context, dir string, s trail.Search) (err error) {
+	if o.follow {
+		err = trail.Tail(ctx, dir, s, func(f trail.Found) error { return errors.Join(o.take(f), o.shown()) }, o.gap)
+	} else {
+		var holes []trail.Hole
+		holes, err = trail.Find(ctx, dir, s, o.take)
+		for _, h := range holes {
+			err = errors.Join(err, o.gap(h))
 		}
-		var e events.Event
-		if err := json.Unmarshal(l.Event, &e); err != nil {
-			return fmt.Errorf("line %d: %w", l.Line, err)
+	}
+	if err == nil && o.count {
+		_, err = fmt.Fprintln(o.w, o.n)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return o.flush()
+}
+
+// shown makes sure that an event is seen at once.
+func (o *reply) shown() error {
+	if o.count {
+		return nil
+	}
+	return o.flush()
+}
+
+func (o *reply) take(f trail.Found) error {
+	o.n++
+	if !o.count {
+		if err := o.print(f.Line, f.Text, f.Event); err != nil {
+			return err
 		}
-		room := e.Data.Room
-		if s.room != "" && room.RoomID != s.room || s.owner != "" && room.OwnerAccount != s.owner ||
-			len(s.types) > 0 && !slices.Contains(s.types, string(e.Type)) {
-			return nil
+	}
+	if o.n == o.limit {
+		return trail.ErrEnough
+	}
+	return nil
+}
+
+// gap tells where others may be missing.
+func (o *reply) gap(h trail.Hole) error {
+	when := func(t time.Time) string {
+		if t.IsZero() {
+			return "?"
 		}
-		return take(l, text, e)
-	})
+		return t.UTC().Format(time.RFC3339)
+	}
+	_, err := fmt.Fprintf(o.gaps, "gap at line %d, between %s and %s: %s\n", h.Line, when(h.After), when(h.Before), visible(h.Text))
+	return err
 }
 
 // A printer shows messages in one form.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +80,53 @@ func TestQuery(t *testing.T) {
 		if status, _, errs := call(t, dir, args...); status != 2 || !strings.Contains(errs, strings.TrimSuffix(args[len(args)-1], "=")) {
 			t.Errorf("%v: %d %s", args, status, errs)
 		}
+	}
+}
+
+// What is asked for can be counted, cut short and waited for; where messages are
+// missing in it is said beside the answer.
+func TestQueryCountLimitFollow(t *testing.T) {
+	dir := strangers(t)
+	w, err := trail.Open(trail.Options{Dir: dir})
+	must(t, err)
+	defer func() { _ = w.Close() }()
+	at := time.Date(2026, 11, 24, 6, 0, 0, 0, time.UTC)
+	record := func(n uint64) {
+		must(t, w.Append(at, []trail.Message{{Seq: n, Stored: at, Body: event(n, fmt.Sprintf("r%d", n), "n")}}))
+	}
+	record(9) // 6, 7 and 8 are gone
+	for _, tt := range []struct {
+		args      []string
+		out, errs string
+	}{
+		{[]string{"--count"}, "5\n", "gap at line 11, between 2026-11-24T05:00:00Z and 2026-11-24T06:00:00Z: messages 6 to 8 of the stream are not on record: the stream no longer had them\n"},
+		{[]string{"--count", "--until", "2026-11-23"}, "4\n", ""},
+		{[]string{"--count", "--room", "nobody", "--since", "2026-11-25"}, "0\n", ""},
+		{[]string{"--count", "--limit", "2"}, "2\n", ""},
+	} {
+		if status, out, errs := call(t, dir, append([]string{"query"}, tt.args...)...); status != 0 || out != tt.out || errs != tt.errs {
+			t.Errorf("%v: %d %q %q", tt.args, status, out, errs)
+		}
+	}
+	if _, out, _ := call(t, dir, "query", "--limit", "1", "--format", "json"); strings.Count(out, "\n") != 1 {
+		t.Errorf("--limit 1: %s", out)
+	}
+	if status, _, _ := call(t, dir, "query", "--limit", "-1"); status != 2 {
+		t.Errorf("--limit -1: %d", status)
+	}
+	t.Setenv("ROOMAUDIT_DIR", dir)
+	var out, errs output
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan int)
+	go func() {
+		done <- run(ctx, []string{"query", "--follow", "--format", "csv", "--since", "2026-11-24"}, &out, &errs)
+	}()
+	eventually(t, "what is there", func() bool { return strings.Contains(out.String(), ",r9,") })
+	record(10)
+	eventually(t, "what comes", func() bool { return strings.Contains(out.String(), ",r10,") })
+	cancel()
+	if status := <-done; status != 0 || strings.Count(out.String(), "\n") != 3 || !strings.Contains(errs.String(), "messages 6 to 8") {
+		t.Errorf("--follow: %d %s%s", status, out.String(), errs.String())
 	}
 }
 

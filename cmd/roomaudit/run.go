@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -24,6 +25,8 @@ const (
 	idleWait  = 5 * time.Second // for one more message, before the day is looked at
 	ackWait   = time.Minute     // more than a file takes to be sealed and compressed
 	pauseMost = 10 * time.Second
+
+	indexEvery = 10 * time.Second
 )
 
 func runCommand() *cobra.Command {
@@ -53,7 +56,13 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = errors.Join(watch(cmd.Context(), c, w, log), w.Close())
+			indexing, stop := context.WithCancel(cmd.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() { keepIndexes(indexing, c.Dir, log) })
+			err = watch(cmd.Context(), c, w, log)
+			stop()
+			wg.Wait()
+			err = errors.Join(err, w.Close())
 			line, hash := w.Lines()
 			log.Info("stop", "line", line, "hash", hash, "stream_sequence", w.Position().Last)
 			return err
@@ -61,6 +70,23 @@ func runCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&behind, "continue", "", "go on behind `LINE:HASH`, the last line of a trail whose files were all moved to an archive, as verify prints it")
 	return cmd
+}
+
+// keepIndexes makes the index of each file that was sealed, until ctx is done. It
+// reads the file, so it is beside the recording and not in the way of it.
+func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
+	failing := ""
+	for ctx.Err() == nil {
+		text := ""
+		if err := trail.Index(ctx, dir); err != nil {
+			text = err.Error()
+		}
+		if text != failing && text != "" {
+			log.WarnContext(ctx, "indexes of the trail", "error", text, "hint", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
+		}
+		failing = text
+		wait(ctx, indexEvery)
+	}
 }
 
 // A recorder reads the stream into a trail.

@@ -7,6 +7,7 @@
 //
 //	audit-00000001-2026-11-23.jsonl.gz
 //	audit-00000002-2026-11-24.jsonl
+//	audit-00000001-2026-11-23.idx       what a search may find in it: see index.go
 //	trail.json                          which trail it is: see label.go
 //
 // Every line is a JSON object:

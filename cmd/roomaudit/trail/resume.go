@@ -70,7 +70,11 @@ func (w *Writer) tidy() error {
 			}
 		}
 	}
-	return w.disk.syncDir(w.o.Dir)
+	left, err := filepath.Glob(filepath.Join(w.o.Dir, "audit-*"+indexed+".*"+unsafe))
+	for _, path := range left {
+		err = errors.Join(err, w.disk.remove(path))
+	}
+	return errors.Join(err, w.disk.syncDir(w.o.Dir))
 }
 
 // measure reads the newest file, and goes on behind its last whole line. It

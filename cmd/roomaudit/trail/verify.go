@@ -148,13 +148,22 @@ func (v *verifier) lines(f File) error {
 	}
 	v.next = f.Number + 1
 	v.sealed = false
+	x, indexed := f.index()
+	hidden := uint64(0)
 	err := f.lines(func(text []byte) error {
 		v.at.Row++
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
+		if indexed && hidden == 0 && x.hides(text) {
+			hidden = v.end.line + 1
+		}
 		return v.line(f, text)
 	})
+	if hidden > 0 && err == nil {
+		v.at.Row = 0
+		err = v.fault("its index hides line %d from queries: remove %s, it is made anew", hidden, filepath.Base(f.indexPath()))
+	}
 	v.at.Row, v.at.Line = 0, 0
 	switch {
 	case v.ctx.Err() != nil:

@@ -34,7 +34,7 @@ func TestCommit(t *testing.T) {
 			t.Errorf("event %d has ID %q, want %q", i+1, e.ID, want)
 		}
 	}
-	if st := s.Status(); st.Rooms != 3 || st.Waiting != 6 || st.Sweep != 2 {
+	if st := s.Status(); st.Rooms != 3 || st.Waiting != 6 || s.counters().Sweep != 2 {
 		t.Errorf("status %+v, want 3 rooms, 6 events, sweep 2", st)
 	}
 }

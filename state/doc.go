@@ -18,6 +18,15 @@
 //	missing  the room's key → mark record
 //	outbox   sequence number → event record
 //
+// The life of a page, in the order in which to read the code:
+//
+//	[Committer.Page]  queues it; pages that come fast are committed together
+//	[Store.Commit]    one transaction; skips rooms that the index knows as settled
+//	[diff.Policy.See] decides what the sight of one room means: Known and Events
+//	writer.take       writes the room, its mark and the counters
+//	writer.append     numbers the events and puts them into the outbox
+//	[Store.Events]    the publisher reads them there, and [Store.Stored] drops them
+//
 // A page is one transaction ([Store.Commit]), and so is each part of the end of
 // a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I5, and the
 // tests compare all of them with a model:

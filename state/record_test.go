@@ -229,7 +229,7 @@ func TestGolden(t *testing.T) {
 	s := open(t, path, goldenPolicy())
 	wantPosition(t, s, "1 of 4")
 	wantWaiting(t, s, 0, "2 *gone@5=0, 3 a b.c>日@1693271354:1000→1010, 4 a b.c>日@1693271354/")
-	if st := s.Status(); st.Rooms != 2 || st.Missing != 1 || st.Sweep != 6 || !st.LastComplete.Equal(second(52)) || st.MissRate < 0.0009 {
+	if st := s.Status(); st.Rooms != 2 || st.Missing != 1 || s.counters().Sweep != 6 || !st.LastComplete.Equal(second(52)) || st.MissRate < 0.0009 {
 		t.Errorf("status %+v, want 2 rooms, 1 of them missing, 6 sweeps to second 52, a miss", st)
 	}
 	events, err := s.Events(3, 1)

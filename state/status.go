@@ -5,7 +5,7 @@ import "time"
 // A Status is what the store knows at a moment.
 type Status struct {
 	Rooms, Missing uint64    // rooms known to be live, and those of them that the newest complete sweeps did not show
-	Sweep          uint64    // the sweep that wrote last
+	Sweep          uint64    // number of the current sweep; if none is under way, of the next one
 	LastComplete   time.Time // when the newest complete sweep ended; zero if there was none
 	Waiting        uint64    // events that the stream is not known to have yet
 	MissRate       float64   // how likely a sweep is to miss a room that is live
@@ -19,7 +19,7 @@ func (s *Store) Status() Status {
 	defer s.mu.Unlock()
 	h := s.now.history()
 	return Status{
-		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.now.Sweep,
+		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
 		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h),
 	}

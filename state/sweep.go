@@ -27,7 +27,9 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	s.write.Lock()
 	defer s.write.Unlock()
 	defer func() { // whatever came of it, the next page belongs to the next sweep
+		s.mu.Lock()
 		s.sweep++
+		s.mu.Unlock()
 		s.disturbed = false
 	}()
 	if !sw.Complete || s.disturbed {

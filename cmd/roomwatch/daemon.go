@@ -45,7 +45,7 @@ type daemon struct {
 	readers  *publisher.Connector
 	pub      *publisher.Publisher
 	poll     *poller.Poller
-	detect   *detector
+	commit   *state.Committer
 }
 
 // newDaemon opens and connects everything. After an error nothing is left open.
@@ -74,7 +74,7 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	if err != nil {
 		return nil, err
 	}
-	d.detect = newDetector(d.store, newMemoryLimit(cfg.NATSURL == ""), log, d.tracing.tracer)
+	d.commit = d.store.NewCommitter(log, d.tracing.tracer)
 	if cfg.HTTPAddr != "off" {
 		var lc net.ListenConfig
 		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
@@ -149,12 +149,12 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	}
 	g.Go(func() error {
-		d.detect.Run()
+		d.commit.Run()
 		stopPublishing()
 		return nil
 	})
 	g.Go(func() error {
-		defer close(d.detect.queue)
+		defer d.commit.Close()
 		wait := time.NewTimer(recoveryWait)
 		defer wait.Stop()
 		select {
@@ -164,7 +164,7 @@ func (d *daemon) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		return d.poll.Run(ctx, d.detect)
+		return d.poll.Run(ctx, d.commit)
 	})
 	return g.Wait()
 }

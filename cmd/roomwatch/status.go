@@ -54,7 +54,7 @@ func (d *daemon) status() web.Status {
 		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
 		Health: web.OK, Conditions: d.conditions(now, poll, pub, st),
 		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
-		Sweep:        d.sweep(poll.Sweep),
+		Sweep:        currentSweep(st.Sweep, poll.Sweep),
 		LastComplete: completeSweep(poll.LastComplete),
 		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing},
 		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
@@ -96,12 +96,12 @@ func (d *daemon) endpoint() string {
 	return e.String()
 }
 
-func (d *daemon) sweep(r *poller.Report) *web.Sweep {
+func currentSweep(number uint64, r *poller.Report) *web.Sweep {
 	if r == nil {
 		return nil
 	}
 	return &web.Sweep{
-		Number: d.detect.sweep.Load(), Began: web.Time{Time: r.Begin},
+		Number: number, Began: web.Time{Time: r.Begin},
 		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries,
 	}
 }

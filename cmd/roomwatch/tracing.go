@@ -17,6 +17,7 @@ import (
 
 	"roomwatch/cmd/internal/program"
 	hide "roomwatch/internal/secret"
+	"roomwatch/state"
 )
 
 // flushTime is how long a stop may wait for the last spans to be sent.
@@ -71,7 +72,7 @@ func listen(log *slog.Logger, scrub hide.Scrubber) {
 func spanLimits() sdk.SpanLimits {
 	l := sdk.NewSpanLimits()
 	if l.LinkCountLimit == sdk.DefaultLinkCountLimit {
-		l.LinkCountLimit = waitingPages
+		l.LinkCountLimit = state.MaxPages
 	}
 	return l
 }

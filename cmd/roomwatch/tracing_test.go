@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"roomwatch/poller/simulator"
+
+	"roomwatch/state"
 )
 
 // A traceCollector takes spans as an OpenTelemetry collector does.
@@ -218,8 +220,8 @@ func TestTracingForms(t *testing.T) {
 
 // A commit is linked with each of its pages, unless the environment says otherwise.
 func TestSpanLimits(t *testing.T) {
-	if got := spanLimits().LinkCountLimit; got < waitingPages {
-		t.Errorf("a span has at most %d links, and a commit has %d pages", got, waitingPages)
+	if got := spanLimits().LinkCountLimit; got < state.MaxPages {
+		t.Errorf("a span has at most %d links, and a commit has %d pages", got, state.MaxPages)
 	}
 	t.Setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "5")
 	if got := spanLimits().LinkCountLimit; got != 5 {

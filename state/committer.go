@@ -1,0 +1,214 @@
+package state
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"roomwatch/diff"
+)
+
+const (
+	// MaxPages is how many pages a [Committer] queues, and how many it commits together.
+	MaxPages = 256
+	// A page that comes within hurry after the last commit began is one of many, and
+	// they change little: it waits for linger, or until as many wait as may, so that
+	// the disk's sync, the stream's batch and the change of goroutines are paid once
+	// for all that come meanwhile. At the vendor's quota pages are farther apart, as a rule.
+	hurry  = 20 * time.Millisecond
+	linger = 50 * time.Millisecond
+)
+
+// A Committer queues the pages that are read and commits them: while one commit
+// is under way the next pages are fetched, and those that wait are committed
+// together, so that the disk's sync is paid once for many of them.
+//
+// An error of the state gives the sweep up: its further pages are dropped, it
+// proves no absence, and the next sweep finds whatever was not committed.
+//
+// Page, End and Close are called by one goroutine, Run by another.
+type Committer struct {
+	store  *Store
+	log    *slog.Logger
+	tracer trace.Tracer
+	queue  chan work
+	urgent chan struct{} // capacity 1: the queue is full, or the sweep has ended
+
+	failed atomic.Pointer[error] // why the current sweep was given up
+}
+
+// work is a page, or the end of the sweep.
+type work struct {
+	page diff.Page
+	end  *sweepEnd
+}
+
+type sweepEnd struct {
+	sweep diff.Sweep
+	reply chan<- sweepResult // capacity 1
+}
+
+type sweepResult struct {
+	again bool
+	err   error
+}
+
+// NewCommitter returns the committer of s. It commits nothing before Run.
+func (s *Store) NewCommitter(log *slog.Logger, tracer trace.Tracer) *Committer {
+	return &Committer{store: s, log: log, tracer: tracer, queue: make(chan work, MaxPages), urgent: make(chan struct{}, 1)}
+}
+
+// Page queues a page of the current sweep. It blocks while the queue is full. It
+// returns the error of an earlier commit of this sweep; the sweep is then given up.
+func (c *Committer) Page(ctx context.Context, p diff.Page) error {
+	if err := c.failed.Load(); err != nil {
+		return *err
+	}
+	return c.put(ctx, work{page: p})
+}
+
+// End ends the current sweep when its pages are committed, and reports whether
+// the next sweep should begin at once. Let ctx outlive a stop of the process by a
+// few seconds, so that what was read is committed.
+func (c *Committer) End(ctx context.Context, s diff.Sweep) (bool, error) {
+	reply := make(chan sweepResult, 1)
+	if err := c.put(ctx, work{end: &sweepEnd{s, reply}}); err != nil {
+		return false, err
+	}
+	c.hasten()
+	select {
+	case v := <-reply:
+		return v.again, v.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+func (c *Committer) put(ctx context.Context, w work) error {
+	select {
+	case c.queue <- w:
+		return nil
+	default:
+		c.hasten()
+	}
+	select {
+	case c.queue <- w:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// hasten ends a linger, this one or the next.
+func (c *Committer) hasten() {
+	select {
+	case c.urgent <- struct{}{}:
+	default:
+	}
+}
+
+// Close says that no page and no end follow. Run returns when it has committed
+// what waits.
+func (c *Committer) Close() { close(c.queue) }
+
+// Run commits what is queued until Close.
+func (c *Committer) Run() {
+	var pages []diff.Page
+	var began time.Time // of the last commit
+	for w := range c.queue {
+		if w.end == nil && time.Since(began) < hurry {
+			select {
+			case <-time.After(linger):
+			case <-c.urgent:
+			}
+		}
+		var end *sweepEnd
+		pages, end = c.gather(pages[:0], w)
+		began = time.Now()
+		c.commit(pages)
+		clear(pages) // their rooms need not stay in memory until the next ones come
+		if end != nil {
+			c.end(end)
+		}
+	}
+}
+
+// gather adds w and what waits behind it to pages. It stops at the end of their
+// sweep and returns that.
+func (c *Committer) gather(pages []diff.Page, w work) ([]diff.Page, *sweepEnd) {
+	for ok := true; ok && w.end == nil; {
+		if pages = append(pages, w.page); len(pages) == MaxPages {
+			return pages, nil
+		}
+		w, ok = c.next()
+	}
+	return pages, w.end
+}
+
+// next returns what waits in the queue, if anything does.
+func (c *Committer) next() (w work, ok bool) {
+	select {
+	case w, ok = <-c.queue:
+	default:
+	}
+	return w, ok
+}
+
+func (c *Committer) commit(pages []diff.Page) {
+	if len(pages) == 0 || c.failed.Load() != nil {
+		return
+	}
+	span := c.startSpan(pages)
+	defer span.End()
+	if err := c.store.Commit(pages...); err != nil {
+		span.SetStatus(codes.Error, err.Error())
+		c.failed.Store(&err)
+	}
+}
+
+// startSpan starts the span of a commit, linked with those of its pages.
+func (c *Committer) startSpan(pages []diff.Page) trace.Span {
+	opts := []trace.SpanStartOption{trace.WithAttributes(attribute.Int("roomwatch.pages", len(pages)))}
+	for _, p := range pages {
+		if p.Trace == "" {
+			continue
+		}
+		ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": p.Trace})
+		opts = append(opts, trace.WithLinks(trace.LinkFromContext(ctx)))
+	}
+	_, span := c.tracer.Start(context.Background(), "commit", opts...)
+	return span
+}
+
+func (c *Committer) end(e *sweepEnd) {
+	var v sweepResult
+	if err := c.failed.Swap(nil); err != nil {
+		e.sweep.Complete = false
+		v.err = *err
+	}
+	before := c.store.Status().Guarded
+	again, err := c.store.EndSweep(e.sweep)
+	if v.err == nil {
+		v.again, v.err = again, err
+	}
+	c.report(before, c.store.Status())
+	e.reply <- v
+}
+
+// report says when the mass-end guard begins and ends to hold events back.
+func (c *Committer) report(before bool, now Status) {
+	ctx := context.Background()
+	switch {
+	case now.Guarded && !before:
+		c.log.WarnContext(ctx, "mass end doubted", "missing", now.Missing, "rooms", now.Rooms,
+			"mend", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough complete sweeps agree")
+	case before && !now.Guarded:
+		c.log.InfoContext(ctx, "mass end no longer doubted", "missing", now.Missing, "rooms", now.Rooms)
+	}
+}

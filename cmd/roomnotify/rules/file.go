@@ -43,9 +43,9 @@ type Target struct {
 	Chat               string   `yaml:"chat"`
 	Limit              *int     `yaml:"limit"`   // notifications a minute; nil: what the service allows; 0: no limit
 	Timeout            Duration `yaml:"timeout"` // of one request; 0 means 10 s
-	Tries              int      `yaml:"tries"`   // before the target counts as down; 0 means 6
+	Tries              int      `yaml:"tries"`   // before the target is marked down; 0 means 6
 
-	line int
+	at func(field ...any) int // where it stands in the file, and its fields
 }
 
 // A Rule says which events become notifications.
@@ -68,7 +68,7 @@ type Rule struct {
 	Late      bool     `yaml:"late"`
 	LateAfter Duration `yaml:"late_after"` // 0 means 10 m
 
-	line          int
+	at            func(field ...any) int // where it stands in the file, and its fields
 	owners, names []pattern
 }
 
@@ -79,7 +79,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
 	v, err := time.ParseDuration(n.Value)
 	if err != nil || v <= 0 {
-		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is no time: write it with its unit, such as 10s or 5m", n.Line, n.Value)}}
+		return &yaml.TypeError{Errors: []string{fmt.Sprintf("line %d: %q is not a valid duration: write it with its unit, such as 10s or 5m", n.Line, n.Value)}}
 	}
 	*d = Duration(v)
 	return nil
@@ -111,27 +111,24 @@ type Source struct {
 
 // Parse reads a rule file. It names every problem at once.
 func Parse(text []byte, from Source) (*File, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(text, &root); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrRules, yamlText(err))
-	}
-	if len(root.Content) == 0 {
-		return nil, fmt.Errorf("%w: it is empty; `roomnotify help rules` has an example", ErrRules)
+	root, err := decode(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRules, err)
 	}
 	var w wireFile
 	var p problems
-	err := root.Decode(&w)
+	at, wrong := linesOf(root), map[int]bool{}
 	var types *yaml.TypeError
-	switch {
+	switch err := root.Decode(&w); {
 	case errors.As(err, &types):
 		for _, s := range types.Errors {
-			p = append(p, errors.New(s))
+			p = append(p, errors.New(typeText(s)))
+			wrong[lineOf(s)] = true
 		}
 	case err != nil:
 		return nil, fmt.Errorf("%w: %s", ErrRules, yamlText(err))
 	}
-	p = append(p, unknownFields(root.Content[0])...)
-	lines := linesOf(root.Content[0])
+	p = append(p, unknownFields(root)...)
 	f := &File{}
 	lookup := from.Lookup
 	from.Lookup = func(name string) (string, bool) {
@@ -140,13 +137,13 @@ func Parse(text []byte, from Source) (*File, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Targets)) {
 		t := w.Targets[name]
-		t.Name, t.line = name, lines["targets."+name]
+		t.Name, t.at = name, func(field ...any) int { return at.of(append([]any{"targets", name}, field...)...) }
 		f.Targets = append(f.Targets, t.resolve(&p, from))
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Rules)) {
 		r := w.Rules[name]
-		r.Name, r.line = name, lines["rules."+name]
-		r.check(&p, f.Targets)
+		r.Name, r.at = name, func(field ...any) int { return at.of(append([]any{"rules", name}, field...)...) }
+		r.check(&p, f.Targets, func(field string) bool { return at.within(wrong, "rules", name, field) })
 		f.Rules = append(f.Rules, r)
 	}
 	p.add(len(f.Targets) > 0 || len(p) > 0, 1, "there are no targets: say under targets where notifications go")
@@ -158,9 +155,6 @@ func Parse(text []byte, from Source) (*File, error) {
 	return f, nil
 }
 
-// yamlText is the text of a YAML error without the name of the library.
-func yamlText(err error) string { return strings.TrimPrefix(err.Error(), "yaml: ") }
-
 // problems are what is wrong with a rule file.
 type problems []error
 
@@ -170,6 +164,10 @@ func (p *problems) add(ok bool, line int, format string, args ...any) {
 	}
 }
 
+// countTypes are the types of events that can show a room above a milestone: a
+// change of the room tells of its count, too.
+var countTypes = []events.Type{events.RoomCreated, events.ViewCountChanged, events.RoomUpdated}
+
 // Types returns the types of events that the rules of a target need.
 func (f *File) Types(target string) []events.Type {
 	var list []events.Type
@@ -178,7 +176,7 @@ func (f *File) Types(target string) []events.Type {
 			list = append(list, events.Type(e))
 		}
 		if len(r.Milestones) > 0 {
-			list = append(list, events.RoomCreated, events.ViewCountChanged)
+			list = append(list, countTypes...)
 		}
 	}
 	slices.Sort(list)
@@ -217,15 +215,18 @@ func (f *File) RuleNames() string {
 func (f *File) warn() {
 	for _, t := range f.Targets {
 		if len(f.Of(t.Name)) == 0 {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: no rule names target %s: it gets nothing", t.line, t.Name))
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: no rule names target %s: it gets nothing", t.at(), t.Name))
 		}
 		if strings.HasPrefix(t.URL, "http://") && !loopback(t.URL) {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: target %s is reached without encryption: write https if it can", t.line, t.Name))
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: target %s is reached without encryption: write https if it can", t.at("url"), t.Name))
 		}
 	}
 	for _, r := range f.Rules {
 		if slices.Contains(r.Events, string(events.RoomUpdated)) {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s waits for room.updated, which roomwatch publishes only if its ROOMWATCH_EVENTS names it", r.line, r.Name))
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s waits for room.updated, which roomwatch publishes only if its ROOMWATCH_EVENTS names it", r.at("events"), r.Name))
+		}
+		if slices.Contains(r.Events, string(events.RoomCreated)) && r.MinViews > 0 {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s tells new rooms only if they have %d views when they are first seen, and few have: say milestones: [%d] to tell of a room when it has them", r.at("min_views"), r.Name, r.MinViews, r.MinViews))
 		}
 	}
 }

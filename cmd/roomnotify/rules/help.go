@@ -12,7 +12,7 @@ targets:
     limit: 30                    # notifications a minute; without it what the service
                                  # allows, 0 for any number
     timeout: 10s                 # of one request
-    tries: 6                     # before the target counts as down
+    tries: 6                     # before the target is marked down
   hook:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
     url: https://hooks.example.com/rooms
@@ -36,7 +36,7 @@ rules:
     categories: [1, 2]           # any of them
     owners: ["bren*"]            # * is anything, ? one character, the case does not matter;
     names: ["/^(live|show) /"]   # or a regular expression between slashes
-    min_views: 100
+    min_views: 100               # when the event comes; most new rooms have none yet
     # When:
     limit: 10                    # notifications a minute to each target
     quiet: {from: "22:00", to: "08:00", zone: Asia/Shanghai}

@@ -7,54 +7,74 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"roomwatch/publisher/events"
 )
 
-// check looks whether the rule makes sense, and makes its patterns.
-func (r *Rule) check(p *problems, targets []Target) {
+// check looks whether the rule makes sense, and makes its patterns. What is said
+// of a field that could not be read already is not said again.
+func (r *Rule) check(p *problems, targets []Target, unread func(field string) bool) {
 	what := "rule " + r.Name
-	p.add(nameForm.MatchString(r.Name), r.line, "rule %q: %s", r.Name, nameHint)
-	p.add(len(r.Events) > 0 || len(r.Milestones) > 0, r.line, "%s: it has neither events nor milestones: it would tell nothing", what)
+	p.add(nameForm.MatchString(r.Name), r.at(), "rule %q: %s", r.Name, nameHint)
+	p.add(len(r.Events) > 0 || len(r.Milestones) > 0 || unread("events") || unread("milestones"), r.at(), "%s: it has neither events nor milestones: it would tell nothing", what)
 	known := []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated)}
-	for _, e := range r.Events {
-		p.add(slices.Contains(known, e), r.line, "%s: events has %q: choose from %s; view counts are told by milestones", what, e, strings.Join(known, ", "))
+	for i, e := range r.Events {
+		p.add(slices.Contains(known, e), r.at("events", i), "%s: events has %q: choose from %s; view counts are told by milestones", what, e, strings.Join(known, ", "))
 	}
-	for _, m := range r.Milestones {
-		p.add(m > 0, r.line, "%s: milestones has %d: write view counts above 0", what, m)
+	for i, m := range r.Milestones {
+		p.add(m > 0 || unread("milestones"), r.at("milestones", i), "%s: milestones has %d: write view counts above 0", what, m)
 	}
 	slices.Sort(r.Milestones)
 	r.Milestones = slices.Compact(r.Milestones)
-	p.add(len(r.Targets) > 0, r.line, "%s: targets is missing: say who is told", what)
+	p.add(len(r.Targets) > 0 || unread("targets"), r.at(), "%s: targets is missing: say who is told", what)
 	for i, name := range r.Targets {
 		found := slices.ContainsFunc(targets, func(t Target) bool { return t.Name == name })
-		p.add(found, r.line, "%s: target %q is not under targets", what, name)
-		p.add(!slices.Contains(r.Targets[:i], name), r.line, "%s: target %q is named twice", what, name)
+		p.add(found, r.at("targets", i), "%s: target %q is not under targets", what, name)
+		p.add(!slices.Contains(r.Targets[:i], name), r.at("targets", i), "%s: target %q is named twice", what, name)
 	}
-	p.add(r.MinViews >= 0, r.line, "%s: min_views is %d: write 0 or more", what, r.MinViews)
-	p.add(r.Limit >= 0, r.line, "%s: limit is %d: write notifications a minute, or 0 for any number", what, r.Limit)
-	r.owners = patterns(p, r.line, what+": owners", r.Owners)
-	r.names = patterns(p, r.line, what+": names", r.Names)
-	if r.Quiet != nil {
-		if err := r.Quiet.check(); err != nil {
-			p.add(false, r.line, "%s: quiet: %w", what, err)
-		}
+	p.add(r.MinViews >= 0, r.at("min_views"), "%s: min_views is %d: write 0 or more", what, r.MinViews)
+	p.add(r.Limit >= 0, r.at("limit"), "%s: limit is %d: write notifications a minute, or 0 for any number", what, r.Limit)
+	r.owners = r.patterns(p, "owners", r.Owners)
+	r.names = r.patterns(p, "names", r.Names)
+	if r.Quiet != nil && !unread("quiet") {
+		r.Quiet.check(func(field, format string, args ...any) {
+			p.add(false, r.at("quiet", field), "%s: quiet: %w", what, fmt.Errorf(format, args...))
+		})
 	}
 }
 
 // A pattern is a text in which * stands for anything and ? for any one
-// character, whatever the case; or /…/, a regular expression.
+// character, whatever the case; or /…/, a regular expression. It is compared in
+// Unicode's form NFC, so that é is é however it was typed.
 type pattern struct{ re *regexp.Regexp }
 
-func patterns(p *problems, line int, what string, list []string) []pattern {
+func (r *Rule) patterns(p *problems, field string, list []string) []pattern {
 	var made []pattern
-	for _, s := range list {
-		expr := "(?is)^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(s)) + "$"
-		if len(s) > 2 && s[0] == '/' && s[len(s)-1] == '/' {
-			expr = s[1 : len(s)-1]
+	for i, s := range list {
+		fail := func(format string, args ...any) {
+			p.add(false, r.at(field, i), "rule %s: %s: %q: %w", r.Name, field, s, fmt.Errorf(format, args...))
+		}
+		text := norm.NFC.String(s)
+		expr := "(?is)^" + strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(text)) + "$"
+		if inner, begins := strings.CutPrefix(text, "/"); begins {
+			last := strings.LastIndexByte(inner, '/')
+			if last < 0 {
+				fail("a regular expression stands between two slashes, such as /^live/; for a text that begins with a slash write ?%s", inner)
+				continue
+			}
+			if flags := inner[last+1:]; flags != "" {
+				fail("nothing may follow the second slash; flags stand inside: /(?%s)%s/", flags, inner[:last])
+				continue
+			}
+			if expr = inner[:last]; expr == "" {
+				fail("the expression between the slashes is empty")
+				continue
+			}
 		}
 		re, err := regexp.Compile(expr)
 		if err != nil {
-			p.add(false, line, "%s: %q: %w", what, s, err)
+			fail("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 			continue
 		}
 		made = append(made, pattern{re})
@@ -63,6 +83,7 @@ func patterns(p *problems, line int, what string, list []string) []pattern {
 }
 
 func anyMatch(list []pattern, s string) bool {
+	s = norm.NFC.String(s)
 	return len(list) == 0 || slices.ContainsFunc(list, func(p pattern) bool { return p.re.MatchString(s) })
 }
 
@@ -100,11 +121,12 @@ func (r *Rule) Judge(e events.Event, now time.Time) Verdict {
 	return v
 }
 
+// crossed derives the milestones from any event that has the count before.
 func (r *Rule) crossed(e events.Event) []int64 {
 	var before int64
 	switch {
 	case e.Type == events.RoomCreated:
-	case e.Type == events.ViewCountChanged && e.Data.Previous != nil && e.Data.Previous.ViewCount != nil:
+	case e.Data.Previous != nil && e.Data.Previous.ViewCount != nil:
 		before = *e.Data.Previous.ViewCount
 	default:
 		return nil
@@ -128,30 +150,30 @@ type Quiet struct {
 	zone     *time.Location
 }
 
-func (q *Quiet) check() (err error) {
-	minute := func(s string) (int, error) {
+// check tells of each field that makes no sense.
+func (q *Quiet) check(fail func(field, format string, args ...any)) {
+	bad := false
+	minute := func(field, s string) int {
 		t, err := time.Parse("15:04", s)
 		if err != nil {
-			return 0, fmt.Errorf("%q is no time of day: write it as 22:00, in quotes", s)
+			bad = true
+			fail(field, "%s is %q, not a time of day: write it as 22:00, in quotes", field, s)
+			return 0
 		}
-		return t.Hour()*60 + t.Minute(), nil
+		return t.Hour()*60 + t.Minute()
 	}
-	if q.from, err = minute(q.From); err != nil {
-		return fmt.Errorf("from: %w", err)
-	}
-	if q.to, err = minute(q.To); err != nil {
-		return fmt.Errorf("to: %w", err)
-	}
-	if q.from == q.to {
-		return fmt.Errorf("from and to are both %s: leave quiet away, or write two times", q.From)
+	q.from, q.to = minute("from", q.From), minute("to", q.To)
+	if !bad && q.from == q.to {
+		fail("to", "from and to are both %s: leave quiet away, or write two times", q.From)
 	}
 	if q.Zone == "" {
-		return fmt.Errorf("zone is missing: write whose hours they are, such as Asia/Shanghai or UTC")
+		fail("zone", "zone is missing: write whose hours they are, such as Asia/Shanghai or UTC")
+		return
 	}
+	var err error
 	if q.zone, err = time.LoadLocation(q.Zone); err != nil {
-		return fmt.Errorf("zone: %w; write a name such as Asia/Shanghai or UTC", err)
+		fail("zone", "zone: %w; write a name such as Asia/Shanghai or UTC", err)
 	}
-	return nil
 }
 
 // At reports whether it is quiet at a time. The clock on the wall counts: when it

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -97,9 +98,9 @@ func TestMistakes(t *testing.T) {
 		{"unknown field of a rule", rule("mileston: [1]"), []string{`line 4: "mileston" is unknown in a rule; known are`, "milestones"}},
 		{"unknown field of a target", target(`kind: slack, uri: "x"`), []string{`line 2: "uri" is unknown in a target; known are`, "url_file"}},
 		{"unknown field of quiet", rule("quiet: {form: 1}"), []string{`"form" is unknown in quiet; known are from, to, zone`}},
-		{"a key twice", good + "rules: {}\n", []string{"line 5", "already defined"}},
-		{"wrong type", rule("limit: many"), []string{"line 4", "into int"}},
-		{"no duration", rule("late_after: 10"), []string{"line 4", `"10" is no time`, "5m"}},
+		{"a key twice", good + "rules: {}\n", []string{`line 5: "rules" is there already, in line 3`}},
+		{"wrong type", rule("limit: many"), []string{"line 4: found a text, expected a whole number"}},
+		{"no duration", rule("late_after: 10"), []string{"line 4", `"10" is not a valid duration`, "5m"}},
 		{"no targets", "rules: {a: {events: [room.created], targets: [x]}}", []string{`target "x" is not under targets`}},
 		{"no rules", "targets: {a: {kind: slack, url: '${URL}'}}", []string{"there are no rules"}},
 		{"kind", target("kind: irc"), []string{"line 2", `kind is "irc"`, "telegram"}},
@@ -125,10 +126,39 @@ func TestMistakes(t *testing.T) {
 		{"unknown target", strings.Replace(good, "[team]", "[team, tea]", 1), []string{`"tea" is not under targets`}},
 		{"a target twice", strings.Replace(good, "[team]", "[team, team]", 1), []string{"named twice"}},
 		{"pattern", rule(`names: ["/(/"]`), []string{"names", "missing closing"}},
-		{"hours", rule(`quiet: {from: "25:00", to: "08:00", zone: UTC}`), []string{`"25:00" is no time of day`}},
+		{"hours", rule(`quiet: {from: "25:00", to: "08:00", zone: UTC}`), []string{`from is "25:00", not a time of day`}},
 		{"no hours", rule(`quiet: {from: "08:00", to: "08:00", zone: UTC}`), []string{"both 08:00"}},
 		{"no zone", rule(`quiet: {from: "08:00", to: "09:00"}`), []string{"zone is missing"}},
 		{"zone", rule(`quiet: {from: "08:00", to: "09:00", zone: Mars/Base}`), []string{"Mars/Base"}},
+		{"all hours at once", rule(`quiet: {from: "25:00", to: "8", zone: Mars/Base}`), []string{`from is "25:00"`, `to is "8"`, "Mars/Base"}},
+		{"a second document", good + "---\n" + good, []string{"line 5: a second document"}},
+		{"an expression without its end", rule(`names: ["/^live"]`), []string{`names: "/^live"`, "between two slashes"}},
+		{"an expression with flags", rule(`owners: ["/^live/i"]`), []string{`owners: "/^live/i"`, "/(?i)^live/"}},
+		{"an empty expression", rule(`names: ["//"]`), []string{"is empty"}},
+		{"a list that is none", strings.Replace(good, "events: [room.created]", `milestones: "1000"`, 1), []string{"line 4: found a text, expected a list of numbers, such as [1000, 10000]"}},
+		{"a group that is none", "targets: 5\nrules: [1]\n", []string{"line 1: found a number, expected a group of fields", "line 2: found a list, expected a group of fields"}},
+		{"a tab", "targets:\n\tteam: {}\n", []string{"line 2", "not tabs"}},
+		{"the line of each", `targets:
+  team:
+    kind: slack
+    url: "${NONE}"
+    tries: 100
+rules:
+  all:
+    events:
+      - room.created
+      - room.crated
+    names:
+      - "/(/"
+    limit: -1
+    quiet:
+      from: "8"
+      to: "25:00"
+      zone: UTC
+    targets: [team,
+      tea]
+`, []string{"line 4: target team: url: the environment has no NONE", `line 10: rule all: events has "room.crated"`, `line 12: rule all: names: "/(/"`, "line 13: rule all: limit",
+			"line 15: rule all: quiet: from", "line 16: rule all: quiet: to", `line 19: rule all: target "tea"`}},
 		{"all at once", strings.Replace(rule("min_views: -1, limit: -1, x: 1"), "${URL}", "${NONE}", 1), []string{"min_views is -1", "limit is -1", `"x" is unknown`, "NONE"}},
 	}
 	for _, tt := range tests {
@@ -141,6 +171,14 @@ func TestMistakes(t *testing.T) {
 				if !strings.Contains(err.Error(), w) {
 					t.Errorf("%q is not in:\n%v", w, err)
 				}
+			}
+			for _, speak := range []string{"unmarshal", "!!", "rules.", "map[", "[]int"} { // of Go and its library
+				if strings.Contains(err.Error(), speak) {
+					t.Errorf("%q is in:\n%v", speak, err)
+				}
+			}
+			if tt.name == "a list that is none" && strings.Contains(err.Error(), "neither") {
+				t.Errorf("a second error that is none:\n%v", err)
 			}
 			if strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), key) {
 				t.Errorf("a secret is in:\n%v", err)
@@ -182,6 +220,12 @@ func TestJudge(t *testing.T) {
 	baseline := func(e *events.Event) { e.Data.Baseline = true }
 	age := func(d time.Duration) func(*events.Event) { return func(e *events.Event) { e.Time = noon.Add(-d) } }
 	ended := func(e *events.Event) { e.Type = events.RoomEnded }
+	named := func(s string) func(*events.Event) { return func(e *events.Event) { e.Data.Room.RoomName = s } }
+	updated := func(from, to int64) events.Event {
+		e := changed(from, to)
+		e.Type = events.RoomUpdated
+		return e
+	}
 	const m = "milestones: [10000, 1000]"
 	tests := []struct {
 		name, rule string
@@ -202,6 +246,9 @@ func TestJudge(t *testing.T) {
 		{"nothing else is special", "events: [room.created], names: ['Live.show*']", created(0), ""},
 		{"expression", "events: [room.created], names: ['/^Live .* \\d$/']", created(0), "tell"},
 		{"expressions have a case", "events: [room.created], names: ['/^live/']", created(0), ""},
+		{"composed and decomposed", "events: [room.created], names: ['caf\u00e9*']", created(0, named("Cafe\u0301 1")), "tell"},
+		{"decomposed and composed", "events: [room.created], names: ['cafe\u0301*']", created(0, named("Caf\u00e9 1")), "tell"},
+		{"expression, decomposed", "events: [room.created], owners: ['/^caf\u00e9$/']", created(0, func(e *events.Event) { e.Data.Room.OwnerAccount = "cafe\u0301" }), "tell"},
 		{"views, one short", "events: [room.created], min_views: 100", created(99), ""},
 		{"views", "events: [room.created], min_views: 100", created(100), "tell"},
 		{"baseline", "events: [room.created], " + m, created(5000, baseline), ""},
@@ -217,6 +264,9 @@ func TestJudge(t *testing.T) {
 		{"fell", m, changed(1000, 999), ""},
 		{"both at once", m, changed(10, 20000), "1000 10000"},
 		{"created above", m, created(1000), "1000"},
+		{"reached while the room changed", m, updated(999, 1000), "1000"},
+		{"changed, and was there", m, updated(1000, 1001), ""},
+		{"changed without a count", m, created(5000, func(e *events.Event) { e.Type = events.RoomUpdated }), ""},
 		{"ended above", m, created(1000, ended), ""},
 	}
 	for _, tt := range tests {
@@ -236,6 +286,17 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %q, want %q", s, tt.want)
 			}
 		})
+	}
+}
+
+// What a rule needs is asked of the stream: a change of a room can cross a milestone.
+func TestTypesOfMilestones(t *testing.T) {
+	f, err := parse(strings.Replace(good, "events: [room.created]", "milestones: [1000]", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(f.Types("team")); got != "[room.created room.updated viewcount.changed]" {
+		t.Errorf("types are %s", got)
 	}
 }
 
@@ -275,12 +336,13 @@ func TestWarnings(t *testing.T) {
   hook: {kind: webhook, url: "http://hooks.example", secret: "${HOOK_SECRET}"}
 rules:
   r: {events: [room.updated], targets: [hook]}
+  s: {events: [room.created], min_views: 10, targets: [hook]}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(f.Warnings, "\n")
-	for _, w := range []string{"line 2: no rule names target idle", "line 3: target hook is reached without encryption", "ROOMWATCH_EVENTS"} {
+	for _, w := range []string{"line 2: no rule names target idle", "line 3: target hook is reached without encryption", "ROOMWATCH_EVENTS", "line 6: rule s tells new rooms only if they have 10 views"} {
 		if !strings.Contains(got, w) {
 			t.Errorf("%q is not in:\n%s", w, got)
 		}

@@ -73,14 +73,60 @@ func names(t reflect.Type) []string {
 	return list
 }
 
-// linesOf returns the lines of targets and rules, by targets.<name> and rules.<name>.
-func linesOf(n *yaml.Node) map[string]int {
-	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		section := n.Content[i+1]
-		for j := 0; j+1 < len(section.Content); j += 2 {
-			lines[fmt.Sprintf("%s.%s", n.Content[i].Value, section.Content[j].Value)] = section.Content[j].Line
+// lines are where things stand in the file, by their path: rules.news,
+// rules.news.events, rules.news.events.0.
+type lines map[string]int
+
+func linesOf(n *yaml.Node) lines {
+	l := lines{}
+	l.note("", n)
+	return l
+}
+
+func (l lines) note(path string, n *yaml.Node) {
+	if n.Kind == yaml.AliasNode {
+		return // it stands where its anchor does
+	}
+	for i, c := range n.Content {
+		switch {
+		case n.Kind == yaml.SequenceNode:
+			at := fmt.Sprintf("%s.%d", path, i)
+			l[at] = c.Line
+			l.note(at, c)
+		case n.Kind == yaml.MappingNode && i%2 == 1:
+			at := strings.TrimPrefix(path+"."+n.Content[i-1].Value, ".")
+			l[at] = n.Content[i-1].Line
+			l.note(at, c)
 		}
 	}
-	return lines
+}
+
+// of returns the line of the longest part of a path that is in the file itself,
+// and not in one that it takes over with <<.
+func (l lines) of(path ...any) int {
+	for n := len(path); n > 0; n-- {
+		if line, ok := l[join(path[:n])]; ok {
+			return line
+		}
+	}
+	return 1
+}
+
+// within reports whether one of some lines is that of something at or below a path.
+func (l lines) within(some map[int]bool, path ...any) bool {
+	at := join(path)
+	for p, line := range l {
+		if some[line] && (p == at || strings.HasPrefix(p, at+".")) {
+			return true
+		}
+	}
+	return false
+}
+
+func join(path []any) string {
+	var parts []string
+	for _, p := range path {
+		parts = append(parts, fmt.Sprint(p))
+	}
+	return strings.Join(parts, ".")
 }

@@ -101,12 +101,12 @@ func (w wireTarget) resolve(p *problems, from Source) Target {
 	if t.Kind == "lark" {
 		t.Kind = "feishu"
 	}
-	p.add(nameForm.MatchString(t.Name), t.line, "target %q: %s", t.Name, nameHint)
+	p.add(nameForm.MatchString(t.Name), t.at(), "target %q: %s", t.Name, nameHint)
 	if !slices.Contains(Kinds(), t.Kind) {
-		p.add(false, t.line, "target %s: kind is %q: choose from %s", t.Name, t.Kind, strings.Join(Kinds(), ", "))
+		p.add(false, t.at("kind"), "target %s: kind is %q: choose from %s", t.Name, t.Kind, strings.Join(Kinds(), ", "))
 		return t
 	}
-	r := resolver{p: p, from: from, line: t.line, target: t.Name}
+	r := resolver{p: p, from: from, at: t.at, target: t.Name}
 	t.URL = r.value("url", w.URL, w.URLFile, t.Kind == "webhook" || t.Kind == "telegram")
 	t.Secret = r.value("secret", w.Secret, w.SecretFile, false)
 	t.Token = r.value("token", w.Token, w.TokenFile, false)
@@ -123,29 +123,29 @@ func (t *Target) check(p *problems) {
 	u, err := url.Parse(t.URL)
 	switch {
 	case t.URL == "":
-		p.add(false, t.line, "target %s: url is missing: write url: ${NAME}, with the variable that holds it, or url_file", t.Name)
+		p.add(false, t.at("url"), "target %s: url is missing: write url: ${NAME}, with the variable that holds it, or url_file", t.Name)
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		p.add(false, t.line, "target %s: url is none that roomnotify can use: write https://host/path", t.Name)
+		p.add(false, t.at("url"), "target %s: url is none that roomnotify can use: write https://host/path", t.Name)
 	default:
-		p.add(u.User == nil, t.line, "target %s: url has a user: roomnotify signs, and sends no password", t.Name)
-		p.add(u.Scheme == "https" || t.Kind == "webhook" || loopback(t.URL), t.line, "target %s: url begins with http: it is a secret of %s, write https", t.Name, t.Kind)
+		p.add(u.User == nil, t.at("url"), "target %s: url has a user: roomnotify signs, and sends no password", t.Name)
+		p.add(u.Scheme == "https" || t.Kind == "webhook" || loopback(t.URL), t.at("url"), "target %s: url begins with http: it is a secret of %s, write https", t.Name, t.Kind)
 	}
 	switch t.Kind {
 	case "webhook":
-		p.add(t.Secret != "", t.line, "target %s: secret is missing: write secret: ${NAME}, with the variable that holds it, or secret_file", t.Name)
+		p.add(t.Secret != "", t.at(), "target %s: secret is missing: write secret: ${NAME}, with the variable that holds it, or secret_file", t.Name)
 		for _, s := range strings.Fields(t.Secret) {
 			key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s, "whsec_"))
-			p.add(err == nil && len(key) >= 24, t.line, "target %s: secret is none of Standard Webhooks: write whsec_ and at least 24 bytes in base64, such as echo whsec_$(head -c 32 /dev/urandom | base64)", t.Name)
+			p.add(err == nil && len(key) >= 24, t.at("secret"), "target %s: secret is none of Standard Webhooks: write whsec_ and at least 24 bytes in base64, such as echo whsec_$(head -c 32 /dev/urandom | base64)", t.Name)
 		}
 	case "telegram":
-		p.add(t.Token != "", t.line, "target %s: token is missing: write token: ${NAME}, with the variable that holds the bot's token, or token_file", t.Name)
-		p.add(t.Chat != "", t.line, "target %s: chat is missing: write the chat's id, such as \"-1001234567890\", or @channel", t.Name)
+		p.add(t.Token != "", t.at(), "target %s: token is missing: write token: ${NAME}, with the variable that holds the bot's token, or token_file", t.Name)
+		p.add(t.Chat != "", t.at(), "target %s: chat is missing: write the chat's id, such as \"-1001234567890\", or @channel", t.Name)
 	}
-	p.add(t.Kind == "webhook" || t.Kind == "feishu" || t.Secret == "", t.line, "target %s: secret is for webhook and feishu alone", t.Name)
-	p.add(t.Kind == "telegram" || t.Token == "" && t.Chat == "", t.line, "target %s: token and chat are for telegram alone", t.Name)
-	p.add(t.PerMinute() >= 0, t.line, "target %s: limit is %d: write notifications a minute, or 0 for any number", t.Name, t.PerMinute())
-	p.add(t.Tries >= 0 && t.Tries <= 20, t.line, "target %s: tries is %d: write 1 to 20", t.Name, t.Tries)
-	p.add(t.RequestTimeout() <= time.Minute, t.line, "target %s: timeout is %s: write at most 1m", t.Name, t.RequestTimeout())
+	p.add(t.Kind == "webhook" || t.Kind == "feishu" || t.Secret == "", t.at("secret"), "target %s: secret is for webhook and feishu alone", t.Name)
+	p.add(t.Kind == "telegram" || t.Token == "" && t.Chat == "", t.at("token"), "target %s: token and chat are for telegram alone", t.Name)
+	p.add(t.PerMinute() >= 0, t.at("limit"), "target %s: limit is %d: write notifications a minute, or 0 for any number", t.Name, t.PerMinute())
+	p.add(t.Tries >= 0 && t.Tries <= 20, t.at("tries"), "target %s: tries is %d: write 1 to 20", t.Name, t.Tries)
+	p.add(t.RequestTimeout() <= time.Minute, t.at("timeout"), "target %s: timeout is %s: write at most 1m", t.Name, t.RequestTimeout())
 }
 
 func loopback(raw string) bool {
@@ -161,7 +161,7 @@ func loopback(raw string) bool {
 type resolver struct {
 	p      *problems
 	from   Source
-	line   int
+	at     func(field ...any) int
 	target string
 	failed bool
 }
@@ -171,9 +171,13 @@ var reference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
 // value returns what a field says or refers to. No value is in an error: it may
 // be a secret in the wrong place.
 func (r *resolver) value(field, said, file string, literal bool) string {
+	line := r.at(field)
+	if said == "" && file != "" {
+		line = r.at(field + "_file")
+	}
 	bad := func(format string, args ...any) string {
 		r.failed = true
-		r.p.add(false, r.line, "target %s: %w", r.target, fmt.Errorf(format, args...))
+		r.p.add(false, line, "target %s: %w", r.target, fmt.Errorf(format, args...))
 		return ""
 	}
 	if said != "" && file != "" {

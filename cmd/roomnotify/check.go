@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -44,6 +42,11 @@ func (l *checklist) line(what string, err error, format string, args ...any) {
 	_, _ = fmt.Fprintf(l.w, "%-10s %-7s %s\n", what, verdict, text)
 }
 
+// look is a line for what is not wrong and should be looked at.
+func (l *checklist) look(what, format string, args ...any) {
+	_, _ = fmt.Fprintf(l.w, "%-10s %-7s %s\n", what, "WARN", fmt.Sprintf(format, args...))
+}
+
 func check(ctx context.Context, w io.Writer, path string) error {
 	l := checklist{w: w}
 	cfg, file, err := configured(path)
@@ -56,7 +59,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 		_, _ = fmt.Fprintf(w, "%-10s %-7s no variable of roomnotify, perhaps misspelt: %s\n", "variables", "LOOK", names)
 	}
 	for _, warning := range file.Warnings {
-		_, _ = fmt.Fprintf(w, "%-10s %-7s %s\n", "rules", "LOOK", warning)
+		l.look("rules", "%s", warning)
 	}
 	for _, t := range file.Targets {
 		limit := "any number"
@@ -125,45 +128,23 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 		l.line("store", nil, "nothing waits")
 	}
 	for _, w := range waits {
-		rule := file.Rule(w.rule)
-		gone := rule == nil || !slices.Contains(rule.Targets, w.target)
+		gone := abandoned(file, w.target, w.rule)
 		switch {
-		case w.part == heldPart && gone:
-			_, _ = fmt.Fprintf(l.w, "%-10s %-7s %d held back for %s by rule %s, which is gone: nobody will be told\n", "store", "LOOK", w.count, w.target, w.rule)
+		case gone && file.Target(w.target) == nil:
+			l.look("store", "%d %s for target %s, which is gone: send them with `roomnotify resend --target %s --to TARGET`, or remove them with `roomnotify dead drop --target %s`", w.count, shown(w.part), w.target, w.target, w.target)
+		case gone:
+			l.look("store", "%d %s for %s by rule %s, which is gone: send them with `roomnotify resend --rule %s`, or remove them with `roomnotify dead drop --rule %s`", w.count, shown(w.part), w.target, w.rule, w.rule, w.rule)
 		case w.part == heldPart:
 			l.line("store", nil, "%d held back for %s by rule %s: a digest will tell them", w.count, w.target, w.rule)
-		case w.part == waitingPart && !gone:
+		case w.part == waitingPart:
 			l.line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
 		default:
-			_, _ = fmt.Fprintf(l.w, "%-10s %-7s %d dead letters for %s by rule %s: mend the target, then run `roomnotify resend --target %s`\n", "store", "LOOK", w.count, w.target, w.rule, w.target)
+			l.look("store", "%d dead letters for %s by rule %s: see why with `roomnotify dead list`, then run `roomnotify resend --target %s`", w.count, w.target, w.rule, w.target)
 		}
 	}
 }
 
-// What waits on one subject of the store.
-type waits struct {
-	part, target, rule string
-	count              uint64
-}
-
-// waiting returns what is held and dead, by subject.
-func (s *store) waiting(ctx context.Context) ([]waits, error) {
-	var list []waits
-	for _, part := range []string{heldPart, waitingPart, deadPart} {
-		ask, cancel := context.WithTimeout(ctx, askWait)
-		info, err := s.stream.Info(ask, jetstream.WithSubjectFilter(s.subject(part, ">")))
-		cancel()
-		if err != nil {
-			return nil, fmt.Errorf("look at what waits: %w", err)
-		}
-		for subject, n := range info.State.Subjects {
-			if tokens := strings.Split(strings.TrimPrefix(subject, s.prefix+"."), "."); len(tokens) == 3 {
-				list = append(list, waits{tokens[0], tokens[1], tokens[2], n})
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b waits) int {
-		return strings.Compare(a.part+a.target+a.rule, b.part+b.target+b.rule)
-	})
-	return list, nil
+// shown names a part of the store.
+func shown(part string) string {
+	return map[string]string{heldPart: "held back", waitingPart: "waiting", deadPart: "dead letters"}[part]
 }

@@ -33,7 +33,7 @@ func rootCommand() *cobra.Command {
 			"Slack, Discord, Feishu or Lark, WeCom and Telegram, as a rule file says (`roomnotify help rules`).")
 	path := root.PersistentFlags().String("rules", "", "the rule `file`; without it ROOMNOTIFY_RULES, or rules.yaml")
 	program.EnvFile(root, prefix, errConfig)
-	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), resendCommand(path),
+	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), resendCommand(path), deadCommand(path),
 		program.Topic("rules", "How the rule file is written", func(w io.Writer) error {
 			_, err := io.WriteString(w, rules.Help)
 			return err

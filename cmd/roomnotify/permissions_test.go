@@ -140,8 +140,8 @@ func useEverything(t *testing.T, srv *server.Server) error {
 		return err
 	}
 	var out strings.Builder
-	err = resendCommanded(t.Context(), cfg, file, "", "", &out)
-	if err == nil && !strings.Contains(out.String(), "1 sent, 0 not taken") {
+	err = resendCommanded(t.Context(), cfg, selection{file: file}, "", &out)
+	if err == nil && !strings.Contains(out.String(), "1 sent, 0 not taken, 0 not sent") {
 		t.Errorf("resend: %s", &out)
 	}
 	return err

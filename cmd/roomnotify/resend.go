@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+	"golang.org/x/time/rate"
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher"
 )
 
 const (
@@ -24,120 +22,124 @@ const (
 )
 
 func resendCommand(path *string) *cobra.Command {
-	var to, rule string
+	var sel selection
+	var to string
 	cmd := &cobra.Command{
-		Use:   "resend [--target TARGET] [--rule RULE]",
+		Use:   "resend [--target TARGET] [--rule RULE] [--to TARGET]",
 		Short: "Send dead letters again",
-		Long: "resend sends what targets refused, and what waits for targets that are down, again, with the ids it had, and removes what\n" +
-			"was taken. It keeps to the limits of the targets and may run beside the daemon. Exit status 1 if anything was not taken.",
+		Long: "resend sends what targets refused, and what is kept for targets and rules that are gone, again, with the ids it had, and\n" +
+			"removes what was taken. What is kept for a target that was renamed or removed goes where --to says. It keeps to the limits\n" +
+			"of the targets and may run beside the daemon. Exit status 1 if anything of it remains.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, file, err := configured(*path)
 			if err != nil {
 				return err
 			}
-			return resendCommanded(cmd.Context(), cfg, file, to, rule, cmd.OutOrStdout())
+			sel.file = file
+			if to != "" && file.Target(to) == nil {
+				return fmt.Errorf("%w: there is no target %q in the rule file", errConfig, to)
+			}
+			return resendCommanded(cmd.Context(), cfg, sel, to, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&to, "target", "", "for this `target` alone")
-	cmd.Flags().StringVar(&rule, "rule", "", "by this `rule` alone")
+	cmd.Flags().StringVar(&sel.target, "target", "", "what was for this `target` alone; it may be gone")
+	cmd.Flags().StringVar(&sel.rule, "rule", "", "what was told by this `rule` alone; it may be gone")
+	cmd.Flags().StringVar(&to, "to", "", "send it to this `target` instead of the one it was for")
 	return cmd
 }
 
 // resendCommanded connects for [resend].
-func resendCommanded(ctx context.Context, cfg *config, file *rules.File, to, rule string, w io.Writer) error {
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
-	connect.Denied = func(err error) { giveUp(fmt.Errorf("resend: %w", err)) }
-	nc, err := publisher.Dial(ctx, connect)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
-	}
-	s, err := openStore(ctx, js, cfg.store(), false)
-	if err == nil {
-		err = resend(ctx, s, file, to, rule, w)
-	}
-	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
-		return cause
-	}
+func resendCommanded(ctx context.Context, cfg *config, sel selection, to string, w io.Writer) error {
+	err := withStore(ctx, cfg, func(ctx context.Context, s *store) error { return resend(ctx, s, sel, to, w) })
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("stream %s does not exist: nothing was kept", cfg.store().stream())
 	}
 	return err
 }
 
-// resend sends what was there when it began, each target's in its order. A
-// notification is removed after it was taken: who is stopped between sends it
-// twice, with the same id.
-func resend(ctx context.Context, s *store, file *rules.File, to, rule string, w io.Writer) error {
-	sent, kept, named := 0, 0, false
-	for i := range file.Targets {
-		t := &file.Targets[i]
-		if to != "" && to != t.Name {
-			continue
+// An outlet is a target to which a command sends, within its limits.
+type outlet struct {
+	t     *rules.Target
+	send  *sender
+	limit window
+	pace  *rate.Limiter
+}
+
+// resend sends what was there when it began. A notification is removed after it
+// was taken: who is stopped between sends it twice, with the same id.
+func resend(ctx context.Context, s *store, sel selection, to string, w io.Writer) error {
+	outlets := map[string]*outlet{}
+	defer func() {
+		for _, o := range outlets {
+			o.send.client.CloseIdleConnections()
 		}
-		named = true
-		for _, part := range []string{deadPart, waitingPart} {
-			a, b, err := resendTo(ctx, s, part, t, rule, w)
-			sent, kept = sent+a, kept+b
-			if err != nil {
-				return err
+	}()
+	var sent, refused, stays int
+	known := sel.target == "" || sel.file.Target(sel.target) != nil
+	err := s.each(ctx, sel, func(_ string, n *stored) error {
+		known = true
+		name := n.n.Target
+		if to != "" {
+			name = to
+		}
+		t := sel.file.Target(name)
+		if t == nil {
+			stays++
+			return nil
+		}
+		o := outlets[name]
+		if o == nil {
+			o = &outlet{t: t, send: newSender(t, nil), limit: window{limit: t.PerMinute()}, pace: newPace(t)}
+			outlets[name] = o
+		}
+		if !pause(ctx, max(o.pace.Reserve().Delay(), time.Until(o.limit.due(time.Now())))) {
+			return errStopping
+		}
+		o.limit.take(time.Now())
+		if err := sendAgain(ctx, o.send, n.n); err != nil {
+			if ctx.Err() != nil {
+				return errStopping
 			}
+			refused++
+			_, _ = fmt.Fprintf(w, "%d  %s  %s: %v\n", n.seq, n.n.ID, t.Host(), err)
+			return nil
 		}
+		sent++
+		return s.remove(ctx, n)
+	})
+	if err != nil {
+		return err
 	}
-	if !named {
-		return fmt.Errorf("%w: there is no target %q in the rule file", errConfig, to)
+	if !known {
+		return fmt.Errorf("%w: there is no target %q in the rule file, and nothing is kept for it", errConfig, sel.target)
 	}
-	_, _ = fmt.Fprintf(w, "%d sent, %d not taken\n", sent, kept)
-	if kept > 0 {
+	_, _ = fmt.Fprintf(w, "%d sent, %d not taken, %d not sent\n", sent, refused, stays)
+	if stays > 0 {
+		_, _ = fmt.Fprintf(w, "%d are for targets that are not in the rule file: say with --to where they shall go, or remove them with `roomnotify dead drop`\n", stays)
+	}
+	left, err := later(ctx, s, sel)
+	if err != nil {
+		return err
+	}
+	if left > 0 {
+		_, _ = fmt.Fprintf(w, "%d more are held back or wait until their target is up: `roomnotify run` tells them\n", left)
+	}
+	if refused+stays > 0 {
 		return program.ErrReported
 	}
 	return nil
 }
 
-func resendTo(ctx context.Context, s *store, part string, t *rules.Target, rule string, w io.Writer) (sent, kept int, err error) {
-	if rule == "" {
-		rule = "*"
-	}
-	subject := s.subject(part, t.Name, rule)
-	end, err := s.end(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	sender, limit, pace := newSender(t, nil), window{limit: t.PerMinute()}, newPace(t)
-	defer sender.client.CloseIdleConnections()
-	for from := uint64(0); ; {
-		l, err := s.next(ctx, subject, from)
-		if err != nil {
-			return sent, kept, err
-		}
-		if l == nil || l.seq > end {
-			return sent, kept, nil
-		}
-		from = l.seq + 1
-		if !pause(ctx, max(pace.Reserve().Delay(), time.Until(limit.due(time.Now())))) {
-			return sent, kept, errStopping
-		}
-		limit.take(time.Now())
-		if err := sendAgain(ctx, sender, l.n); err != nil {
-			if ctx.Err() != nil {
-				return sent, kept, errStopping
-			}
-			kept++
-			_, _ = fmt.Fprintf(w, "%s  %s: %v\n", l.n.ID, t.Host(), err)
-			continue
-		}
-		sent++
-		if err := s.remove(ctx, l); err != nil {
-			return sent, kept, err
+// later counts what the daemon will tell by itself.
+func later(ctx context.Context, s *store, sel selection) (n uint64, err error) {
+	list, err := s.waiting(ctx)
+	for _, l := range list {
+		if l.part != deadPart && !abandoned(sel.file, l.target, l.rule) && (sel.target == "" || sel.target == l.target) && (sel.rule == "" || sel.rule == l.rule) {
+			n += l.count
 		}
 	}
+	return n, err
 }
 
 // sendAgain waits as the target asks, a few times.
@@ -152,15 +154,4 @@ func sendAgain(ctx context.Context, s *sender, n form.Notification) error {
 			return err
 		}
 	}
-}
-
-// end returns the place of the last message in the store.
-func (s *store) end(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	i, err := s.stream.Info(ctx)
-	if err != nil {
-		return 0, fmt.Errorf("look at what waits: %w", err)
-	}
-	return i.State.LastSeq, nil
 }

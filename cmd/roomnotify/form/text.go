@@ -78,6 +78,9 @@ func (n Notification) message() message {
 	return m
 }
 
+// Title is a notification in one line of plain text.
+func (n Notification) Title() string { return n.message().title }
+
 func name(r events.Room) string {
 	if s := Clean(r.RoomName, mostName); s != "" {
 		return s

@@ -194,6 +194,15 @@ func (f *File) Of(target string) []*Rule {
 	return list
 }
 
+// Target returns the target of a name; nil if there is none.
+func (f *File) Target(name string) *Target {
+	i := slices.IndexFunc(f.Targets, func(t Target) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.Targets[i]
+}
+
 // Rule returns the rule of a name; nil if there is none.
 func (f *File) Rule(name string) *Rule {
 	i := slices.IndexFunc(f.Rules, func(r Rule) bool { return r.Name == name })

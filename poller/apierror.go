@@ -3,6 +3,7 @@ package poller
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 )
 
@@ -67,7 +68,9 @@ func (e *APIError) Error() string {
 // A statusError is an answer that does not come from the API itself.
 type statusError int
 
-func (e statusError) Error() string { return fmt.Sprintf("HTTP status %d", int(e)) }
+func (e statusError) Error() string {
+	return strings.TrimSpace(fmt.Sprintf("HTTP status %d %s", int(e), http.StatusText(int(e))))
+}
 
 // classOf returns the class of any error of a request. What is not known, the
 // network, time-outs and answers that cannot be decoded among it, is retried.

@@ -80,7 +80,8 @@ func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
 		p, err = decodePage(body, c.date)
 	}
 	if err != nil {
-		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, later(c.scrub.err(err), c.after))
+		hint := c.endpoint.hintOf(err) // of what the error wraps, which may have to go
+		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, hinted(later(c.scrub.err(err), c.after), hint))
 	}
 	p.requestID, p.why = c.scrub.line(p.requestID), c.scrub.line(p.why)
 	return answer{page: p, at: at, asked: asked(left, at, c.date)}, nil

@@ -127,7 +127,11 @@ func (h *health) failing(err error) {
 	h.status.LastFailure = Failure{Err: err, At: now}
 	if h.status.FailingSince.IsZero() {
 		h.status.FailingSince = now
-		h.log.Warn("source", "condition", "failing", "err", err, "request_id", requestID(err))
+		what := "source"
+		if errors.Is(err, ErrSink) {
+			what = "state"
+		}
+		h.log.Warn(what, "condition", "failing", "err", err, "hint", Hint(err), "request_id", requestID(err))
 	}
 }
 

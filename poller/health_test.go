@@ -160,10 +160,10 @@ func TestSinkFailureIsTold(t *testing.T) {
 		p := s.newPoller(t, Config{Log: log.logger(slog.LevelInfo)})
 		start(t, p, sink)
 		time.Sleep(25 * time.Second)
-		if got, want := fmt.Sprint(p.Status().LastFailure.Err), "page 1: commit: disk full; end of sweep: disk full"; got != want {
+		if got, want := fmt.Sprint(p.Status().LastFailure.Err), "page 1: commit: disk full; end of sweep: commit: disk full"; got != want {
 			t.Errorf("last failure %q, want %q", got, want)
 		}
-		expectLog(t, &log, `level=WARN msg=source condition=failing err="page 1: commit: disk full`)
+		expectLog(t, &log, `level=WARN msg=state condition=failing err="page 1: commit: disk full`)
 		if n := len(sink.ended()); n != 3 || sink.ended()[0].Complete {
 			t.Errorf("%d sweeps ended, want 3 that failed", n)
 		}

@@ -174,7 +174,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 		Begin: r.Begin, End: r.End.Round(0), Complete: err == nil, Pages: r.Pages, Seen: s.seen,
 	})
 	if endErr != nil {
-		endErr = fmt.Errorf("end of sweep: %w", endErr)
+		endErr = fmt.Errorf("end of sweep: %w: %w", ErrSink, endErr)
 		if err != nil {
 			endErr = fmt.Errorf("%w; %w", err, endErr)
 		}

@@ -18,6 +18,9 @@ const (
 	maxBarren = 50      // pages in a row that show no life that the sweep has not seen yet
 )
 
+const endlessHint = "the list of the service does not end: see that no proxy caches the answers, and tell the vendor's support the RequestId; " +
+	"until it ends no room is reported as ended"
+
 // A Sink takes what the sweeps show.
 type Sink interface {
 	// Page takes the next page of the sweep. It may return before the page is
@@ -63,16 +66,20 @@ func (s *sweep) read(ctx context.Context) error {
 		s.add(a)
 		s.show(s)
 		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Rooms: a.rooms, Asked: a.asked, Trace: trace}); err != nil {
-			return fmt.Errorf("page %d: commit: %w", s.pages, err)
+			return fmt.Errorf("page %d: %w: %w", s.pages, ErrSink, err)
 		}
 		switch {
 		case a.next != "":
 			if err := s.guard(a.next); err != nil {
-				return fmt.Errorf("page %d: %w", s.pages, err)
+				if a.requestID != "" {
+					err = fmt.Errorf("%w (RequestId %s)", err, a.requestID)
+				}
+				return fmt.Errorf("page %d: %w", s.pages, hinted(err, endlessHint))
 			}
 			next = a.next
 		case s.unusable > 0:
-			return fmt.Errorf("%d rows of %d pages are unusable, the first on %s", s.unusable, s.pages, s.why)
+			err := fmt.Errorf("%d rows of %d pages are unusable, the first on %s", s.unusable, s.pages, s.why)
+			return hinted(err, "tell the vendor's support; until the rows are right no room is reported as ended")
 		default:
 			return nil
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 )
 
+var errMarkup = errors.New("HTML or XML, not JSON")
+
 // plain says in JSON's words what encoding/json says in Go's: the field,
 // what is there, and what may be there instead. Subject and want are those of
 // the whole of b.
@@ -16,7 +18,7 @@ func plain(b []byte, subject, want string, err error) error {
 		return nil
 	}
 	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("<")) {
-		return fmt.Errorf("%s is HTML or XML, not JSON: a proxy or another server answers there: %w", subject, err)
+		return fmt.Errorf("%s is %w", subject, errMarkup)
 	}
 	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
 	if !ok {

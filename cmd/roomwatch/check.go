@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
+	"roomwatch/poller"
 	"roomwatch/state"
 )
 
@@ -19,8 +20,8 @@ func checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Try configuration, API, NATS, stream and state; a line for each",
-		Long: "check tries what `roomwatch run` would need, with one request to the service. It makes nothing, claims\n" +
-			"nothing, and may run beside the daemon. Exit status 1 if anything is wrong.",
+		Long: "check tries what `roomwatch run` would need, with one request to the service. It leaves nothing behind, claims\n" +
+			"nothing, and may run beside the daemon. Exit status 1 if anything is wrong, or if the daemon is not ready.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return check(cmd.Context(), cmd.OutOrStdout())
@@ -54,7 +55,9 @@ func check(ctx context.Context, w io.Writer) error {
 	running := errors.Is(err, state.ErrLocked) // a roomwatch, on this directory
 	l.service(ctx, &cfg)
 	l.nats(ctx, &cfg, running)
-	switch path := cfg.statePath(); {
+	switch path, full := cfg.statePath(), diskFull(cfg.DataDir); {
+	case full != nil:
+		l.line("state", full, "")
 	case running:
 		l.line("state", nil, "%s is in use by a running roomwatch", path)
 	case err == nil && !exists:
@@ -65,6 +68,17 @@ func check(ctx context.Context, w io.Writer) error {
 	l.http(ctx, &cfg, running)
 	if l.failed {
 		return program.ErrReported
+	}
+	return nil
+}
+
+// diskFull returns why a data directory that exists cannot be written to.
+func diskFull(dir string) error {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil // the start makes it, or [state.Inspect] says what is wrong
+	}
+	if err := tryDisk(dir); err != nil {
+		return fmt.Errorf("%w; see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it", err, dir)
 	}
 	return nil
 }
@@ -85,5 +99,8 @@ func (l *checklist) service(ctx context.Context, cfg *config) {
 		return
 	}
 	got, err := p.Probe(ctx)
+	if hint := poller.Hint(err); hint != "" {
+		err = fmt.Errorf("%w; %s", err, hint)
+	}
 	l.line("service", err, "%d rooms on the first page, answered in %s", got.Rooms, got.Latency.Round(time.Millisecond))
 }

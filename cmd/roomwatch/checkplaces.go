@@ -83,23 +83,39 @@ func (l *checklist) http(ctx context.Context, cfg *config, running bool) {
 		l.line("http", nil, "%s is free", cfg.HTTPAddr)
 		return
 	}
-	if running && cfg.answers(ctx) {
+	if status, ok := cfg.runningStatus(ctx); running && ok {
 		l.line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)
+		l.daemon(status)
 		return
 	}
 	l.line("http", fmt.Errorf("%w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err), "")
 }
 
-// answers reports whether a roomwatch of this application answers at the address.
-func (c *config) answers(ctx context.Context) bool {
+// daemon tells what the running roomwatch says of itself.
+func (l *checklist) daemon(s web.Status) {
+	failing := false
+	for _, c := range s.Conditions {
+		if c.Level == web.Failing {
+			failing = true
+			l.line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Mend), "")
+		}
+	}
+	if !failing {
+		l.line("daemon", nil, "its health is %s", s.Health)
+	}
+}
+
+// runningStatus returns the status of the roomwatch of this application that
+// answers at the address, and false if none does.
+func (c *config) runningStatus(ctx context.Context) (s web.Status, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	asker, err := c.client()
 	if err != nil {
-		return false
+		return s, false
 	}
-	var s web.Status
-	return asker.get(ctx, "/api/v1/status", nil, &s) == nil && s.Application.SDKAppID == c.SDKAppID
+	err = asker.get(ctx, "/api/v1/status", nil, &s)
+	return s, err == nil && s.Application.SDKAppID == c.SDKAppID
 }
 
 // listenable returns why nobody can listen on an address now.

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"time"
 
 	"roomwatch/publisher"
@@ -15,8 +12,6 @@ const (
 	// is started anew; it doubles with each start that does not help, up to embeddedMost.
 	embeddedPatience = 30 * time.Second
 	embeddedMost     = 10 * time.Minute
-	// embeddedRoom is what its disk must take before a start can help, in bytes.
-	embeddedRoom = 1 << 20
 )
 
 // tend starts the server anew when it is up and stores nothing, until ctx is done.
@@ -46,7 +41,7 @@ func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
 		if started.After(since) {
 			since = started
 		}
-		if !e.stuck(s) || time.Since(since) < wait || e.tryDisk() != nil {
+		if !e.stuck(s) || time.Since(since) < wait || tryDisk(e.dir) != nil {
 			continue
 		}
 		e.log.WarnContext(ctx, "embedded nats-server is started anew", "reason", "it stores nothing although its disk takes files",
@@ -73,17 +68,4 @@ func (e *embedded) newest() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.lines.newest()
-}
-
-// tryDisk writes a file where the server has its own, and removes it.
-func (e *embedded) tryDisk() (err error) {
-	f, err := os.CreateTemp(e.dir, "room-")
-	if err != nil {
-		return fmt.Errorf("try disk: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	if _, err := f.Write(make([]byte, embeddedRoom)); err != nil {
-		return fmt.Errorf("try disk: %w", err)
-	}
-	return f.Sync()
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // outboxPatience is how long an event may wait for the stream before somebody
-// should look.
+// should look, and the stream may refuse events before roomwatch is not ready.
 const outboxPatience = time.Minute
 
 // lossTold is how long a stream that has lost its history is told of.
@@ -128,19 +128,26 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 		add(web.Failing, "source", fmt.Sprintf("the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err),
 			"change what it names and start roomwatch again; `roomwatch check` tries it with one request")
 	case last == nil:
-		add(web.Failing, "sweep", "no sweep has been complete since the start"+lastFailure(poll), "wait for the first one, or look at its failure")
+		add(web.Failing, "sweep", "no sweep has been complete since the start"+lastFailure(poll), d.sweepMend(poll.LastFailure.Err))
 	case now.Sub(last.End) > 3*d.cfg.Interval+last.End.Sub(last.Begin):
-		add(web.Failing, "sweep", fmt.Sprintf("the newest complete sweep ended at %s", stamp(last.End))+lastFailure(poll),
-			"see that the service can be reached; sweeps are tried again for ever")
+		add(web.Failing, "sweep", fmt.Sprintf("the newest complete sweep ended at %s", stamp(last.End))+lastFailure(poll), d.sweepMend(poll.LastFailure.Err))
 	case !poll.FailingSince.IsZero():
-		add(web.Degraded, "source", fmt.Sprintf("sweeps fail since %s", stamp(poll.FailingSince))+lastFailure(poll), "")
+		about := "source"
+		if errors.Is(poll.LastFailure.Err, poller.ErrSink) {
+			about = "state"
+		}
+		add(web.Degraded, about, fmt.Sprintf("sweeps fail since %s", stamp(poll.FailingSince))+lastFailure(poll), d.sweepMend(poll.LastFailure.Err))
 	}
 	if !pub.Connected {
 		add(web.Failing, "nats", fmt.Sprintf("NATS is not connected; %d events wait on disk", st.Waiting),
 			"see that NATS runs and can be reached; the connection is tried again for ever")
 	}
 	if pub.LastError != nil {
-		add(web.Degraded, "stream", fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError), d.storeMend(pub.LastError))
+		level := web.Degraded
+		if now.Sub(pub.LastErrorSince) > outboxPatience {
+			level = web.Failing // nobody hears of anything
+		}
+		add(level, "stream", fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError), d.storeMend(pub.LastError))
 	} else if pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience {
 		add(web.Degraded, "outbox", fmt.Sprintf("%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince)),
 			"wait if they become fewer; else look at NATS and its disk")
@@ -155,6 +162,19 @@ func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Sta
 			"look at what the service answers; if the rooms are really gone, nothing is to be done")
 	}
 	return list
+}
+
+// sweepMend says what helps sweeps to be complete.
+func (d *daemon) sweepMend(err error) string {
+	switch hint := poller.Hint(err); {
+	case err == nil:
+		return "wait for the first one"
+	case errors.Is(err, poller.ErrSink):
+		return fmt.Sprintf("see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it; sweeps are retried for ever", d.cfg.DataDir)
+	case hint != "":
+		return hint
+	}
+	return "look at its failure; sweeps are retried for ever"
 }
 
 // storeMend says what helps a stream that takes no events. What refuses them says

@@ -33,7 +33,7 @@ type Status struct {
 // A Condition is something that is not as it should be.
 type Condition struct {
 	Level string `json:"level"` // Degraded or Failing
-	About string `json:"about"` // source, sweep, nats, stream, outbox or guard
+	About string `json:"about"` // source, state, sweep, nats, stream, outbox, history or guard
 	Text  string `json:"text"`  // what is wrong, in words
 	Mend  string `json:"mend"`  // what to do; may be empty
 }
@@ -137,10 +137,14 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if s.mayRead(r) {
 		a.Reasons, a.Warnings = []string{}, []string{}
 		for _, c := range st.Conditions {
+			text := c.Text
+			if c.Mend != "" {
+				text += "; " + c.Mend
+			}
 			if c.Level == Failing {
-				a.Reasons = append(a.Reasons, c.Text)
+				a.Reasons = append(a.Reasons, text)
 			} else {
-				a.Warnings = append(a.Warnings, c.Text)
+				a.Warnings = append(a.Warnings, text)
 			}
 		}
 	}

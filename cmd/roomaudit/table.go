@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher/events"
 )
@@ -18,7 +19,7 @@ import (
 // rest of its line.
 func tablePrinter(w io.Writer) printer {
 	row := func(cells ...any) error {
-		_, err := fmt.Fprintf(w, "%-23s  %-17s  %-24s  %9v  %7v  %-16s  %s\n", cells...)
+		_, err := fmt.Fprintf(w, "%-24s  %-17s  %-24s  %9v  %7v  %-16s  %s\n", cells...)
 		return err
 	}
 	begun := false
@@ -31,7 +32,7 @@ func tablePrinter(w io.Writer) printer {
 				}
 			}
 			r := e.Data.Room
-			return row(e.Time.UTC().Format("2006-01-02T15:04:05.000"), e.Type, visible(r.RoomID), r.ViewCount, e.Data.Version, visible(r.OwnerAccount), visible(r.RoomName))
+			return row(eventTime(e.Time), e.Type, visible(r.RoomID), r.ViewCount, e.Data.Version, visible(r.OwnerAccount), visible(r.RoomName))
 		},
 		flush: func() error { return nil },
 	}
@@ -40,13 +41,16 @@ func tablePrinter(w io.Writer) printer {
 // visible writes what a stranger has chosen so that it cannot move the cursor,
 // colour the screen or turn the line around.
 func visible(s string) string {
-	if strings.IndexFunc(s, hidden) < 0 {
-		return s
+	var b strings.Builder
+	for r, safe := range display.Runes(s) {
+		if safe {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
 	}
-	return strings.Trim(strconv.QuoteToASCII(s), `"`)
+	return b.String()
 }
-
-func hidden(r rune) bool { return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }
 
 // csvPrinter writes comma separated values with a header, by RFC 4180.
 func csvPrinter(w io.Writer) printer {
@@ -118,3 +122,6 @@ func cell(s string) string {
 	}
 	return b.String()
 }
+
+// hidden reports what a reader may drop; unlike [visible] it spares no joiner.
+func hidden(r rune) bool { return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }

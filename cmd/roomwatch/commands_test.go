@@ -238,10 +238,22 @@ func TestOneOfEach(t *testing.T) {
 	}
 }
 
-// A name from a stranger moves no cursor.
+// A name from a stranger moves no cursor, and emoji of several parts stay whole.
 func TestPrintIsPlain(t *testing.T) {
 	if got := plain("a\x1b[2Jb\nc直播"); got != "a\uFFFD[2Jb\uFFFDc直播" {
 		t.Errorf("plain = %q", got)
+	}
+	var out bytes.Buffer
+	at := time.Date(2026, 11, 29, 23, 59, 58, 7e6, time.Local)
+	if err := newEventPrinter(&out, false).print(diff.Event{Type: diff.RoomCreated, Time: at.UTC()}); err != nil {
+		t.Fatal(err)
+	}
+	if want := at.Format("2006-01-02 15:04:05.000Z07:00") + "  room.created"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("a line of tail has no date and zone: %s, want %s", &out, want)
+	}
+	name := "می\u200cخواهم 👩\u200d🎤 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f\u3000直播"
+	if got, want := title(diff.Room{RoomName: name + "\"\u202e"}), `"`+name+`\"`+"\uFFFD\""; got != want {
+		t.Errorf("title = %s, want %s", got, want)
 	}
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 12345: "12,345"} {
 		if got := number(n); got != want {

@@ -35,23 +35,25 @@ var mayImport = map[string][]string{
 	"roomwatch/publisher/natstest":   {},
 	"roomwatch/publisher/schema":     {},
 	"roomwatch/publisher/streams":    {},
+	"roomwatch/cmd/internal/display": {},
 	"roomwatch/cmd/internal/environ": {"roomwatch/publisher", "roomwatch/internal/secret"},
 	"roomwatch/cmd/internal/program": {"roomwatch/cmd/internal/environ"},
 	"roomwatch/cmd/roomwatch/web":    {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/web",
-		"roomwatch/internal/secret",
+		"roomwatch/internal/secret", "roomwatch/cmd/internal/display",
 	},
 	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/internal/secret"},
-	"roomwatch/cmd/roomnotify/form":  {"roomwatch/publisher/events"},
+	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
 		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/internal/secret",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {
-		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomaudit/trail",
+		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/display", "roomwatch/cmd/internal/environ",
+		"roomwatch/cmd/internal/program", "roomwatch/cmd/roomaudit/trail",
 	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher"},
 }

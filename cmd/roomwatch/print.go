@@ -5,10 +5,10 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/fatih/color"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/diff"
 )
 
@@ -54,12 +54,15 @@ func (p *eventPrinter) print(e diff.Event) error {
 	default:
 		style, what = p.update, fmt.Sprintf("%s  %s changed", title(r), strings.Join(changed(e.Previous), ", "))
 	}
-	_, err := fmt.Fprintf(p.w, "%s  %s  %-24s %s\n", p.faint.Sprint(e.Time.Local().Format("15:04:05.000")),
+	_, err := fmt.Fprintf(p.w, "%s  %s  %-24s %s\n", p.faint.Sprint(e.Time.Local().Format("2006-01-02 15:04:05.000Z07:00")),
 		style.Sprintf("%-17s", e.Type), plain(r.RoomID), what)
 	return err
 }
 
-func title(r diff.Room) string { return fmt.Sprintf("%q", plain(r.RoomName)) }
+// title does not use %q, which escapes what emoji are made of.
+func title(r diff.Room) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(plain(r.RoomName)) + `"`
+}
 
 // lived returns how long the room was live, as far as it was seen.
 func lived(e diff.Event) string {
@@ -90,14 +93,16 @@ func changed(p diff.Previous) []string {
 	return names
 }
 
-// plain takes out what would move a terminal's cursor: names come from strangers.
+// plain replaces what is not safe to show: names come from strangers.
 func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\uFFFD'
+	var b strings.Builder
+	for r, safe := range display.Runes(s) {
+		if !safe {
+			r = '\uFFFD'
 		}
-		return r
-	}, s)
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // number writes n with a comma between thousands.

@@ -17,6 +17,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/publisher/events"
 )
@@ -313,6 +314,10 @@ func TestClean(t *testing.T) {
 		{"control", "a\x00b\x1b[31mc", "a b [31mc"},
 		{"letters that show nothing", "\u3164a\u115f", "a"},
 		{"emoji of parts", "👩\u200d🎤", "👩\u200d🎤"},
+		{"words of Persian", "می\u200cخواهم", "می\u200cخواهم"},
+		{"flag of Wales", "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f!", "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f!"},
+		{"tags without a flag", "a\U000e0067\U000e007f", "a"},
+		{"cut in a flag", "12345678🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f", "12345678🏴…"},
 		{"a tower", "z" + strings.Repeat("\u0301", 50), "z" + strings.Repeat("\u0301", 4)},
 		{"no UTF-8", "a\xffb", "a�b"},
 		{"long", "123456789012", "1234567890…"},
@@ -334,8 +339,8 @@ func FuzzClean(f *testing.F) {
 		if len([]rune(got)) > 51 {
 			t.Errorf("Clean(%q) has %d characters", s, len([]rune(got)))
 		}
-		for _, r := range got {
-			if unicode.IsControl(r) || r != '\u200d' && unicode.Is(unicode.Cf, r) {
+		for r, safe := range display.Runes(got) {
+			if unicode.IsControl(r) || !safe {
 				t.Errorf("Clean(%q) = %q has %U", s, got, r)
 			}
 		}

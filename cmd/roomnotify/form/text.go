@@ -2,12 +2,12 @@ package form
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/publisher/events"
 )
 
@@ -21,17 +21,16 @@ const (
 )
 
 // Clean returns a stranger's text as one line of at most n characters that show
-// what they are: no control, bidi or invisible characters, no tower of accents.
-// What joins emoji stays.
+// what they are: those that [display.Runes] calls safe, and no tower of accents.
 func Clean(s string, n int) string {
 	var b strings.Builder
 	marks, length, blank := 0, 0, false
-	for _, r := range strings.ToValidUTF8(s, "�") {
+	for r, safe := range display.Runes(strings.ToValidUTF8(s, "�")) {
 		switch {
-		case unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r):
+		case unicode.In(r, unicode.White_Space, unicode.Cc):
 			blank = b.Len() > 0
 			continue
-		case unicode.Is(unicode.Cf, r) && r != '\u200d', unicode.Is(unicode.Co, r), invisible(r):
+		case !safe:
 			continue
 		case unicode.Is(unicode.Mn, r):
 			if marks++; marks > mostMarks {
@@ -46,16 +45,16 @@ func Clean(s string, n int) string {
 			blank = false
 		}
 		if length > n {
-			return strings.TrimRight(b.String(), " \u200d") + "…"
+			return strings.TrimRightFunc(b.String(), joins) + "…"
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
 }
 
-// invisible reports characters that show nothing and are letters to Unicode.
-func invisible(r rune) bool {
-	return slices.Contains([]rune{'\u034f', '\u115f', '\u1160', '\u17b4', '\u17b5', '\u2800', '\u3164', '\uffa0'}, r)
+// joins reports what has no meaning at the end of a text that was cut.
+func joins(r rune) bool {
+	return r == ' ' || r == '\u200c' || r == '\u200d' || '\U000e0020' <= r && r <= '\U000e007f'
 }
 
 // A message is what the chat forms say: a title and lines, in plain text.

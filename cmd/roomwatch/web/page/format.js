@@ -60,11 +60,14 @@ export function text(e, value) {
   e.textContent = shown;
 }
 
-// printable replaces control and invisible characters, which could make one
-// name look like another. The joiner and the non-joiner (U+200C) stay: emoji and
-// the words of some languages are written with them.
+// printable replaces what is not safe to show, by the rule of the package display:
+// control and invisible characters, and what changes the direction of a text.
+// The joiner, the non-joiner and the tags in a flag stay: emoji and words have them.
 export function printable(value) {
-  return String(value).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (c) => (c === '\u200c' || c === '\u200d' ? c : '\ufffd'));
+  return String(value).replace(
+    /(\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{1,6}\u{e007f}|[\u200c\u200d])|[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u2800]|(?!\p{Variation_Selector})\p{Default_Ignorable_Code_Point}/gu,
+    (_, safe) => safe ?? '\ufffd',
+  );
 }
 
 // put sets the text of one of the page's own elements, if it is another one.

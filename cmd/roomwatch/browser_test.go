@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -48,6 +49,16 @@ func TestStatusPage(t *testing.T) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	mux.HandleFunc("POST /open/{id}", func(w http.ResponseWriter, req *http.Request) {
+		id := req.PathValue("id")
+		err := r.world.Open(id)
+		if err == nil {
+			err = r.world.Edit(id, func(room *simulator.Room) { _, _ = io.WriteString(w, room.RoomName) })
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
 	mux.HandleFunc("POST /burst", func(w http.ResponseWriter, _ *http.Request) { burst(w, r.world) })
 	control := httptest.NewServer(mux)
 	defer control.Close()
@@ -60,7 +71,7 @@ func TestStatusPage(t *testing.T) {
 	if err := os.MkdirAll(artefacts, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=240000", "page.test.mjs")
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=480000", "page.test.mjs")
 	cmd.Dir = "web/browsertest"
 	cmd.Env = append(os.Environ(), "PAGE=http://"+addr+"/", "CONTROL="+control.URL, "ARTEFACTS="+artefacts, "CHROMIUM="+chromium)
 	cmd.WaitDelay = time.Second
@@ -73,8 +84,8 @@ func TestStatusPage(t *testing.T) {
 func strangers(world *simulator.Service) error {
 	for id, name := range map[string]string{
 		"onerror":               "<img src=x onerror=alert(1)>",
-		"bidi":                  "bidi \u202egpj.exe",
-		"joiner":                "joiner می\u200cخواهم 👩\u200d🎤",
+		"bidi":                  "bidi \u202egpj.exe \u3164\U000e0061\ue000",
+		"joiner":                "joiner می\u200cخواهم 👩\u200d🎤 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f ❤\ufe0f",
 		strings.Repeat("i", 48): "long " + strings.Repeat("n", 95),
 	} {
 		err := world.Open(id)

@@ -114,8 +114,8 @@ func TestBelowAPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A script asks relative to the page, and imports relative to itself.
-	asks := regexp.MustCompile("(?:ask|EventSource)\\([`']([^`'?]*)")
-	imports := regexp.MustCompile(`from '([^']*)'`)
+	asks := regexp.MustCompile("ask\\([`']([^`'?]*)")
+	imports := regexp.MustCompile(`(?:from |new URL\()'([^']*)'`)
 	for _, f := range scripts {
 		if path.Ext(f.Name()) != ".js" {
 			continue

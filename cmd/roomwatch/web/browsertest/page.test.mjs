@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const { PAGE, CONTROL, ARTEFACTS, CHROMIUM } = process.env;
+const patience = 60000; // milliseconds, for a busy machine
 const hostile = '<img src=x onerror=alert(1)>';
 let browser;
 
@@ -35,9 +36,13 @@ async function open(t, options = {}) {
   return page;
 }
 
-const control = (what) => fetch(`${CONTROL}/${what}`, { method: 'POST' }).then((r) => assert.equal(r.status, 200));
-const eventually = (page, f, arg) => page.waitForFunction(f, arg, { timeout: 20000 });
+const control = (what) => fetch(`${CONTROL}/${what}`, { method: 'POST' }).then((r) => {
+  assert.equal(r.status, 200);
+  return r.text();
+});
+const eventually = (page, f, arg) => page.waitForFunction(f, arg, { timeout: patience, polling: 100 });
 const working = (page) => eventually(page, () => document.querySelector('.banner.ok #headline')?.textContent === 'Working');
+const live = (page) => eventually(page, () => document.getElementById('feed-state').textContent === 'live' && document.querySelector('#events li'));
 
 test('shows rooms, events and the last hour, and asks nobody else for anything', async (t) => {
   const page = await open(t);
@@ -60,9 +65,10 @@ test('a name from a stranger stays text', async (t) => {
   await eventually(page, (name) => [...document.querySelectorAll('#events .who')].some((e) => e.textContent === name), hostile);
   assert.equal(await page.$$eval('img', (all) => all.length), 1, 'images: only the sign of the page itself');
   await page.fill('#q', 'bidi');
-  await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent === 'bidi \ufffdgpj.exe');
+  await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent === 'bidi \ufffdgpj.exe \ufffd\ufffd\ufffd');
   await page.fill('#q', 'joiner');
-  await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent === 'joiner می\u200cخواهم 👩\u200d🎤');
+  await eventually(page, () => document.querySelector('#room-rows .name bdi')?.textContent
+    === 'joiner می\u200cخواهم 👩\u200d🎤 🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} ❤\ufe0f');
   assert.deepEqual(page.faults, []);
 });
 
@@ -160,6 +166,19 @@ test('the feed is filtered and paused', async (t) => {
   assert.deepEqual(page.faults, []);
 });
 
+test('rooms are shown though each answer takes longer than the pause between two', async (t) => {
+  const page = await open(t);
+  await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
+  await page.route('**/api/v1/rooms?*', async (route) => {
+    await new Promise((done) => { setTimeout(done, 6500); });
+    await route.continue().catch(() => {}); // the page is closed
+  });
+  const before = await page.textContent('#room-rows');
+  await eventually(page, (old) => document.getElementById('room-rows').textContent !== old, before);
+  await page.unrouteAll({ behavior: 'ignoreErrors' });
+  assert.deepEqual(page.faults, []);
+});
+
 test('focus and place are kept while the rooms change', async (t) => {
   const page = await open(t);
   await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
@@ -188,6 +207,68 @@ test('a daemon that dies is told at once, and the page goes on when it is back',
   assert.deepEqual(page.faults.filter((f) => !f.includes('ERR_CONNECTION_REFUSED') && !f.includes('ERR_INCOMPLETE_CHUNKED_ENCODING')
     && !f.includes('ERR_CONNECTION_RESET') && !f.includes('ERR_EMPTY_RESPONSE')), []);
 });
+
+// answered waits until a window has an answer of the daemon, whatever it says.
+const answered = (page) => eventually(page, () => document.getElementById('asof').textContent && !document.body.classList.contains('stale'));
+
+test('eight windows of one browser show the events, also when the first is closed and the daemon starts anew', async (t) => {
+  const windows = [await open(t)];
+  while (windows.length < 8) {
+    windows.push(await windows[0].context().newPage());
+    await windows.at(-1).goto(PAGE);
+  }
+  const allWork = async () => {
+    for (const page of windows) {
+      await answered(page);
+      await live(page);
+      const newest = await page.$('#events li');
+      await eventually(page, (e) => e !== document.querySelector('#events li'), newest);
+    }
+  };
+  await allWork();
+  await windows.shift().close();
+  await allWork();
+  await control('kill');
+  for (const page of windows) await eventually(page, () => document.getElementById('feed-state').textContent === 'no connection');
+  await control('start');
+  await allWork();
+});
+
+for (const shared of [true, false]) {
+  test(`windows that nobody sees hold no connection ${shared ? 'with' : 'without'} a worker, and miss no event`, async (t) => {
+    const context = await browser.newContext();
+    t.after(() => context.close());
+    await context.addInitScript((shared) => {
+      if (!shared) delete window.SharedWorker;
+      let hidden = false;
+      Object.defineProperty(document, 'hidden', { get: () => hidden });
+      window.see = (yes) => {
+        hidden = !yes;
+        document.dispatchEvent(new Event('visibilitychange'));
+      };
+    }, shared);
+    const windows = [];
+    while (windows.length < 8) {
+      await windows.at(-1)?.evaluate(() => window.see(false));
+      const page = await context.newPage();
+      windows.push(page);
+      await page.goto(PAGE);
+      await page.uncheck('input[value="viewcount.changed"]'); // or a room soon leaves the list
+      await answered(page);
+      await live(page);
+    }
+    const [first, last] = [windows[0], windows[7]];
+    const name = await control(`open/meanwhile_${shared}`);
+    const begun = (name) => [...document.querySelectorAll('#events li')].filter((e) => e.querySelector('.who')?.textContent === name && e.querySelector('.created')).length;
+    await eventually(last, begun, name);
+    assert.equal(await first.evaluate(begun, name), 0, 'a window that nobody sees got an event');
+    await first.evaluate(() => window.see(true));
+    await eventually(first, begun, name);
+    const next = await control(`open/next_${shared}`);
+    await eventually(first, begun, next);
+    assert.deepEqual([await first.evaluate(begun, name), await last.evaluate(begun, name)], [1, 1]);
+  });
+}
 
 test('a burst of events does not hold the page up', async (t) => {
   const page = await open(t);

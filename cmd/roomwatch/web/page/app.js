@@ -3,7 +3,7 @@
 import { watchCharts } from './charts.js';
 import { watchFeed } from './feed.js';
 import { watchNow } from './now.js';
-import { refresh, watchRooms } from './rooms.js';
+import { update, watchRooms } from './rooms.js';
 
 const roomsEvery = 5000; // milliseconds between two looks at the rooms, at least
 
@@ -15,8 +15,7 @@ watchNow((status) => {
   // only when there can be something new.
   const now = JSON.stringify([status.last_complete, status.rooms, status.events, status.started]);
   if (now === seen || Date.now() - looked < roomsEvery) return;
-  [seen, looked] = [now, Date.now()];
-  refresh();
+  if (update()) [seen, looked] = [now, Date.now()];
 });
 watchFeed();
 watchCharts();

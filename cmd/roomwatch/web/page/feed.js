@@ -1,10 +1,10 @@
 // What just happened? The events of the stream, as they come.
 
 import { element, exactly, number, plural, put, stranger } from './format.js';
+import { follow } from './source.js';
 
 const mostRows = 200; // in the document
 const mostKept = 1000; // in memory, so that a filter has something to show
-const again = 5000; // milliseconds until a feed that was refused is tried again
 
 const list = document.getElementById('events');
 const pauseButton = document.getElementById('pause');
@@ -18,7 +18,7 @@ let frame = 0;
 
 // watchFeed follows the events, from those of the last minutes on.
 export function watchFeed() {
-  follow('');
+  follow(take);
   pauseButton.addEventListener('click', () => {
     paused = !paused;
     pauseButton.setAttribute('aria-pressed', paused);
@@ -33,25 +33,17 @@ export function watchFeed() {
   }
 }
 
-function follow(last) {
-  const source = new EventSource(`api/v1/events?since=5m${last ? `&last_event_id=${encodeURIComponent(last)}` : ''}`);
-  source.onopen = () => state('live');
-  source.onerror = () => {
-    state('no connection');
-    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-    source.close();
-    setTimeout(() => follow(last), again);
-  };
-  const take = (e) => {
-    last = e.lastEventId;
-    waiting.push({ type: e.type, data: e.data });
-    if (waiting.length > mostKept) {
-      dropped += waiting.length - mostKept;
-      waiting = waiting.slice(-mostKept);
-    }
-    schedule();
-  };
-  for (const type of [...Object.keys(types), 'reset']) source.addEventListener(type, take);
+function take(message) {
+  if ('live' in message) {
+    state(message.live ? 'live' : 'no connection');
+    return;
+  }
+  waiting.push(message);
+  if (waiting.length > mostKept) {
+    dropped += waiting.length - mostKept;
+    waiting = waiting.slice(-mostKept);
+  }
+  schedule();
 }
 
 function state(words) {

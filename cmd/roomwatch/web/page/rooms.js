@@ -18,9 +18,16 @@ let next = null;
 let running = null; // the question that is under way
 const byKey = new Map(); // rows that are shown, by life
 
-// refresh asks for the page that is shown anew, or for the one that is wanted in
-// its place.
-export async function refresh() {
+// update asks for the page that is shown anew, and returns whether it does: a slow
+// answer that is on its way is waited for.
+export function update() {
+  if (running) return false;
+  refresh();
+  return true;
+}
+
+// refresh asks for the page that is wanted, in place of any that is on its way.
+async function refresh() {
   running?.abort();
   const mine = new AbortController();
   running = mine;
@@ -39,6 +46,7 @@ export async function refresh() {
     if (trail.length > 1) wanted = cursors; // the page was not turned
     note(`The rooms cannot be shown: ${err.message}`);
   }
+  running = null;
 }
 
 function show(list) {

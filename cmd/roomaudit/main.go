@@ -4,6 +4,7 @@
 //
 // main.go has the commands; run.go reads the stream into the trail, place.go finds
 // where the two stand to each other, query.go and table.go read the trail,
+// room.go and lives.go say of it what a room was like,
 // export.go copies it into a database. Package trail has the files themselves.
 package main
 
@@ -31,7 +32,7 @@ func rootCommand() *cobra.Command {
 		"roomaudit writes every event of roomwatch to files of JSON lines, once and in order. Each line proves the one before;\n"+
 			"sealed files are compressed and, with a key, signed. `roomaudit verify` finds what was changed since.")
 	program.EnvFile(root, prefix, errConfig)
-	root.AddCommand(runCommand(), verifyCommand(), queryCommand(), exportCommand(),
+	root.AddCommand(runCommand(), verifyCommand(), queryCommand(), roomCommand(), exportCommand(),
 		program.Topic("config", "The environment variables that configure roomaudit", func(w io.Writer) error {
 			return environ.PrintHelp(w, &config{})
 		}))

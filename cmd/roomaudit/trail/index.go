@@ -254,9 +254,28 @@ func (h *holes) see(l Line) {
 			h.all[len(h.all)-1-i].Before = l.Stored
 		}
 		h.open, h.last = 0, l.Stored
+		if l.Kind == Other {
+			h.unwatched(l)
+		}
 	}
 	if text != "" {
 		h.all = append(h.all, Hole{Line: l.Line, Text: text, After: h.last})
 		h.open++
 	}
+}
+
+// unwatched notes a time in which roomwatch itself did not watch, as it tells of it.
+func (h *holes) unwatched(l Line) {
+	var e struct {
+		Type string `json:"type"`
+		Data struct {
+			From time.Time `json:"from"`
+			To   time.Time `json:"to"`
+			Why  string    `json:"why"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(l.Raw, &e) != nil || e.Type != "watch.resumed" || e.Data.From.IsZero() || e.Data.To.IsZero() {
+		return
+	}
+	h.all = append(h.all, Hole{Line: l.Line, Text: "nobody watched the rooms: " + e.Data.Why, After: e.Data.From, Before: e.Data.To})
 }

@@ -1,11 +1,14 @@
 package trail
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sort"
+	"time"
 )
 
 // Read calls take with each line of the trail, in order, of the file that has
@@ -42,6 +45,62 @@ func since(files []File, line uint64) ([]File, error) {
 		return first.Line > line
 	})
 	return files[max(0, behind-1):], failed
+}
+
+// Span returns when the oldest and the newest message on record were stored; zero
+// where there is none.
+func Span(ctx context.Context, dir string) (oldest, newest time.Time, err error) {
+	files, err := Files(dir)
+	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
+		err = none(dir)
+	}
+	if err != nil {
+		return oldest, newest, fmt.Errorf("read audit trail: %w", err)
+	}
+	for _, f := range files {
+		err := f.read(ctx, func(l Line, _ []byte) error {
+			if l.Seq == 0 {
+				return nil
+			}
+			oldest = l.Stored
+			return errFound
+		})
+		if errors.Is(err, errFound) {
+			break
+		}
+		if err != nil {
+			return oldest, newest, err
+		}
+	}
+	for _, f := range slices.Backward(files) {
+		if newest, err = f.newest(); err != nil || !newest.IsZero() {
+			return oldest, newest, err
+		}
+	}
+	return oldest, newest, nil
+}
+
+// newest returns when the last message of a file was stored; zero if it has none.
+// It reads only that line as JSON.
+func (f File) newest() (time.Time, error) {
+	var last []byte
+	err := f.lines(func(text []byte) error {
+		if bytes.Contains(text[:min(len(text), 128)], []byte(`,"seq":`)) {
+			last = append(last[:0], text...)
+		}
+		return nil
+	})
+	if errors.Is(err, errTorn) {
+		err = nil
+	}
+	if err != nil || last == nil {
+		return time.Time{}, err
+	}
+	l, err := Parse(last)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read %s: line %d: %w; `roomaudit verify` says more", f.Path, l.Line, err)
+	}
+	return l.Stored, nil
 }
 
 // read calls take with each line of one file.

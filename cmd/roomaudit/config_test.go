@@ -20,6 +20,16 @@ func TestKeyWithByteOrderMark(t *testing.T) {
 	}
 }
 
+// Less than a day is refused: a file has a day at most.
+func TestKeep(t *testing.T) {
+	for value, ok := range map[string]bool{"0s": true, "24h": true, "23h59m": false, "-24h": false} {
+		t.Setenv("ROOMAUDIT_KEEP", value)
+		if _, err := configured(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "ROOMAUDIT_KEEP") {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}
+
 // A file that takes longer to be sealed than NATS waits for an acknowledgement is refused.
 func TestMaxFileBytes(t *testing.T) {
 	for size, status := range map[int64]int{4095: 2, 4096: 0, maxFileBytes: 0, maxFileBytes + 1: 2} {

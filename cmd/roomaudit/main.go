@@ -3,9 +3,10 @@
 // whether someone has changed them.
 //
 // main.go has the commands; run.go reads the stream into the trail, place.go finds
-// where the two stand to each other, query.go and table.go read the trail,
-// room.go and lives.go say of it what a room was like,
-// export.go copies it into a database. Package trail has the files themselves.
+// where the two stand to each other, upkeep.go looks after indexes and old files;
+// verify.go checks the trail, query.go and table.go read it, room.go and lives.go say
+// of it what a room was like, export.go copies it into a database. Package trail has
+// the files themselves.
 package main
 
 import (

@@ -25,8 +25,6 @@ const (
 	idleWait  = 5 * time.Second // for one more message, before the day is looked at
 	ackWait   = time.Minute     // more than a file takes to be sealed and compressed
 	pauseMost = 10 * time.Second
-
-	indexEvery = 10 * time.Second
 )
 
 func runCommand() *cobra.Command {
@@ -52,7 +50,7 @@ func runCommand() *cobra.Command {
 			}
 			defer program.Survive(cmd.Context(), log)()
 			environ.WarnOfUnknown(cmd.Context(), log, "roomaudit", unknownVariables())
-			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log, Continue: last})
+			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log, Keep: c.Keep, Continue: last})
 			if err != nil {
 				return err
 			}
@@ -72,23 +70,6 @@ func runCommand() *cobra.Command {
 	return cmd
 }
 
-// keepIndexes makes the index of each file that was sealed, until ctx is done. It
-// reads the file, so it is beside the recording and not in the way of it.
-func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
-	failing := ""
-	for ctx.Err() == nil {
-		text := ""
-		if err := trail.Index(ctx, dir); err != nil {
-			text = err.Error()
-		}
-		if text != failing && text != "" {
-			log.WarnContext(ctx, "indexes of the trail", "error", text, "hint", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
-		}
-		failing = text
-		wait(ctx, indexEvery)
-	}
-}
-
 // A recorder reads the stream into a trail.
 type recorder struct {
 	*config
@@ -96,8 +77,9 @@ type recorder struct {
 	trail *trail.Writer
 	log   *slog.Logger
 
-	began   bool   // a session had the consumer
-	failing string // what is wrong at present, as it was logged; empty: nothing
+	removed time.Time // when old files were looked for
+	began   bool      // a session had the consumer
+	failing string    // what is wrong at present, as it was logged; empty: nothing
 }
 
 // watch records until ctx is done. NATS may be away, and the disk full: it waits.
@@ -233,6 +215,9 @@ func (r *recorder) session(ctx context.Context) error {
 		if err := last.Ack(); err != nil { // of all before it, too
 			return fmt.Errorf("acknowledge: %w", err)
 		}
+		if err := r.removeOld(); err != nil {
+			return err
+		}
 		r.condition(ctx, nil)
 	}
 }
@@ -259,23 +244,6 @@ func (r *recorder) batch(msgs jetstream.MessagesContext) (batch []trail.Message,
 		}
 	}
 	return batch, last, nil
-}
-
-// idle looks after the trail while nothing comes.
-func (r *recorder) idle(ctx context.Context) error {
-	if err := r.trail.Tick(time.Now()); err != nil {
-		return fmt.Errorf("%w: %w", errDisk, err)
-	}
-	if _, err := r.place(ctx); err != nil { // a stream that was made anew has no consumer of ours
-		return err
-	}
-	look, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	if _, err := r.js.Consumer(look, r.Stream, r.Durable); err != nil {
-		return fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)
-	}
-	r.condition(ctx, nil)
-	return nil
 }
 
 // complete makes sure that what lacks before and in a batch is gone from the

@@ -227,3 +227,28 @@ func TestEndTakenAway(t *testing.T) {
 		t.Errorf("verify keeps it to itself: %d %s", status, out)
 	}
 }
+
+// Old files are removed while roomaudit runs, and what is left is a sound trail.
+func TestKeepWhileRecording(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	w, err := trail.Open(trail.Options{Dir: dir})
+	must(t, err)
+	old := time.Now().Add(-100 * time.Hour)
+	must(t, w.Follow(trail.Position{Name: "OLD", Created: old}, old, ""))
+	for n := uint64(1); n <= 3; n++ {
+		at := old.Add(time.Duration(n) * 24 * time.Hour)
+		must(t, w.Append(at, []trail.Message{{Seq: n, Stored: at, Body: event(n, "r", "n")}}))
+	}
+	must(t, w.Close())
+	r.publish(3)
+	p := start(t, append(r.env(dir), "ROOMAUDIT_KEEP=48h"), "run")
+	eventually(t, "the first file is removed", func() bool {
+		files, err := trail.Files(dir)
+		return err == nil && files[0].Number > 1
+	})
+	p.stop()
+	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, "were removed: older than 48h0m0s") {
+		t.Errorf("%d %s", status, out)
+	}
+}

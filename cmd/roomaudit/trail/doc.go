@@ -23,6 +23,8 @@
 //	claim   the same, of an event that says which roomwatch writes from here on
 //	other   a message that is neither: "raw" in base64, "reason"
 //	gap     the messages "from" … "to" were gone before they were read
+//	removed the files up to number "file", whose last line was "to" with hash "last",
+//	        were removed because of their age
 //	end     the last of a sealed file; with a key also "key" and "signature"
 //
 // What holds:

@@ -25,6 +25,8 @@ const (
 	Other  Kind = "other"
 	Gap    Kind = "gap"
 	End    Kind = "end"
+
+	Removed Kind = "removed"
 )
 
 // A Position is a place in a stream.
@@ -50,6 +52,7 @@ type Line struct {
 	Raw     []byte    `json:"raw,omitzero"`
 	From    uint64    `json:"from,omitzero"`
 	To      uint64    `json:"to,omitzero"`
+	Last    string    `json:"last,omitzero"` // the hash of line To, in a removed line
 	Reason  string    `json:"reason,omitzero"`
 
 	Event     json.RawMessage `json:"event,omitzero"` // as the stream has it

@@ -195,6 +195,7 @@ func (s *scan) run(ctx context.Context) {
 	switch {
 	case ctx.Err() != nil:
 		s.err = ctx.Err()
+	case errors.Is(err, os.ErrNotExist): // removed for its age since the files were listed
 	case err != nil:
 		s.err = fmt.Errorf("read %s: %w", s.file.Path, err)
 	}

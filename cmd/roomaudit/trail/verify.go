@@ -8,51 +8,6 @@ import (
 	"path/filepath"
 )
 
-// A Check says what a trail is held against, besides itself.
-type Check struct {
-	Dir  string
-	Keys []Key // that sign, in the order in which they came to; none: no signature is checked
-	// First is the number of the first file that is expected; files before it were
-	// moved away. 0 means 1.
-	First int
-	// Noted is a line that was kept somewhere else; nil: none.
-	Noted *Place
-}
-
-// A Fault is something about a trail that is not as it was written.
-type Fault struct {
-	File string `json:"file"`          // its name; empty for one that is missing
-	Row  int    `json:"row,omitzero"`  // in the file, counted from 1; 0: the file as a whole
-	Line uint64 `json:"line,omitzero"` // of the trail; 0: unknown
-	Text string `json:"text"`
-}
-
-func (f Fault) String() string {
-	switch {
-	case f.Row > 0:
-		return fmt.Sprintf("%s:%d: line %d: %s", f.File, f.Row, f.Line, f.Text)
-	case f.File != "":
-		return fmt.Sprintf("%s: %s", f.File, f.Text)
-	}
-	return f.Text
-}
-
-// A Summary is what [Verify] has seen.
-type Summary struct {
-	Files    int      `json:"files"`
-	Lines    uint64   `json:"lines"`
-	Messages uint64   `json:"messages"`
-	Gaps     int      `json:"gaps"`              // recorded ones: the stream had lost the messages
-	Signed   int      `json:"signed"`            // files with a signature, checked or not
-	Covered  []Cover  `json:"covered,omitempty"` // which signature proves which files, where keys were given
-	Faults   int      `json:"faults"`
-	Last     uint64   `json:"last"` // the last line
-	Hash     string   `json:"hash"` // of it; worth noting somewhere else
-	Open     bool     `json:"open"` // the newest file is not sealed
-	Stream   Position `json:"stream"`
-	Notes    []Fault  `json:"notes,omitempty"` // what the trail itself says was not as usual; no faults of it
-}
-
 // Verify reads the whole trail and tells every fault. The trail may be written
 // to meanwhile: a last line that is not whole yet is no fault. The error is one of
 // reading, or that of ctx when it ends meanwhile.
@@ -73,9 +28,12 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 		return v.Summary, err
 	}
 	v.at = Fault{}
+	if v.gone != nil {
+		err = v.fault("files 1 to %d are missing", v.gone.to)
+	}
 	if len(files) == 0 {
 		err = v.fault("%v", none(c.Dir))
-	} else {
+	} else if err == nil {
 		if !v.noted {
 			err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.Noted.Line, c.Noted.Hash)
 		}
@@ -101,6 +59,7 @@ type verifier struct {
 	sealed bool // the line before was the last of its file
 	noted  bool // the line that was noted somewhere else has been seen
 
+	gone *gone  // what is missing before the first file, and is not on record as removed
 	open *Fault // the file before has no last line, and was not the newest
 
 	signatures *signatures
@@ -138,7 +97,11 @@ func (v *verifier) lines(f File) error {
 	if f.Number < v.next {
 		return v.fault("its number is there twice, or it lies before the first file that is expected")
 	}
-	if f.Number > v.next {
+	switch {
+	case f.Number > v.next && v.Files == 1 && v.First <= 1:
+		v.gone, v.fresh = &gone{to: f.Number - 1}, true
+		v.signatures.from = f.Number
+	case f.Number > v.next:
 		missing := Fault{Text: fmt.Sprintf("files %d to %d are missing", v.next, f.Number-1)}
 		v.Faults++
 		if err := v.tell(missing); err != nil {
@@ -269,6 +232,9 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 			return v.fault("it begins file %d of trail %s", l.File, l.Trail)
 		}
 		v.trail = l.Trail
+		if v.gone != nil && v.gone.line == 0 {
+			v.gone.line, v.gone.previous = l.Line, l.Previous
+		}
 		if l.Reason != "" {
 			v.note("%s", l.Reason)
 		}
@@ -285,6 +251,11 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 		v.note("messages %d to %d of the stream are not here: %s", l.From, l.To, l.Reason)
 	case Stream:
 		v.note("%s", l.Reason)
+	case Removed:
+		v.note("the files up to number %d, which end with line %d:%s, were removed: %s", l.File, l.To, l.Last, l.Reason)
+		if v.gone != nil && v.gone.accepts(l) {
+			v.gone = nil
+		}
 	case End:
 		v.sealed = true
 		return v.signature(f, text, l)

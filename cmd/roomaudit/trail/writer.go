@@ -26,6 +26,8 @@ type Options struct {
 	// a key may be exchanged. nil: they are not signed.
 	Key func() ed25519.PrivateKey
 	Log *slog.Logger // nil discards
+	// Keep is how old a sealed file may become until [Writer.RemoveOld] removes it; 0: any.
+	Keep time.Duration
 	// Continue is the last line of a trail whose files were all moved away, by the
 	// word of an operator. nil: there is none, and such a trail is not gone on with.
 	Continue *Place
@@ -59,6 +61,7 @@ type Writer struct {
 	end     chain // behind the last line that was acknowledged
 
 	labelled int    // the file that the label names
+	removed  int    // the newest file of which this process has put on record that it is removed
 	reason   string // on record when the next file begins: why the one before is not there; empty: it is
 }
 

@@ -20,9 +20,10 @@ type Fault struct {
 	Status    int    // the HTTP status; with neither Body nor ErrorCode an HTML page goes with it; 0: 200
 	CutBody   bool   // announce the whole body, send half of it
 
-	EmptyList bool // answer OK, no rooms, and an empty Next: the list looks empty from here on
-	CutList   int  // answer the page with so many rooms at most and an empty Next: the list seems to end there; 0: whole
-	LoopNext  bool // answer the Next of the request; for the first page one that leads to the first page again, for ever
+	List      *List // read the page from this copy instead of the present list, see Service.List; nil: the present one
+	EmptyList bool  // answer OK, no rooms, and an empty Next: the list looks empty from here on
+	CutList   int   // answer the page with so many rooms at most and an empty Next: the list seems to end there; 0: whole
+	LoopNext  bool  // answer the Next of the request; for the first page one that leads to the first page again, for ever
 }
 
 // Random returns a Config.Fault that makes one of the faults, all equally

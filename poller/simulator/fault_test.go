@@ -73,6 +73,30 @@ func TestLoopNext(t *testing.T) {
 	}
 }
 
+// An old copy shows what was, whatever has happened since, page by page.
+func TestList(t *testing.T) {
+	for _, next := range allNext() {
+		var old *simulator.List
+		s := start(t, simulator.Config{Rooms: 45, Next: next, Quota: -1, Fault: func(int, *http.Request) *simulator.Fault {
+			return &simulator.Fault{List: old}
+		}})
+		old = s.List()
+		before := lines(sweep(t, s, 20, 0), show)
+		rooms := s.Truth().Live()
+		must(t, s.Close(rooms[0].RoomID))
+		must(t, s.Recreate(rooms[1].RoomID))
+		must(t, s.Enter(rooms[2].RoomID, 1_000_000))
+		must(t, s.Open("new"))
+		if got := lines(sweep(t, s, 20, 0), show); got != before {
+			t.Errorf("next %d: the old copy shows\n%s, want\n%s", next, got, before)
+		}
+		old = nil
+		if got, want := lines(sweep(t, s, 20, 0), show), lines(s.Truth().Live(), showLife); got != want || got == before {
+			t.Errorf("next %d: the present list shows\n%s, want\n%s", next, got, want)
+		}
+	}
+}
+
 func TestHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := &simulator.Fault{Hang: 10 * time.Second}

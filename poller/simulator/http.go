@@ -57,7 +57,7 @@ func (s *Service) answer(r *http.Request, inSecond int, request []byte, f Fault)
 	if f.EmptyList {
 		return ok, newResponse(nil, "")
 	}
-	rooms, next, known := s.page(q)
+	rooms, next, known := s.page(q, f.List)
 	if !known {
 		return badParameter, nil
 	}
@@ -73,16 +73,20 @@ func (s *Service) answer(r *http.Request, inSecond int, request []byte, f Fault)
 	return ok, newResponse(rooms, next)
 }
 
-// page reads a page of the present list.
-func (s *Service) page(q query) (rooms []Room, next string, known bool) {
+// page reads a page of the present list, or of a copy if there is one.
+func (s *Service) page(q query, copied *List) (rooms []Room, next string, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now()
+	list := s.world.list
+	if copied != nil {
+		list = copied.rooms
+	}
 	if q.next == loopNext {
-		rooms, _, known = s.pages.page(s.world.list, "", q.count)
+		rooms, _, known = s.pages.page(list, "", q.count)
 		return rooms, loopNext, known
 	}
-	return s.pages.page(s.world.list, q.next, q.count)
+	return s.pages.page(list, q.next, q.count)
 }
 
 // send writes the answer. A handler that writes less than it announced makes

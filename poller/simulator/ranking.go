@@ -52,8 +52,17 @@ func (l ranking) setViews(r *room, views int64) {
 	l[to] = r
 }
 
-// rooms copies the rooms in [from, to). Categories are shared: they are
-// replaced as a whole and never written to.
+// clone returns a copy that does not change with the rooms. Categories are
+// shared: they are replaced as a whole and never written to.
+func (l ranking) clone() ranking {
+	c := make(ranking, len(l))
+	for i, r := range l {
+		c[i] = new(*r)
+	}
+	return c
+}
+
+// rooms copies the rooms in [from, to). Categories are shared, as in clone.
 func (l ranking) rooms(from, to int) []Room {
 	rooms := make([]Room, 0, to-from)
 	for _, r := range l[from:to] {

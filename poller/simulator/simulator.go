@@ -110,6 +110,17 @@ func (s *Service) Truth() Truth {
 	return s.world.truth(now)
 }
 
+// A List is a copy of the list as it was at one moment. It never changes.
+type List struct{ rooms ranking }
+
+// List copies the present list, for a [Fault] that serves it later.
+func (s *Service) List() *List {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now()
+	return &List{s.world.list.clone()}
+}
+
 // Requests returns how many requests reached the service, refused and faulty
 // ones included.
 func (s *Service) Requests() int {

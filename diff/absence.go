@@ -47,8 +47,7 @@ type History struct {
 
 	// Misses in Looks: how often a sweep missed a room that was shown again in
 	// the same life, and how many rooms the sweeps looked at, old sweeps weighing
-	// less. Who believes a [Sight] adds its Missed to Misses, and what [Ended.Missed]
-	// says if it is Created.
+	// less. Who believes a [Sight] adds its Missed to Misses.
 	Misses, Looks float64
 }
 

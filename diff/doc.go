@@ -9,6 +9,7 @@
 // package may import it; it imports only the standard library.
 //
 // The law it keeps: presence is believed at once, absence only from complete
-// sweeps. The list is ordered by view counts that grow while it is read, so a
+// sweeps, and a life that was told as over is not brought back by an older look.
+// The list is ordered by view counts that grow while it is read, so a
 // room can be on two pages of one sweep, and a room that is live can be on none.
 package diff

@@ -19,6 +19,15 @@ type worldTest struct {
 	now   time.Time
 	truth map[string]Room
 	told  map[string]*toldRoom
+	over  map[string]toldEnd // the newest end told of each RoomID
+	old   []map[string]Room  // the truth at the begin of each sweep
+	begin time.Time          // of the sweep that is going on
+}
+
+// A toldEnd is an end that was told, and when.
+type toldEnd struct {
+	created int64
+	at      time.Time
 }
 
 // A toldRoom is what was said of a life, and what was shown of it.
@@ -42,7 +51,7 @@ func TestWatchRandomWorlds(t *testing.T) {
 		p.Interval = time.Duration(rapid.SampledFrom([]int{0, 1, 10, 40}).Draw(rt, "Interval")) * time.Second
 		p.AbsentSweeps = rapid.IntRange(1, 4).Draw(rt, "AbsentSweeps")
 		p.MassEndSweeps = rapid.IntRange(0, 6).Draw(rt, "MassEndSweeps")
-		w := worldTest{T: rt, w: newWatcher(p), now: second(0), truth: map[string]Room{}, told: map[string]*toldRoom{}}
+		w := worldTest{T: rt, w: newWatcher(p), now: second(0), truth: map[string]Room{}, told: map[string]*toldRoom{}, over: map[string]toldEnd{}}
 		for range rapid.IntRange(1, 25).Draw(rt, "sweeps") {
 			w.sweep()
 		}
@@ -74,9 +83,12 @@ func (w *worldTest) change() {
 }
 
 // sweep reads the world in pages while it changes. Rooms can slide out of it,
-// and into it twice; it can break off.
+// and into it twice; a page can be an old copy; the sweep can break off.
 func (w *worldTest) sweep() {
 	begin := w.now
+	w.begin, w.w.begin = begin, begin
+	w.old = append(w.old, maps.Clone(w.truth))
+	copied := rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(w.T, "copied")
 	seen := map[Key]bool{}
 	pages := rapid.IntRange(1, 3).Draw(w.T, "pages")
 	slide := rapid.SampledFrom([]int{0, 0, 1, 10}).Draw(w.T, "slide")
@@ -84,9 +96,16 @@ func (w *worldTest) sweep() {
 		for range rapid.IntRange(0, 8).Draw(w.T, "changes") {
 			w.change()
 		}
+		if rapid.IntRange(0, 3).Draw(w.T, "witness") == 0 {
+			w.witness()
+		}
+		list := w.truth
+		if copied > 0 {
+			list = w.old[max(0, len(w.old)-copied)]
+		}
 		var page []Room
-		for _, id := range slices.Sorted(maps.Keys(w.truth)) {
-			r := w.truth[id]
+		for _, id := range slices.Sorted(maps.Keys(list)) {
+			r := list[id]
 			switch n := rapid.IntRange(0, 19).Draw(w.T, "place"); {
 			case seen[r.Key()] && n > 0, n >= 20-slide:
 				continue
@@ -101,10 +120,43 @@ func (w *worldTest) sweep() {
 	w.now = w.now.Add(time.Second)
 }
 
+// witness lets somebody beside the sweeps tell the end of a room that is gone.
+func (w *worldTest) witness() {
+	for _, id := range slices.Sorted(maps.Keys(w.w.rooms)) {
+		if _, live := w.truth[id]; live {
+			continue
+		}
+		w.w.witness(w.now, id)
+		for _, e := range w.w.take() {
+			w.hear(e, Key{})
+		}
+		return
+	}
+}
+
+// isOld reports whether a row shows nothing but the past.
+func (w *worldTest) isOld(r Room) bool {
+	k, o := w.told[r.RoomID], w.over[r.RoomID]
+	switch {
+	case k != nil && k.life == r.Key():
+		return false
+	case k != nil && k.life.CreateTime > r.CreateTime || o.created > r.CreateTime:
+		return true
+	}
+	return o.created == r.CreateTime && !w.begin.After(o.at)
+}
+
 func (w *worldTest) show(page []Room) {
+	var old []bool
+	for _, r := range page {
+		old = append(old, w.isOld(r))
+	}
 	w.w.page(w.now, page...)
 	events := w.w.take()
-	for _, r := range page {
+	for i, r := range page {
+		if old[i] {
+			continue
+		}
 		for len(events) > 0 && events[0].Room.RoomID == r.RoomID {
 			w.hear(events[0], r.Key())
 			events = events[1:]
@@ -197,6 +249,7 @@ func (w *worldTest) hear(e Event, shown Key) {
 		if shown != (Key{}) && shown.CreateTime <= k.life.CreateTime {
 			w.Fatalf("%+v, but %v is no newer life", e, shown)
 		}
+		w.over[id] = toldEnd{e.Room.CreateTime, w.now}
 		delete(w.told, id)
 		return
 	case RoomCreated:
@@ -210,6 +263,7 @@ func (w *worldTest) rest() {
 	for range 30 {
 		w.now = w.now.Add(time.Minute)
 		begin := w.now
+		w.begin, w.w.begin = begin, begin
 		seen := map[Key]bool{}
 		var page []Room
 		for _, id := range slices.Sorted(maps.Keys(w.truth)) {
@@ -259,7 +313,7 @@ func FuzzSee(f *testing.F) {
 		if first > 0 {
 			k.Missing = Missing{First: first, LastSeen: second(1)}
 		}
-		s := p.See(&k, after, Look{At: second(9), Sweep: 4, LastComplete: second(5)}, 5)
+		s := p.See(&k, RecentEnd{}, after, Look{At: second(9), Sweep: 4, LastComplete: second(5)}, 5)
 		if after.CreateTime < before.CreateTime {
 			if !s.Stale || s.Changed || len(s.Events) > 0 {
 				t.Fatalf("an old copy: %+v", s)
@@ -281,7 +335,7 @@ func FuzzSee(f *testing.F) {
 		if s.Known.Version != want {
 			t.Fatalf("known version %d after events up to %d", s.Known.Version, want)
 		}
-		if again := p.See(&s.Known, after, Look{At: second(10)}, 5); again.Changed || len(again.Events) > 0 {
+		if again := p.See(&s.Known, RecentEnd{}, after, Look{At: second(10)}, 5); again.Changed || len(again.Events) > 0 {
 			t.Fatalf("seen again: %+v", again)
 		}
 	})

@@ -38,7 +38,8 @@ type Look struct {
 	At       time.Time // not before any earlier event's time
 	Wall     time.Time // the same by the wall clock, which can have been set back
 	Sweep    uint64
-	Baseline bool // no sweep of this state has been complete yet
+	Begin    time.Time // of the sweep, by the wall clock; zero, if it is not known, is before everything
+	Baseline bool      // no sweep of this state has been complete yet
 	// WatchedSince is when the first page was asked for, by the service's clock;
 	// zero if that is not known, and then all rooms of the baseline were live before.
 	WatchedSince time.Time
@@ -52,27 +53,41 @@ type Sight struct {
 	Events  []Event // without ID and Seq, in their order
 	Changed bool    // Known differs from what was known before
 	Stale   bool    // the row shows a life that is already over; it means nothing
-	Created bool    // a life that was not known; Replaced tells whether it took another one's place
 	Missed  uint64  // complete sweeps that had missed the room although it was live
 }
 
-// See compares one room on a page with what was known of its RoomID; known is
-// nil if nothing was. complete is the number of complete sweeps so far.
+// See compares one room on a page with what was known of its RoomID: known is
+// nil if none is live, end is the newest end. complete is the number of complete
+// sweeps so far.
 //
 // The same RoomID with a newer CreateTime is another room, and proves that the
-// old one ended. An older CreateTime is an old copy of the list: it proves
-// nothing and changes nothing.
-func (p Policy) See(known *Known, r Room, l Look, complete uint64) Sight {
+// old one ended. An older CreateTime, or that of a life that was told as over
+// after the sweep began, is an old copy of the list: it proves nothing and changes
+// nothing. A life that a later sweep shows again was live, or hidden, all the time.
+func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64) Sight {
 	switch {
-	case known == nil:
-		return p.create(r, l, nil)
-	case r.CreateTime > known.Room.CreateTime:
-		return p.create(r, l, p.End(*known, l.At, lastSeen(*known, l), l.Sweep))
-	case r.CreateTime < known.Room.CreateTime:
-		return Sight{Known: *known, Stale: true}
-	default:
+	case known != nil && r.CreateTime == known.Room.CreateTime:
 		return p.compare(*known, r, l, complete)
+	case known != nil && r.CreateTime < known.Room.CreateTime:
+		return Sight{Known: *known, Stale: true}
+	case end.covers(r, l):
+		s := Sight{Stale: true}
+		if known != nil {
+			s.Known = *known
+		}
+		return s
 	}
+	var before []Event
+	if known != nil {
+		before = p.End(*known, l.At, lastSeen(*known, l), l.Sweep)
+	}
+	if end.Told.IsZero() || r.CreateTime != end.CreateTime {
+		return p.create(r, l, before)
+	}
+	l.Baseline = false // it was told of before
+	s := p.create(r, l, before)
+	s.Missed = end.Missed
+	return s
 }
 
 // End returns the event that ends a known room, or none if ends are not published.
@@ -88,7 +103,6 @@ func (p Policy) create(r Room, l Look, before []Event) Sight {
 		Known:   Known{Room: r, Version: 1, Published: r.ViewCount, FirstSeen: l.At, SeenAt: l.At},
 		Events:  before,
 		Changed: true,
-		Created: true,
 	}
 	baseline := l.Baseline && r.liveBefore(l.WatchedSince)
 	if !p.publishes(RoomCreated) || baseline && p.SilentBaseline {

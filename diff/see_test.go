@@ -115,6 +115,7 @@ func TestWatch(t *testing.T) {
 		{name: "after a false miss two are not enough", sweeps: "a@1=5 b@1=2; a@1=5; a@1=5 b@1=2; a@1=5; a@1=5; a@1=5; a@1=5", want: "*a@1=5 *b@1=2; ; ; ; ; -b@1; "},
 		{name: "all gone at once", sweeps: "a@1=5 b@1=2; ; ", want: "*a@1=5 *b@1=2; ; -a@1 -b@1"},
 		{name: "back after its end", sweeps: "a@1=5; ; ; a@1=6", want: "*a@1=5; ; -a@1; +a@1=6"},
+		{name: "an old copy after the end of a newer life", sweeps: "a@1=5; a@9=0; ; ; a@1=6; a@9=0; a@10=0", want: "*a@1=5; -a@1 +a@9=0; ; -a@9; ; +a@9=0; -a@9 +a@10=0"},
 
 		{name: "created again", sweeps: "a@1=5; a@9=0; a@9=0", want: "*a@1=5; -a@1 +a@9=0; "},
 		{name: "created again, proved by a sweep that broke off", sweeps: "a@1=5; a@9=0!", want: "*a@1=5; -a@1 +a@9=0"},
@@ -210,7 +211,7 @@ func TestUpdatedTellsWhatChanged(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			now := old
 			tt.change(&now)
-			s := p.See(&Known{Room: old, Version: 7, Published: 4, SeenAt: second(1)}, now, Look{At: second(2)}, 0)
+			s := p.See(&Known{Room: old, Version: 7, Published: 4, SeenAt: second(1)}, RecentEnd{}, now, Look{At: second(2)}, 0)
 			if tt.want == (Previous{}) {
 				if s.Changed || len(s.Events) > 0 {
 					t.Errorf("See(%v, %v) = %+v, want nothing", old, now, s)

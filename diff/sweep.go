@@ -5,6 +5,7 @@ import "time"
 // A Page is one answer of the service, in the order in which it was read.
 type Page struct {
 	At    time.Time // when the whole answer had arrived, wall clock
+	Begin time.Time // of its sweep: when the first request was sent, wall clock
 	Rooms []Room
 
 	// Asked is when it was asked for, by the service's clock, to the second; by

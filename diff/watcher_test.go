@@ -14,7 +14,8 @@ type watcher struct {
 	sweep   uint64
 	pages   int
 	seen    *Seen
-	ended   Ended
+	begin   time.Time // of the sweep that is going on; zero: the first page sets it
+	ends    map[string]RecentEnd
 	events  []Event
 
 	forgetful bool // ignores how often sweeps miss rooms: what a fixed AbsentSweeps is
@@ -23,27 +24,27 @@ type watcher struct {
 }
 
 func newWatcher(p Policy) *watcher {
-	return &watcher{policy: p, rooms: make(map[string]Known), sweep: 1, seen: NewSeen()}
+	return &watcher{policy: p, rooms: make(map[string]Known), sweep: 1, seen: NewSeen(), ends: make(map[string]RecentEnd)}
 }
 
 // page takes one page of the sweep that is going on.
 func (m *watcher) page(at time.Time, rooms ...Room) {
 	m.pages++
-	l := Look{At: at, Wall: at, Sweep: m.sweep, Baseline: m.history.Complete == 0, LastComplete: m.history.Begin}
+	if m.begin.IsZero() {
+		m.begin = at
+	}
+	l := Look{At: at, Wall: at, Sweep: m.sweep, Begin: m.begin, Baseline: m.history.Complete == 0, LastComplete: m.history.Begin}
 	for _, r := range rooms {
 		m.seen.Add(r.Key())
 		var known *Known
 		if k, ok := m.rooms[r.RoomID]; ok {
 			known = &k
 		}
-		s := m.policy.See(known, r, l, m.history.Complete)
+		s := m.policy.See(known, m.ends[r.RoomID], r, l, m.history.Complete)
 		if s.Changed {
 			m.rooms[r.RoomID] = s.Known
 		}
 		m.history.Misses += float64(s.Missed)
-		if s.Created {
-			m.history.Misses += float64(m.ended.Missed(r.Key()))
-		}
 		m.events = append(m.events, s.Events...)
 	}
 }
@@ -51,7 +52,7 @@ func (m *watcher) page(at time.Time, rooms ...Room) {
 // end ends the sweep and begins the next one.
 func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
 	seen, sweep, pages := m.seen, m.sweep, m.pages
-	m.seen, m.sweep, m.pages = NewSeen(), m.sweep+1, 0
+	m.seen, m.sweep, m.pages, m.begin = NewSeen(), m.sweep+1, 0, time.Time{}
 	if !complete {
 		return v
 	}
@@ -88,12 +89,20 @@ func (m *watcher) end(begin, end time.Time, complete bool) (v Verdict) {
 		m.rooms[id] = k
 		if v.Ends(k.Missing) {
 			m.events = append(m.events, m.policy.End(k, end, k.Missing.LastSeen, sweep)...)
-			m.ended.Add(k.Room.Key(), v.History.Complete-k.Missing.First+1)
+			m.ends[id] = v.RecentEnd(k, end, sweep)
 			delete(m.rooms, id)
 		}
 	}
 	m.history = v.History
 	return v
+}
+
+// witness ends a room in the middle of a sweep, as one beside the sweeps may.
+func (m *watcher) witness(at time.Time, id string) {
+	k := m.rooms[id]
+	m.events = append(m.events, m.policy.End(k, at, k.SeenAt, m.sweep)...)
+	m.ends[id] = RecentEnd{CreateTime: k.Room.CreateTime, Told: later(at, m.begin), Sweep: m.sweep}
+	delete(m.rooms, id)
 }
 
 // take returns the events since it was called last.

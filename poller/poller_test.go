@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"roomwatch/diff"
 )
 
 func TestRunDeliversSweeps(t *testing.T) {
@@ -47,6 +49,11 @@ func TestRunDeliversSweeps(t *testing.T) {
 		}
 		if at := sink.pages[0].At; at.Sub(begin) != 1100*time.Millisecond || at != at.Round(0) {
 			t.Errorf("first page at %v, want 1.1s on the wall clock", at.Sub(begin))
+		}
+		for i, want := range []diff.Sweep{sweeps[0], sweeps[0], sweeps[1], sweeps[1]} {
+			if b := sink.pages[i].Begin; !b.Equal(want.Begin) || b != b.Round(0) {
+				t.Errorf("page %d of a sweep that began at %v, want %v on the wall clock", i, b, want.Begin)
+			}
 		}
 		if asked := sink.pages[0].Asked; !asked.Equal(begin.Add(1100 * time.Millisecond).Truncate(time.Second)) {
 			t.Errorf("first page asked for at %v, want the Date of its answer", asked)

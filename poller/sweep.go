@@ -65,7 +65,7 @@ func (s *sweep) read(ctx context.Context) error {
 		}
 		s.add(a)
 		s.show(s)
-		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Rooms: a.rooms, Asked: a.asked, Trace: trace}); err != nil {
+		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Begin: s.begin.Round(0), Rooms: a.rooms, Asked: a.asked, Trace: trace}); err != nil {
 			return fmt.Errorf("page %d: %w: %w", s.pages, ErrSink, err)
 		}
 		switch {

@@ -14,7 +14,7 @@ func (s *Store) Check() error {
 }
 
 func check(tx *bbolt.Tx) error {
-	for _, name := range buckets() {
+	for _, name := range [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket} {
 		if tx.Bucket(name) == nil {
 			return fmt.Errorf("no bucket %q", name)
 		}
@@ -23,7 +23,7 @@ func check(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkRooms(tx, c), checkMarks(tx, c), checkOutbox(tx, c))
+	return errors.Join(checkRooms(tx, c), checkMarks(tx, c), checkOutbox(tx, c), checkEnds(tx))
 }
 
 func checkRooms(tx *bbolt.Tx, c counters) error {

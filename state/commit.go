@@ -78,6 +78,7 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		At:           w.clock(p.At),
 		Wall:         p.At,
 		Sweep:        s.sweep,
+		Begin:        p.Begin,
 		Baseline:     !w.c.BaselineDone,
 		LastComplete: fromNano(w.c.Begin),
 		WatchedSince: fromNano(w.c.WatchedSince),
@@ -92,7 +93,13 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		if err != nil {
 			return err
 		}
-		if err := w.take(key, known, s.policy.See(known, r, l, w.c.Complete)); err != nil {
+		var end diff.RecentEnd
+		if known == nil || known.Room.CreateTime != r.CreateTime {
+			if end, err = w.ends.find(r.RoomID); err != nil {
+				return err
+			}
+		}
+		if err := w.take(key, known, s.policy.See(known, end, r, l, w.c.Complete)); err != nil {
 			return err
 		}
 	}
@@ -132,7 +139,7 @@ type writer struct {
 	missing, outbox *bbolt.Bucket
 	c               *counters
 	encode          *encoder
-	ended           *diff.Ended
+	ends            recentEnds
 	epoch           string
 	trace           string // of the page that is being compared
 	changed         bool
@@ -144,7 +151,7 @@ type writer struct {
 func (s *Store) newWriter(tx *bbolt.Tx, c *counters) writer {
 	w := writer{
 		rooms: newRoomTable(tx, s.index), missing: tx.Bucket(missingBucket), outbox: tx.Bucket(outboxBucket),
-		c: c, encode: s.encode, ended: &s.ended, epoch: string(tx.Bucket(metaBucket).Get(epochKey)), events: s.events,
+		c: c, encode: s.encode, ends: newRecentEnds(tx), epoch: string(tx.Bucket(metaBucket).Get(epochKey)), events: s.events,
 	}
 	// Rows are only ever appended, so full pages are never split again.
 	w.outbox.FillPercent = 0.95
@@ -180,15 +187,14 @@ func (w *writer) room(id string, key, record []byte) (*diff.Known, error) {
 // take writes what the sight of a room means; key is nil if it was not known.
 func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	if !s.Changed {
-		w.rooms.settle(key, s.Known)
+		if known != nil {
+			w.rooms.settle(key, s.Known)
+		}
 		return nil
 	}
 	w.changed = true
 	w.written++
 	w.c.Misses += float64(s.Missed)
-	if s.Created {
-		w.c.Misses += float64(w.ended.Missed(s.Known.Room.Key()))
-	}
 	v, err := w.encode.room(s.Known)
 	if err != nil {
 		return err
@@ -212,10 +218,13 @@ func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	return w.append(s.Events)
 }
 
-// end forgets a room and appends the events that say so.
-func (w *writer) end(key []byte, marked bool, events []diff.Event) error {
+// end forgets a room, remembers its end and appends the events that say so.
+func (w *writer) end(key []byte, marked bool, end diff.RecentEnd, events []diff.Event) error {
 	w.changed = true
 	if err := w.rooms.remove(key); err != nil {
+		return err
+	}
+	if err := w.ends.add(roomID(key), end); err != nil {
 		return err
 	}
 	w.c.Rooms--

@@ -17,6 +17,9 @@
 //	         published and else 0, an attributes record, a known record
 //	missing  the room's key → mark record
 //	outbox   sequence number → event record
+//	ends     RoomID → number of its newest end, CreateTime, Unix nanoseconds of
+//	         the telling, sweep, missed sweeps
+//	endOrder number of the end → RoomID
 //
 // The life of a page, in the order in which to read the code:
 //
@@ -28,7 +31,7 @@
 //	[Store.Events]    the publisher reads them there, and [Store.Stored] drops them
 //
 // A page is one transaction ([Store.Commit]), and so is each part of the end of
-// a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I5, and the
+// a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I6, and the
 // tests compare all of them with a model:
 //
 //	I1  rooms, counters and outbox change in one transaction: the outbox is
@@ -39,6 +42,8 @@
 //	I3  a mark in missing belongs to a room in rooms
 //	I4  the counters know how many rooms and marks there are
 //	I5  a RoomID is in rooms once, and keeps its number until it is gone
+//	I6  each end in ends is in endOrder under its number, and nothing else is; an
+//	    end is added in the transaction that ends its room
 //
 // The file is a cache of the stream plus what is not stored yet: whoever loses
 // it gets it back from the stream ([Store.Rebuild]).

@@ -77,10 +77,11 @@ func kill(t *testing.T, s *Store) *Store {
 }
 
 // page parses "a@1=5 b@9=0/title": RoomID, CreateTime, ViewCount and, after a
-// slash, RoomName. It was read n seconds after noon.
+// slash, RoomName. It was read n seconds after noon,
+// in a sweep that began a second before.
 func page(t *testing.T, n float64, s string) diff.Page {
 	t.Helper()
-	p := diff.Page{At: second(n)}
+	p := diff.Page{At: second(n), Begin: second(n - 1)}
 	for _, f := range strings.Fields(s) {
 		f, name, _ := strings.Cut(f, "/")
 		id, rest, ok1 := strings.Cut(f, "@")

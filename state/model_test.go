@@ -27,13 +27,13 @@ type model struct {
 	sweep    uint64
 	complete time.Time // when the newest complete sweep began
 	disturbs bool      // a rebuild has been in the sweep that is going on
-	ended    diff.Ended
 }
 
 // modelState is the part of it that a transaction changes.
 type modelState struct {
 	epoch   string
 	rooms   map[string]diff.Known
+	ends    []foldedEnd // in the order in which they were told
 	history diff.History
 	first   bool // no sweep was complete yet
 	watched time.Time
@@ -47,7 +47,7 @@ type modelState struct {
 
 func (m *model) clone() modelState {
 	c := m.modelState
-	c.rooms, c.events = maps.Clone(c.rooms), slices.Clone(c.events)
+	c.rooms, c.ends, c.events = maps.Clone(c.rooms), slices.Clone(c.ends), slices.Clone(c.events)
 	return c
 }
 
@@ -95,21 +95,18 @@ func (m *model) renumber(epoch string) {
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
 	for _, p := range pages {
-		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Baseline: m.first, LastComplete: m.history.Begin, WatchedSince: m.watched}
+		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Begin: p.Begin, Baseline: m.first, LastComplete: m.history.Begin, WatchedSince: m.watched}
 		for _, r := range p.Rooms {
 			var known *diff.Known
 			if k, ok := m.rooms[r.RoomID]; ok {
 				known = &k
 			}
-			s := m.policy.See(known, r, l, m.history.Complete)
+			s := m.policy.See(known, m.end(r.RoomID), r, l, m.history.Complete)
 			if s.Changed {
 				changed = true
 				m.rooms[r.RoomID] = s.Known
 			}
 			m.history.Misses += float64(s.Missed)
-			if s.Created {
-				m.history.Misses += float64(m.ended.Missed(r.Key()))
-			}
 			m.append(s.Events)
 		}
 	}
@@ -118,6 +115,25 @@ func (m *model) commit(pages []diff.Page) {
 		return
 	}
 	m.wroteSomething()
+}
+
+// end returns the newest end of a room.
+func (m *model) end(id string) diff.RecentEnd {
+	for _, e := range m.ends {
+		if e.id == id {
+			return e.end
+		}
+	}
+	return diff.RecentEnd{}
+}
+
+// over remembers an end.
+func (m *model) over(id string, end diff.RecentEnd) {
+	m.ends = slices.DeleteFunc(m.ends, func(e foldedEnd) bool { return e.id == id })
+	m.ends = append(m.ends, foldedEnd{id, end})
+	for n := 0; n < 4 && m.ends[0].end.Expired(end.Told); n++ {
+		m.ends = slices.Delete(m.ends, 0, 1)
+	}
 }
 
 func (m *model) endSweep(sw diff.Sweep) (again bool) {
@@ -147,7 +163,7 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 			k.Missing = v.Mark(k, before)
 		}
 		if v.Ends(k.Missing) {
-			m.ended.Add(k.Room.Key(), v.History.Complete-k.Missing.First+1)
+			m.over(id, v.RecentEnd(k, at, m.sweep))
 			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep))
 			delete(m.rooms, id)
 			continue
@@ -167,29 +183,41 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 func (m *model) rebuild(epoch string, watched time.Time, events []diff.Event) {
 	m.events, m.base, m.trimmed, m.stored, m.epoch = nil, 0, 0, 0, epoch
 	m.last = &diff.Event{}
-	m.rooms = map[string]diff.Known{}
+	m.rooms, m.ends = map[string]diff.Known{}, nil
+	var ends []foldedEnd
+	var last diff.RecentEnd
 	for _, e := range events {
 		m.at(e.Time)
+		if e.Type == diff.RoomEnded {
+			last = diff.RecallEnd(e, m.sweep)
+			ends = append(ends, foldedEnd{e.Room.RoomID, last})
+		}
 		if k, live := diff.Recall(e); live {
 			m.rooms[e.Room.RoomID] = k
 		} else {
 			delete(m.rooms, e.Room.RoomID)
 		}
 	}
+	for _, e := range ends {
+		if !e.end.Expired(last.Told) {
+			m.over(e.id, e.end)
+		}
+	}
 	m.history = diff.History{Misses: m.history.Misses, Looks: m.history.Looks}
 	m.complete = time.Time{}
 	m.watched = watched
 	m.first, m.wrote, m.disturbs = true, m.sweep, true
-	m.ended = diff.Ended{}
 }
 
 // A modelTest does the same to a Store and to a model of it.
 type modelTest struct {
 	*rapid.T
-	s    *Store
-	m    model
-	now  time.Time
-	seen *diff.Seen // what was committed in the sweep that is going on
+	s   *Store
+	m   model
+	now time.Time
+
+	seen  *diff.Seen // what was committed in the sweep that is going on
+	begin time.Time  // when it began
 
 	broken bool // a commit of this sweep had an error, so it will not be called complete
 }
@@ -209,7 +237,7 @@ func TestModel(t *testing.T) {
 		p.MinInterval = time.Duration(rapid.IntRange(0, 20).Draw(rt, "MinInterval")) * time.Second
 		p.Interval = time.Duration(rapid.SampledFrom([]int{0, 3, 10}).Draw(rt, "Interval")) * time.Second
 		p.MassEndSweeps = rapid.IntRange(0, 3).Draw(rt, "MassEndSweeps")
-		mt := &modelTest{T: rt, now: second(0), seen: diff.NewSeen(), m: model{policy: p}}
+		mt := &modelTest{T: rt, now: second(0), begin: second(0), seen: diff.NewSeen(), m: model{policy: p}}
 		mt.open(path)
 		epoch, _, _ := mt.s.Position()
 		mt.m.modelState = modelState{epoch: epoch, rooms: map[string]diff.Known{}, first: true}
@@ -245,7 +273,8 @@ func (t *modelTest) open(path string) {
 
 // tick moves the wall clock, now and then back.
 func (t *modelTest) tick() time.Time {
-	t.now = t.now.Add(time.Duration(rapid.IntRange(-3, 9).Draw(t.T, "seconds")) * time.Second)
+	seconds := rapid.SampledFrom([]int{-3, -1, 0, 1, 1, 2, 3, 5, 7, 9, 11, 13, 17, 19, 24 * 3600}).Draw(t.T, "seconds")
+	t.now = t.now.Add(time.Duration(seconds) * time.Second)
 	return t.now
 }
 
@@ -253,7 +282,7 @@ func (t *modelTest) commit(rt *rapid.T) {
 	t.T = rt
 	var pages []diff.Page
 	for range rapid.IntRange(1, 3).Draw(rt, "pages") {
-		p := diff.Page{At: t.tick()}
+		p := diff.Page{At: t.tick(), Begin: t.begin}
 		for range rapid.IntRange(0, 12).Draw(rt, "rooms") {
 			r := diff.Room{
 				RoomID:     fmt.Sprintf("r%d", rapid.IntRange(0, 24).Draw(rt, "room")),
@@ -296,7 +325,7 @@ func (t *modelTest) fail(what string) (lost, stored bool) {
 func (t *modelTest) endSweep(rt *rapid.T) {
 	t.T = rt
 	if rapid.IntRange(0, 5).Draw(rt, "all") == 0 { // it shows everything that is known
-		p := diff.Page{At: t.tick()}
+		p := diff.Page{At: t.tick(), Begin: t.begin}
 		for _, id := range slices.Sorted(maps.Keys(t.m.rooms)) {
 			p.Rooms = append(p.Rooms, t.m.rooms[id].Room)
 			t.seen.Add(t.m.rooms[id].Room.Key())
@@ -307,7 +336,7 @@ func (t *modelTest) endSweep(rt *rapid.T) {
 		}
 	}
 	sw := diff.Sweep{
-		Begin: t.now, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0,
+		Begin: t.begin, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0,
 		Pages: rapid.IntRange(0, 2).Draw(rt, "pages"), Seen: t.seen,
 	}
 	before := t.m.clone()
@@ -324,7 +353,7 @@ func (t *modelTest) endSweep(rt *rapid.T) {
 	if lost {
 		t.m.modelState = before
 	}
-	t.seen, t.broken = diff.NewSeen(), false
+	t.seen, t.begin, t.broken = diff.NewSeen(), t.tick(), false
 }
 
 func (t *modelTest) stored(rt *rapid.T) {
@@ -358,7 +387,7 @@ func (t *modelTest) kill(*rapid.T) {
 // started is what a start makes of the model: what was only in memory is gone.
 func (t *modelTest) started(path string) {
 	t.m.stored, t.m.sweep, t.m.disturbs = t.m.trimmed, t.m.wrote+1, false
-	t.seen, t.broken, t.m.ended, t.m.complete = diff.NewSeen(), false, diff.Ended{}, t.m.history.Begin
+	t.seen, t.begin, t.broken, t.m.complete = diff.NewSeen(), t.tick(), false, t.m.history.Begin
 	t.open(path)
 }
 
@@ -496,6 +525,15 @@ func (t *modelTest) checkRooms(rt *rapid.T) {
 			if t.s.indexed && t.s.index.settled(want.Room) && (want.Published != want.Room.ViewCount || want.Missing.First > 0) {
 				return fmt.Errorf("room %+v is settled", want)
 			}
+		}
+		var ends []foldedEnd
+		err = w.ends.order.ForEach(func(_, id []byte) error {
+			end, err := w.ends.find(string(id))
+			ends = append(ends, foldedEnd{string(id), end})
+			return err
+		})
+		if err != nil || !slices.Equal(ends, t.m.ends) {
+			return errors.Join(err, fmt.Errorf("ends %+v, want %+v", ends, t.m.ends))
 		}
 		if !reflect.DeepEqual(c.history(), t.m.history) {
 			return fmt.Errorf("history %+v, want %+v", c.history(), t.m.history)

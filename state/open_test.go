@@ -99,7 +99,7 @@ func TestOpenErrors(t *testing.T) {
 	away := "move the file away and start again"
 	tests := []struct {
 		name   string
-		spoil  func(*testing.T, string) // a good file of two rooms, one of them marked, and an event
+		spoil  func(*testing.T, string) // a good file of two rooms, one of them marked, an end and two events
 		app    int
 		err    error
 		reason []string
@@ -148,13 +148,24 @@ func TestOpenErrors(t *testing.T) {
 		{"an event is no record", put(outboxBucket, seqKey(1), "?"), testApp, ErrBroken, []string{"event 1", away}},
 		{"a mark is no record", put(missingBucket, roomKey(nil, 2, "b"), "?"), testApp, ErrBroken, []string{`"b"`, away}},
 		{"a mark of a sweep that never was", put(missingBucket, roomKey(nil, 2, "b"), "\xa1\x01\x18\x63"), testApp, ErrBroken, []string{"I3", "99", away}},
+		{"an end is no record", put(endsBucket, []byte("c"), "?"), testApp, ErrBroken, []string{"end", `"c"`, away}},
+		{"an end is not in order", update(func(tx *bbolt.Tx) error { return tx.Bucket(endOrderBucket).Delete(seqKey(1)) }), testApp, ErrBroken, []string{"I6", "1 ends, 0 in order", away}},
+		{"an end is in order alone", update(func(tx *bbolt.Tx) error { return tx.Bucket(endsBucket).Delete([]byte("c")) }), testApp, ErrBroken, []string{"I6", `"c"`, away}},
+		{"an end of another room in order", put(endOrderBucket, seqKey(1), "a"), testApp, ErrBroken, []string{"I6", `"a"`, away}},
+		{"an end without a number", put(endOrderBucket, []byte("\x00"), "c"), testApp, ErrBroken, []string{"I6", away}},
+		{"an end that was never told", put(endOrderBucket, seqKey(1<<63), "c"), testApp, ErrBroken, []string{"I6", away}},
+		{"more ends than are kept", update(func(tx *bbolt.Tx) error { return tx.Bucket(endOrderBucket).SetSequence(diff.MaxRecentEnds + 1) }), testApp, ErrBroken, []string{"I6", away}},
+		{"half of the ends", update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(endOrderBucket) }), testApp, ErrBroken, []string{"I6", "endOrder", away}},
 		{"a mark without a room", put(missingBucket, roomKey(nil, 9, "z"), "\xa1\x01\x01"), testApp, ErrBroken, []string{"I3", "I4", away}},
 	}
 	good := newPath(t)
 	s := open(t, good)
 	sweep(t, s, 0, "a@1=5 b@2=0")
 	sweep(t, s, 10, "a@1=6")
-	if err := s.Close(); err != nil {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		return newRecentEnds(tx).add("c", diff.RecentEnd{CreateTime: 1, Told: second(12), Sweep: 2})
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range tests {

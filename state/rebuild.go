@@ -13,10 +13,11 @@ import (
 
 // Rebuild replaces all that is known by the fold of events, which are the last
 // ones the stream has of each room, in the stream's order: a room whose newest
-// event is its end is not live. A new epoch begins, which remembers that it follows
-// last, the last event of all ([Store.Follows]): the stream may have lost events that
-// others have read, and none of their numbers must be given again. The outbox is
-// empty afterwards. A sweep that is going on proves no absence.
+// event is its end is not live, and the end is remembered. A new epoch begins,
+// which remembers that it follows last, the last event of all ([Store.Follows]):
+// the stream may have lost events that others have read, and none of their numbers
+// must be given again. The outbox is empty afterwards. A sweep that is going on
+// proves no absence.
 //
 // A room that the events do not tell of and that was live at watchedSince is no
 // news: it was not published ([diff.Policy.SilentBaseline]), or its events have
@@ -31,7 +32,6 @@ func (s *Store) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq
 	s.write.Lock()
 	defer s.write.Unlock()
 	s.disturbed = true
-	s.ended = diff.Ended{}
 	s.complete = time.Time{}
 	s.indexed = false
 	s.index.clear()
@@ -70,6 +70,7 @@ func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) (newest time.Time, 
 		return newest, err
 	}
 	part := make([]diff.Event, 0, chunk)
+	var ends foldedEnds
 	for e, err := range events {
 		if err != nil {
 			return newest, err
@@ -77,6 +78,7 @@ func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) (newest time.Time, 
 		if e.Time.After(newest) {
 			newest = e.Time
 		}
+		ends = ends.take(e, s.sweep)
 		if part = append(part, e); len(part) == chunk {
 			if err := s.fold(part); err != nil {
 				return newest, err
@@ -84,10 +86,13 @@ func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) (newest time.Time, 
 			part = part[:0]
 		}
 	}
-	return newest, s.fold(part)
+	if err := s.fold(part); err != nil {
+		return newest, err
+	}
+	return newest, s.foldEnds(ends)
 }
 
-// wipe empties the rooms, the marks and the outbox, and marks the file.
+// wipe empties the rooms, the marks, the outbox and the ends, and marks the file.
 func wipe(tx *bbolt.Tx) error {
 	for _, name := range buckets()[1:] {
 		if err := tx.DeleteBucket(name); err != nil {

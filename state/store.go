@@ -44,6 +44,9 @@ var (
 	missingBucket = []byte("missing")
 	outboxBucket  = []byte("outbox")
 
+	endsBucket     = []byte("ends")
+	endOrderBucket = []byte("endOrder")
+
 	formatKey   = []byte("format")
 	appKey      = []byte("app")
 	epochKey    = []byte("epoch")
@@ -78,8 +81,7 @@ type Store struct {
 	encode  *encoder
 	events  []diff.Event // empty: memory for those of the next transaction
 	index   *roomIndex
-	indexed bool       // index is that of the file
-	ended   diff.Ended // by this process since the last rebuild; what a failed transaction adds does no harm
+	indexed bool // index is that of the file
 	// complete is when the newest complete sweep began: with a reading of the
 	// monotonic clock if this process made it, as the file has it otherwise.
 	complete time.Time
@@ -157,7 +159,7 @@ func (s *Store) load(app int) error {
 		if m := tx.Bucket(metaBucket); m != nil && m.Get(rebuildKey) != nil {
 			s.log.Warn("rebuild was cut short", "mend", "none is needed: the state begins empty and is rebuilt from the stream")
 		} else if m != nil {
-			return nil
+			return createEnds(tx)
 		}
 		return create(tx, strconv.Itoa(app))
 	})
@@ -180,7 +182,7 @@ func (s *Store) load(app int) error {
 
 // buckets returns the names of all buckets.
 func buckets() [][]byte {
-	return [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket}
+	return [][]byte{metaBucket, roomsBucket, missingBucket, outboxBucket, endsBucket, endOrderBucket}
 }
 
 // create lays out an empty state with an epoch of its own, in the place of any other.

@@ -116,8 +116,7 @@ func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, be
 	}
 	switch {
 	case v.Ends(k.Missing):
-		w.ended.Add(k.Room.Key(), v.History.Complete-k.Missing.First+1)
-		return w.end(key, marked, s.policy.End(*k, at, k.Missing.LastSeen, s.sweep))
+		return w.end(key, marked, v.RecentEnd(*k, at, s.sweep), s.policy.End(*k, at, k.Missing.LastSeen, s.sweep))
 	case !marked:
 		return w.mark(key, *k)
 	}

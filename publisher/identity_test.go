@@ -43,31 +43,33 @@ func runFor(t *testing.T, nc *nats.Conn, b *box) *run {
 // that stream, also where the number is the last one that it has stored, or the one
 // that its epoch follows.
 func TestNumberOfAnotherEvent(t *testing.T) {
-	for _, follows := range []bool{false, true} {
-		bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
-			b.add(2)
-			runFor(t, nc, b)
-			old := newBox("E1")
-			old.assigned, old.stored, old.last = b.assigned, b.stored, b.last
-			b.add(1)
-			runFor(t, nc, b)
-			if follows {
-				b = newBox("E2")
+	for name, follows := range map[string]bool{"stored": false, "followed": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
+				b.add(2)
 				runFor(t, nc, b)
-			}
-			removeLast(t, nc)
-			pass(10 * time.Minute) // the server has forgotten the id
-			old.addRoom("another", "name")
-			runFor(t, nc, old)
-			wantIDs(t, nc, "E1 1 3")
-			before := b.rebuilds
-			runFor(t, nc, b)
-			if b.rebuilds != before+1 || b.follows != eventID("E1", 3) {
-				t.Errorf("follows %t: %d rebuilds, want %d", follows, b.rebuilds, before+1)
-			}
-			if _, ok := b.rooms["another"]; !ok {
-				t.Errorf("follows %t: the room of the stream's last event is not known", follows)
-			}
+				old := newBox("E1")
+				old.assigned, old.stored, old.last = b.assigned, b.stored, b.last
+				b.add(1)
+				runFor(t, nc, b)
+				if follows {
+					b = newBox("E2")
+					runFor(t, nc, b)
+				}
+				removeLast(t, nc)
+				pass(10 * time.Minute) // the server has forgotten the id
+				old.addRoom("another", "name")
+				runFor(t, nc, old)
+				wantIDs(t, nc, "E1 1 3")
+				before := b.rebuilds
+				runFor(t, nc, b)
+				if b.rebuilds != before+1 || b.follows != eventID("E1", 3) {
+					t.Errorf("%d rebuilds, want %d", b.rebuilds, before+1)
+				}
+				if _, ok := b.rooms["another"]; !ok {
+					t.Error("the room of the stream's last event is not known")
+				}
+			})
 		})
 	}
 }

@@ -173,7 +173,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			gone = false
 		}
 		switch {
-		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew), errors.Is(err, errReconnected), errors.Is(err, errRemembered):
+		case ctx.Err() != nil, err == nil, errors.Is(err, errRenew), errors.Is(err, errReconnected):
 			continue
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err

@@ -316,6 +316,9 @@ func (w *watch) removeLast() {
 func (w *watch) wantLast(previous, views int64) {
 	w.t.Helper()
 	all := readStream(w.t, w.nc)
+	if len(all) < 2 {
+		w.t.Fatalf("the stream has %d events, want at least 2", len(all))
+	}
 	before, e := all[len(all)-2], all[len(all)-1]
 	epoch, _, _ := strings.Cut(before.ID, "-")
 	if strings.HasPrefix(e.ID, epoch) || !strings.HasSuffix(e.ID, "-0000000000000001") {

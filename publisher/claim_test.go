@@ -208,3 +208,56 @@ func (c *watchedConn) Write(b []byte) (int, error) {
 	}
 	return c.Conn.Write(b)
 }
+
+// A claim that reaches the stream's maximum age would leave the writer fenced.
+func TestClaimIsRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {
+		stream(t, nc, func(c *jetstream.StreamConfig) { c.MaxAge = 10 * time.Hour })
+		r := start(t, nc, b)
+		pass(time.Second)
+		fence := r.Status().Fence
+		pass(5*time.Hour - 2*time.Second)
+		if got := r.Status().Fence; got != fence {
+			t.Errorf("fence %d became %d before half of the maximum age", fence, got)
+		}
+		pass(2 * time.Second)
+		if got := r.Status().Fence; got == fence {
+			t.Error("the claim is not renewed at half of the maximum age")
+		}
+		s.Down() // until all that is stored is too old
+		b.add(3)
+		pass(30 * time.Hour)
+		s.Up()
+		pass(time.Minute)
+		if err := r.Status().LastError; err != nil {
+			t.Error(err)
+		}
+		wantEvents(t, nc, 1, 3)
+	})
+}
+
+// backlogged is an outbox that is never empty: each batch takes ten minutes, and
+// as many events come meanwhile.
+type backlogged struct{ *box }
+
+func (b *backlogged) Stored(seq uint64) error {
+	time.Sleep(10 * time.Minute)
+	_, stored, _ := b.Position()
+	b.add(int(seq - stored))
+	return b.box.Stored(seq)
+}
+
+// A claim is renewed in time also while events wait without end.
+func TestClaimIsRenewedInABacklog(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
+		stream(t, nc, func(c *jetstream.StreamConfig) { c.MaxAge = 10 * time.Hour })
+		b.add(20)
+		r := start(t, nc, &backlogged{b})
+		pass(time.Minute)
+		fence := r.Status().Fence
+		pass(5*time.Hour + 10*time.Minute)
+		if now := r.Status(); now.Fence == fence || now.Stored < 500 || now.LastError != nil {
+			t.Errorf("the claim is not renewed at half of the maximum age: fence %d, then %+v", fence, now)
+		}
+	})
+}

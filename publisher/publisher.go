@@ -209,6 +209,12 @@ func (p *Publisher) session(ctx context.Context) error {
 	if err := p.claim(ctx); err != nil {
 		return err
 	}
+	var renew <-chan time.Time
+	if have.MaxAge > 0 {
+		t := time.NewTimer(have.MaxAge / 2)
+		defer t.Stop()
+		renew = t.C
+	}
 	seq, err := p.recover(ctx)
 	if err != nil {
 		return err
@@ -216,12 +222,6 @@ func (p *Publisher) session(ctx context.Context) error {
 	p.fits = true
 	p.succeeded(ctx)
 	p.once.Do(func() { close(p.recovered) })
-	var renew <-chan time.Time
-	if have.MaxAge > 0 {
-		t := time.NewTimer(have.MaxAge / 2)
-		defer t.Stop()
-		renew = t.C
-	}
 	return p.relay(ctx, seq, have.AllowAtomicPublish, renew)
 }
 

@@ -49,6 +49,11 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 		if since := p.watchedSince(); since != "" && since != p.me.WatchedSince {
 			return errRenew // before any event of a room that began later is stored
 		}
+		select {
+		case <-renew: // also while the outbox is never empty
+			return errRenew
+		default:
+		}
 		if now, next = next, now.empty(); len(now.msgs) == 0 {
 			if err := p.fill(&now, seq, limit, batches); err != nil {
 				return err

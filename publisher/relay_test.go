@@ -367,33 +367,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A claim that reaches the stream's maximum age would leave the writer fenced.
-func TestClaimIsRenewed(t *testing.T) {
-	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {
-		stream(t, nc, func(c *jetstream.StreamConfig) { c.MaxAge = 10 * time.Hour })
-		r := start(t, nc, b)
-		pass(time.Second)
-		fence := r.Status().Fence
-		pass(5*time.Hour - 2*time.Second)
-		if got := r.Status().Fence; got != fence {
-			t.Errorf("fence %d became %d before half of the maximum age", fence, got)
-		}
-		pass(2 * time.Second)
-		if got := r.Status().Fence; got == fence {
-			t.Error("the claim is not renewed at half of the maximum age")
-		}
-		s.Down() // until all that is stored is too old
-		b.add(3)
-		pass(30 * time.Hour)
-		s.Up()
-		pass(time.Minute)
-		if err := r.Status().LastError; err != nil {
-			t.Error(err)
-		}
-		wantEvents(t, nc, 1, 3)
-	})
-}
-
 // Events wait for nothing.
 func TestEventsAreNotHeldBack(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {

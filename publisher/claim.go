@@ -78,12 +78,13 @@ func (p *Publisher) claim(ctx context.Context) error {
 	}
 	msg := message(subject, id, body)
 	setFence(msg, newest, subject)
+	q := ask(p.Conn())
 	ack, err := p.js.PublishMsg(ctx, msg)
 	if o := outcomeOf(err); o == stored || o == unknown {
 		p.sent, p.replaced = true, newest
 	}
 	if err != nil {
-		return fmt.Errorf("claim %s: %w", subject, p.explain(err))
+		return fmt.Errorf("claim %s: %w", subject, p.explain(q, err))
 	}
 	p.setFenceSequence(ack.Sequence)
 	p.metrics.claims.Inc()

@@ -1,10 +1,8 @@
 package publisher
 
 import (
-	"bytes"
 	"fmt"
 	"iter"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,43 +11,6 @@ import (
 	"roomwatch/diff"
 	"roomwatch/publisher/natstest"
 )
-
-// leaderless loses the requests that make a consumer, as a JetStream without a
-// leader does, and can cut its connections.
-type leaderless struct {
-	mute  atomic.Bool
-	mu    sync.Mutex
-	conns []net.Conn
-}
-
-func (l *leaderless) tap(conn net.Conn) (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conns = append(l.conns, conn)
-	return &leaderlessConn{conn, l}, nil
-}
-
-func (l *leaderless) cut() {
-	l.mute.Store(true)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.conns {
-		_ = c.Close()
-	}
-	l.conns = nil
-}
-
-type leaderlessConn struct {
-	net.Conn
-	l *leaderless
-}
-
-func (c *leaderlessConn) Write(b []byte) (int, error) {
-	if c.l.mute.Load() && bytes.Contains(b, []byte("CONSUMER.CREATE")) {
-		return len(b), nil
-	}
-	return c.Conn.Write(b)
-}
 
 // interrupted is an outbox whose first rebuild is interrupted at its first event.
 type interrupted struct {
@@ -92,15 +53,15 @@ func TestRebuildEndsWithoutALeader(t *testing.T) {
 					t.Fatal(err)
 				}
 				pass(time.Second)
-				l := &leaderless{}
-				s.Tap(l.tap)
+				l := &natstest.Leaderless{}
+				s.Tap(l.Tap)
 				pub, err := Dial(t.Context(), ConnectConfig{InProcess: s})
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer pub.Close()
 				b := &interrupted{box: newBox("E1")}
-				b.interrupt = func() { l.cut(); time.Sleep(5 * time.Second) }
+				b.interrupt = func() { l.Cut("CONSUMER.CREATE"); time.Sleep(5 * time.Second) }
 				r := start(t, pub, b)
 				if stopEarly {
 					pass(12 * time.Second)
@@ -109,7 +70,7 @@ func TestRebuildEndsWithoutALeader(t *testing.T) {
 					if b.ended.Load() == 0 || r.Status().LastError == nil {
 						t.Errorf("%d rebuilds ended, last error %v", b.ended.Load(), r.Status().LastError)
 					}
-					l.mute.Store(false)
+					l.Lose()
 					pass(2 * time.Minute)
 					if len(b.rooms) != rooms {
 						t.Errorf("%d rooms, want %d", len(b.rooms), rooms)
@@ -122,7 +83,7 @@ func TestRebuildEndsWithoutALeader(t *testing.T) {
 				if took := time.Since(began); took > 10*time.Second {
 					t.Errorf("the stop took %v", took)
 				}
-				l.mute.Store(false)
+				l.Lose()
 			})
 		})
 	}

@@ -21,9 +21,9 @@ const (
 	codeWrongSequence jetstream.ErrorCode = 10164 // the newest claim is not the one expected
 )
 
-// explain adds what an operator can do, and the reason that NATS tells apart
-// from the answer, such as a permission that lacks.
-func (p *Publisher) explain(err error) error {
+// explain adds to the error of a question what an operator can do, and the reason
+// that NATS tells apart from the answer, such as a permission that lacks.
+func (p *Publisher) explain(q question, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case isMaxPayload(err):
@@ -34,7 +34,7 @@ func (p *Publisher) explain(err error) error {
 		}
 		return err
 	}
-	switch last := p.Conn().LastError(); {
+	switch last := q.reason(); {
 	case errors.Is(last, nats.ErrPermissionViolation):
 		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
 	case isMaxPayload(last):

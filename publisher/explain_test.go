@@ -57,7 +57,7 @@ func TestOutcomesAndMends(t *testing.T) {
 			if tt.err == nil {
 				continue
 			}
-			got := p.explain(tt.err)
+			got := p.explain(ask(nc), tt.err)
 			if !errors.Is(got, tt.err) || (got.Error() == tt.err.Error()) != (tt.mend == "") || !strings.Contains(got.Error(), tt.mend) {
 				t.Errorf("%s: %v, want the mend %q", tt.name, got, tt.mend)
 			}

@@ -13,9 +13,10 @@ import (
 // when it was made. After a start only one that nobody has written to is known to
 // be new; a limit or a purge leaves the number of the last message.
 func (p *Publisher) lookForLoss(ctx context.Context) error {
+	q := ask(p.Conn())
 	s, err := p.js.Stream(ctx, p.stream.Name)
 	if err != nil {
-		return p.stream.lookError(denied(p.Conn(), err))
+		return p.stream.lookError(q.denied(err))
 	}
 	info := s.CachedInfo()
 	anew := info.State.LastSeq == 0

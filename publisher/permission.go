@@ -4,18 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 )
 
-// denied adds to the error of a request the permission that lacks. NATS does not
-// answer a request that it does not allow, so all that is seen of it is a
-// time-out; the reason comes by itself, and is the connection's last error.
-func denied(nc *nats.Conn, err error) error {
+// A question is a request to NATS. NATS does not answer what it does not allow,
+// so all that is seen of it is a time-out; the reason comes by itself, and is the
+// connection's last error. The client keeps that one until the connection is made
+// anew, so only one that came after the question may be its reason.
+type question struct {
+	nc     *nats.Conn
+	before error // the connection's last error when it was asked
+}
+
+// ask begins a question. It sends nothing.
+func ask(nc *nats.Conn) question { return question{nc, nc.LastError()} }
+
+// reason returns the error that NATS has sent beside the answer, or nil. One that
+// says that the connection may not get answers holds for all its questions.
+func (q question) reason() error {
+	last := q.nc.LastError()
+	if last == q.before && !noAnswers(last) { //nolint:errorlint // the same one, not one of the same kind
+		return nil
+	}
+	return last
+}
+
+// noAnswers reports whether NATS has refused the subscription of the answers.
+func noAnswers(err error) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "violation for subscription")
+}
+
+// denied adds to the error of a question the permission that lacks.
+func (q question) denied(err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrPermissionViolation) {
 		return err // an answer, or it is named already
 	}
-	last := nc.LastError()
+	last := q.reason()
 	if !errors.Is(last, nats.ErrPermissionViolation) {
 		return err
 	}

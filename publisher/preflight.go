@@ -41,12 +41,13 @@ func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (strin
 	if err != nil {
 		return "", err
 	}
+	q := ask(nc)
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return c.canBeMade(ctx, nc, js)
 	}
 	if err != nil {
-		return "", c.lookError(denied(nc, err))
+		return "", c.lookError(q.denied(err))
 	}
 	info := s.CachedInfo()
 	warnings, err := c.fits(nc, info.Config, app)
@@ -66,14 +67,15 @@ func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (strin
 // preflight returns the stream's configuration and warnings about it, and makes the stream if it does
 // not exist. It never alters one.
 func (c StreamConfig) preflight(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app int) (have jetstream.StreamConfig, warnings []string, err error) {
+	q := ask(nc)
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		if s, err = js.CreateStream(ctx, c.wanted()); err != nil {
-			return have, nil, c.makeError(ctx, js, denied(nc, err))
+			return have, nil, c.makeError(ctx, js, q.denied(err))
 		}
 	}
 	if err != nil {
-		return have, nil, c.lookError(denied(nc, err))
+		return have, nil, c.lookError(q.denied(err))
 	}
 	have = s.CachedInfo().Config
 	warnings, err = c.fits(nc, have, app)

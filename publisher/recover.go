@@ -48,9 +48,10 @@ func (p *Publisher) message(ctx context.Context, which, subject string, query ma
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	resp, err := p.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
+	q := ask(p.Conn())
+	resp, err := q.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
 	if err != nil {
-		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(err))
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(q, err))
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -224,8 +225,9 @@ func (p *Publisher) goOn(ctx context.Context, seq uint64) (uint64, error) {
 // order. Nobody adds to them meanwhile: this process is the writer.
 func (p *Publisher) lastOfEachSubject(ctx context.Context, filter string) iter.Seq2[diff.Event, error] {
 	return func(yield func(diff.Event, error) bool) {
+		q := ask(p.Conn())
 		if err := p.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
-			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, denied(p.Conn(), err)))
+			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, q.denied(err)))
 		}
 	}
 }

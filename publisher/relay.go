@@ -127,6 +127,7 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 	if !p.Conn().IsConnected() {
 		return errAway
 	}
+	q := ask(p.Conn())
 	if len(b.msgs) == 1 {
 		var ack *jetstream.PubAck
 		if ack, err = p.js.PublishMsg(ctx, b.msgs[0]); err == nil && ack.Duplicate {
@@ -140,7 +141,7 @@ func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
 		return errAway // by the gate
 	}
 	if err != nil {
-		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(err))
+		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(q, err))
 	}
 	p.acknowledged(b.events)
 	return nil

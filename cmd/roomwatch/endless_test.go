@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,43 +18,6 @@ import (
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/natstest"
 )
-
-// leaderless loses the requests that make a consumer, as a JetStream without a
-// leader does, from when its connections are cut.
-type leaderless struct {
-	mute  atomic.Bool
-	mu    sync.Mutex
-	conns []net.Conn
-}
-
-func (l *leaderless) tap(conn net.Conn) (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conns = append(l.conns, conn)
-	return &leaderlessConn{conn, l}, nil
-}
-
-func (l *leaderless) cut() {
-	l.mute.Store(true)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range l.conns {
-		_ = c.Close()
-	}
-	l.conns = nil
-}
-
-type leaderlessConn struct {
-	net.Conn
-	l *leaderless
-}
-
-func (c *leaderlessConn) Write(b []byte) (int, error) {
-	if c.l.mute.Load() && bytes.Contains(b, []byte("CONSUMER.CREATE")) {
-		return len(b), nil
-	}
-	return c.Conn.Write(b)
-}
 
 // endlessReads are the reads of the commands; each calls seen for each message.
 var endlessReads = map[string]func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error{
@@ -72,7 +32,7 @@ var endlessReads = map[string]func(ctx context.Context, nc *nats.Conn, cfg *conf
 
 // readLeaderless begins a read of many events, and takes the leader away at the
 // first. what goes on from there, with the end of the read.
-func readLeaderless(t *testing.T, command string, what func(l *leaderless, stop func(), ended <-chan error, seen *atomic.Int64)) {
+func readLeaderless(t *testing.T, command string, what func(l *natstest.Leaderless, stop func(), ended <-chan error, seen *atomic.Int64)) {
 	const rooms = 1500 // more than the client fetches at once
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		nc := s.Connect()
@@ -93,8 +53,8 @@ func readLeaderless(t *testing.T, command string, what func(l *leaderless, stop 
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		l := &leaderless{}
-		s.Tap(l.tap)
+		l := &natstest.Leaderless{}
+		s.Tap(l.Tap)
 		conn, err := publisher.Dial(t.Context(), publisher.ConnectConfig{InProcess: s})
 		if err != nil {
 			t.Fatal(err)
@@ -107,14 +67,14 @@ func readLeaderless(t *testing.T, command string, what func(l *leaderless, stop 
 		go func() {
 			ended <- endlessReads[command](ctx, conn, &config{Stream: "LIVE", SubjectPrefix: "live", SDKAppID: testApp}, func() {
 				if seen.Add(1) == 1 {
-					l.cut()
+					l.Cut("CONSUMER.CREATE")
 					time.Sleep(5 * time.Second)
 				}
 			})
 		}()
 		time.Sleep(12 * time.Second) // the client makes the consumer anew
 		what(l, cancel, ended, &seen)
-		l.mute.Store(false)
+		l.Lose()
 		cancel()
 		time.Sleep(time.Minute)
 	})
@@ -125,7 +85,7 @@ func readLeaderless(t *testing.T, command string, what func(l *leaderless, stop 
 func TestReadEndsWithoutALeader(t *testing.T) {
 	for command := range endlessReads {
 		t.Run(command, func(t *testing.T) {
-			readLeaderless(t, command, func(_ *leaderless, _ func(), ended <-chan error, _ *atomic.Int64) {
+			readLeaderless(t, command, func(_ *natstest.Leaderless, _ func(), ended <-chan error, _ *atomic.Int64) {
 				select {
 				case err := <-ended:
 					if err == nil || !strings.Contains(err.Error(), "nats stream info LIVE") {
@@ -143,7 +103,7 @@ func TestReadEndsWithoutALeader(t *testing.T) {
 func TestStopEndsReadWithoutALeader(t *testing.T) {
 	for command := range endlessReads {
 		t.Run(command, func(t *testing.T) {
-			readLeaderless(t, command, func(_ *leaderless, stop func(), ended <-chan error, _ *atomic.Int64) {
+			readLeaderless(t, command, func(_ *natstest.Leaderless, stop func(), ended <-chan error, _ *atomic.Int64) {
 				stop()
 				select {
 				case err := <-ended:
@@ -160,8 +120,8 @@ func TestStopEndsReadWithoutALeader(t *testing.T) {
 
 // A leader that is back in time brings the rest of the events, each once.
 func TestTailGoesOnWithALeader(t *testing.T) {
-	readLeaderless(t, "tail", func(l *leaderless, stop func(), ended <-chan error, seen *atomic.Int64) {
-		l.mute.Store(false)
+	readLeaderless(t, "tail", func(l *natstest.Leaderless, stop func(), ended <-chan error, seen *atomic.Int64) {
+		l.Lose()
 		time.Sleep(30 * time.Second)
 		if n := seen.Load(); n != 1500 {
 			t.Errorf("%d events, want 1500", n)

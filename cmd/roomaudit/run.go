@@ -191,9 +191,10 @@ func (r *recorder) session(ctx context.Context) error {
 		return fmt.Errorf("read stream %s: %w", r.Stream, err)
 	}
 	defer msgs.Stop()
-	defer context.AfterFunc(ctx, msgs.Stop)()
-	for {
-		batch, last, err := r.batch(msgs)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for reading := publisher.Read(ctx, msgs); ; {
+		batch, last, err := r.batch(ctx, reading)
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", r.Stream, err)
 		}
@@ -224,9 +225,9 @@ func (r *recorder) session(ctx context.Context) error {
 
 // batch returns the messages that are there, up to batchRows, and the last of
 // them; none if none came for long.
-func (r *recorder) batch(msgs jetstream.MessagesContext) (batch []trail.Message, last jetstream.Msg, err error) {
+func (r *recorder) batch(ctx context.Context, reading publisher.Reading) (batch []trail.Message, last jetstream.Msg, err error) {
 	for len(batch) < batchRows {
-		msg, err := msgs.Next(jetstream.NextMaxWait(idleWait))
+		msg, err := reading.Next(ctx, idleWait)
 		if errors.Is(err, nats.ErrTimeout) {
 			break
 		}

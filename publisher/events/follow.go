@@ -17,6 +17,9 @@ import (
 // was made anew would bring nothing for long.
 const checkEvery = 15 * time.Second
 
+// dropWait is how long the answer to the deletion of a consumer is waited for.
+const dropWait = 100 * time.Millisecond
+
 // errMoved means that the stream or the way to it is not the one it was.
 var errMoved = errors.New("the stream or the way to it has changed")
 
@@ -141,8 +144,7 @@ func (f *follower) same(ctx context.Context) (*jetstream.StreamInfo, error) {
 
 // A reading is a consumer that brings each message after the one before.
 type reading struct {
-	cons     jetstream.Consumer
-	msgs     jetstream.MessagesContext
+	arrivals <-chan arrival
 	consumer string // its name: one that the library made anew has another
 	pending  uint64 // messages that it has for us
 	end      uint64 // the last message that the stream had after it was made
@@ -168,9 +170,9 @@ func (f *follower) follow(ctx context.Context, c jetstream.OrderedConsumerConfig
 	if err != nil {
 		return err
 	}
-	defer msgs.Stop()
-	defer context.AfterFunc(ctx, msgs.Stop)()
-	r := &reading{cons: cons, msgs: msgs, consumer: info.Name, pending: info.NumPending + info.Delivered.Consumer, end: stream.State.LastSeq}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := &reading{arrivals: arrivals(ctx, msgs), consumer: info.Name, pending: info.NumPending + info.Delivered.Consumer, end: stream.State.LastSeq}
 	if list != nil {
 		if err := list(ctx, r); err != nil {
 			return err
@@ -193,15 +195,21 @@ func (f *follower) follow(ctx context.Context, c jetstream.OrderedConsumerConfig
 // next returns the next message and its place in the stream, or no message if
 // none has come for long.
 func (f *follower) next(ctx context.Context, r *reading) (jetstream.Msg, uint64, error) {
-	msg, err := r.msgs.Next(jetstream.NextMaxWait(checkEvery))
-	if errors.Is(err, nats.ErrTimeout) && ctx.Err() == nil {
+	late := time.NewTimer(checkEvery)
+	defer late.Stop()
+	var a arrival
+	select {
+	case a = <-r.arrivals:
+	case <-late.C:
 		_, err := f.same(ctx)
 		return nil, 0, err
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
 	}
-	if err != nil {
-		return nil, 0, err
+	if a.err != nil {
+		return nil, 0, a.err
 	}
-	m, err := msg.Metadata()
+	m, err := a.msg.Metadata()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -209,7 +217,7 @@ func (f *follower) next(ctx context.Context, r *reading) (jetstream.Msg, uint64,
 		return nil, 0, errMoved // perhaps of a stream that was made anew: look at it first
 	}
 	r.pending = m.NumPending
-	return msg, m.Sequence.Stream, nil
+	return a.msg, m.Sequence.Stream, nil
 }
 
 // list tells which rooms are live. The consumer brings the last message of each
@@ -289,12 +297,13 @@ func (f *follower) skip(ctx context.Context, msg jetstream.Msg, err error) {
 	f.o.Log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
 }
 
-// drop deletes the consumer; otherwise the server would keep it for a while.
+// drop deletes the consumer; otherwise the server would keep it for a while. A
+// server that gives no answer is not waited for: it has heard of it.
 func (f *follower) drop(ctx context.Context, name string) {
 	if f.js.Conn().Status() != nats.CONNECTED {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropWait)
 	defer cancel()
 	_ = f.js.DeleteConsumer(ctx, f.o.Stream, name) // it goes by itself later
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
@@ -23,6 +24,7 @@ const (
 	checkEvery = 15 * time.Second
 	// idleConsumer is when the server drops a consumer that we could not delete.
 	idleConsumer = time.Minute
+	dropWait     = 100 * time.Millisecond // for the answer to the deletion of a consumer
 )
 
 // A follower is one reader's way through the stream.
@@ -73,21 +75,20 @@ func (r *follower) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer r.drop(ctx, nc, js, cons)
+	name := cons.CachedInfo().Name
+	defer r.drop(ctx, js, name)
 	// Only now is it sure that the consumer reads the stream that was looked at.
 	if err := r.same(ctx, js); err != nil {
 		return err
 	}
-	name := cons.CachedInfo().Name
 	msgs, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
 	}
-	defer msgs.Stop()
-	stop := context.AfterFunc(ctx, msgs.Stop)
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	for {
-		msg, err := msgs.Next(jetstream.NextMaxWait(checkEvery))
+	for reading := publisher.Read(ctx, msgs); ; {
+		msg, err := reading.Next(ctx, checkEvery)
 		switch {
 		case errors.Is(err, nats.ErrTimeout):
 			err = r.same(ctx, js)
@@ -154,7 +155,9 @@ func (r *follower) same(ctx context.Context, js jetstream.JetStream) error {
 
 func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	c := r.feed.c
+	name := ulid.Make().String()
 	config := jetstream.OrderedConsumerConfig{
+		NamePrefix:    name,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.at.seq + 1,
 		InactiveThreshold: idleConsumer,
 		MaxResetAttempts:  1, // whatever it cannot mend at once is for the next session
@@ -169,26 +172,27 @@ func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstr
 	for _, t := range types {
 		config.FilterSubjects = append(config.FilterSubjects, publisher.Filter(c.Prefix, t, c.SDKAppID, r.q.room))
 	}
-	// Not cut off by a reader that leaves: a consumer of which we never heard
-	// could not be deleted.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	cons, err := js.OrderedConsumer(ctx, c.Stream, config)
+	cons, err := js.OrderedConsumer(ask, c.Stream, config)
 	if err != nil {
+		if ask.Err() != nil {
+			r.drop(ctx, js, name+"_1") // it may be made all the same
+		}
 		return nil, fmt.Errorf("read stream %s: %w", c.Stream, err)
 	}
 	return cons, nil
 }
 
-// drop deletes the consumer; otherwise the server would keep it for a while.
-func (r *follower) drop(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cons jetstream.Consumer) {
-	i := cons.CachedInfo()
-	if i == nil || !nc.IsConnected() {
+// drop deletes a consumer; otherwise the server would keep it for a while. A
+// server that gives no answer is not waited for: it has heard of it.
+func (r *follower) drop(ctx context.Context, js jetstream.JetStream, name string) {
+	if !js.Conn().IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropWait)
 	defer cancel()
-	_ = js.DeleteConsumer(ctx, r.feed.c.Stream, i.Name) // it goes by itself later
+	_ = js.DeleteConsumer(ctx, r.feed.c.Stream, name) // it goes by itself later
 }
 
 // take passes a message on. A consumer that the client library had to make anew

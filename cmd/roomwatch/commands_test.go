@@ -25,8 +25,10 @@ func TestDemo(t *testing.T) {
 		p := startProcess(t, env, "demo")
 		// A view count changes when the first sweep is over.
 		eventually(t, "events on the screen", func() bool { return strings.Contains(p.output.String(), "viewcount.changed") })
-		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
-			t.Fatal(err)
+		for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} { // the first ends nothing
+			if err := p.cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if status := p.wait(10 * time.Second); status != 0 {
 			t.Errorf("exit status %d:\n%s", status, p.output)

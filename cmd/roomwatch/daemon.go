@@ -189,7 +189,9 @@ func (d *daemon) close() error {
 		d.pub.Conn().Close()
 	}
 	if d.embedded != nil {
-		d.embedded.stop()
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		d.embedded.stop(now)
 	}
 	if d.listener != nil {
 		errs = append(errs, d.listener.Close())

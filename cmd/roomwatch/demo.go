@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/internal/program"
 	"roomwatch/diff"
 	"roomwatch/poller/simulator"
 )
@@ -75,6 +76,7 @@ func (c *config) validateForDemo() error {
 func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
 	log, flush := environ.Unblocked(cfg.logger, stderr)
 	defer flush()
+	defer program.Survive(ctx, log)()
 	environ.WarnOfUnknown(ctx, log, "roomwatch", unknownVariables())
 	began, err := worldStart(cfg.DataDir, time.Now())
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	embeddedName = "roomwatch-embedded"
 	// embeddedReady bounds the start of the embedded server: it reads its store first.
 	embeddedReady = 30 * time.Second
-	// embeddedGrace bounds, when roomwatch stops, the stop of a server that did not start.
+	// embeddedGrace bounds, when roomwatch stops, the stop of the server.
 	embeddedGrace = 5 * time.Second
 )
 
@@ -112,10 +112,10 @@ func (l *natsLog) ready(ctx context.Context, s *server.Server, started <-chan st
 	return fmt.Errorf("it took no connections within %s", embeddedReady)
 }
 
-// giveUp stops a server that did not start. It waits for it, so that no second
-// server works on the files; but one that hangs on its disk when ctx ends is left
-// behind after a while, for the end of the process.
-func giveUp(ctx context.Context, s *server.Server, started <-chan struct{}) {
+// giveUp stops a server. It waits for it, so that no second server works on the
+// files; but one that hangs on its disk when ctx ends is left behind after a
+// while, for the end of the process. It reports whether the server has stopped.
+func giveUp(ctx context.Context, s *server.Server, started <-chan struct{}) bool {
 	stopped := make(chan struct{})
 	go func() {
 		<-started
@@ -125,12 +125,14 @@ func giveUp(ctx context.Context, s *server.Server, started <-chan struct{}) {
 	}()
 	select {
 	case <-stopped:
-		return
+		return true
 	case <-ctx.Done():
 	}
 	select {
 	case <-stopped:
+		return true
 	case <-time.After(embeddedGrace):
+		return false
 	}
 }
 
@@ -152,14 +154,19 @@ func (e *embedded) url() string {
 	return fmt.Sprintf("nats://127.0.0.1:%d", e.port)
 }
 
-// stop stops the server, if there is one.
-func (e *embedded) stop() {
+// stop stops the server, if there is one. When ctx is done, it waits for it only
+// for a while longer: all that was acknowledged is on the disk.
+func (e *embedded) stop(ctx context.Context) {
 	e.mu.Lock()
 	s := e.srv
 	e.srv = nil
 	e.mu.Unlock()
-	if s != nil {
-		s.Shutdown()
-		s.WaitForShutdown()
+	if s == nil {
+		return
+	}
+	started := make(chan struct{})
+	close(started)
+	if !giveUp(ctx, s, started) {
+		e.log.WarnContext(ctx, "embedded nats-server does not stop", "after", embeddedGrace, "mend", fmt.Sprintf("look at the disk of %s", e.dir))
 	}
 }

@@ -33,7 +33,7 @@ func TestEmbeddedServerDoesNotStart(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := startEmbedded(t.Context(), tt.dir, tt.port, slog.New(slog.DiscardHandler))
 			if err == nil {
-				e.stop()
+				e.stop(t.Context())
 				t.Fatal("it starts")
 			}
 			if !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), tt.not) {

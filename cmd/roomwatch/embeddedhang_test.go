@@ -4,12 +4,17 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // While the server reads its store, and the disk hangs, what asks for it is
@@ -20,7 +25,7 @@ func TestEmbeddedServerHangsAtItsStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.stop()
+	e.stop(t.Context())
 	meta := filepath.Join(dir, "nats", "jetstream", "$G", "streams", "LIVE")
 	if err := os.MkdirAll(meta, 0o700); err != nil {
 		t.Fatal(err)
@@ -64,4 +69,59 @@ func TestEmbeddedServerHangsAtItsStart(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("a stop waits for the start")
 	}
+}
+
+// A server whose disk hangs does not hold up the end of the process.
+func TestEmbeddedServerHangsAtItsStop(t *testing.T) {
+	dir := t.TempDir()
+	e, err := startEmbedded(t.Context(), dir, 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect("", nats.InProcessServer(e))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "live.x", nil); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(dir, "nats", "jetstream", "$G", "streams", "LIVE", "msgs", "index.db") // a write to it waits for a reader
+	if err := os.Remove(pipe); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began, ended := time.Now(), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		e.stop(ctx)
+	}()
+	select {
+	case <-ended:
+		if time.Since(began) < embeddedGrace {
+			t.Fatal("the disk does not hang")
+		}
+	case <-time.After(2 * embeddedGrace):
+		t.Error("it waits for the server")
+	}
+	disk, err := os.Open(pipe) // returns when the server writes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = disk.Close() }()
+	if _, err := io.Copy(io.Discard, disk); err != nil {
+		t.Error(err)
+	}
+	<-ended
 }

@@ -46,7 +46,9 @@ func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
 		}
 		e.log.WarnContext(ctx, "embedded nats-server is started anew", "reason", "it stores nothing although its disk takes files",
 			"error", s.LastError, "server_error", e.newest(), "since", s.LastErrorSince)
-		e.stop()
+		if e.stop(ctx); ctx.Err() != nil {
+			return // it may still be at work on the files
+		}
 		wait, started = min(2*wait, embeddedMost), time.Now()
 		if err := e.start(ctx); err != nil && ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "embedded nats-server", "error", err)

@@ -3,7 +3,7 @@
 // whether someone has changed them.
 //
 // main.go has the commands; run.go reads the stream into the trail, place.go finds
-// where the two stand to each other, upkeep.go looks after indexes and old files;
+// where the two stand to each other, upkeep.go and seal.go look after indexes, old files and seals;
 // verify.go checks the trail, query.go and table.go read it, room.go and lives.go say
 // of it what a room was like, export.go copies it into a database. Package trail has
 // the files themselves.
@@ -33,7 +33,7 @@ func rootCommand() *cobra.Command {
 		"roomaudit writes every event of roomwatch to files of JSON lines, once and in order. Each line proves the one before;\n"+
 			"sealed files are compressed and, with a key, signed. `roomaudit verify` finds what was changed since.")
 	program.EnvFile(root, prefix, errConfig)
-	root.AddCommand(runCommand(), verifyCommand(), queryCommand(), roomCommand(), exportCommand(),
+	root.AddCommand(runCommand(), verifyCommand(), queryCommand(), roomCommand(), sealCommand(), exportCommand(),
 		program.Topic("config", "The environment variables that configure roomaudit", func(w io.Writer) error {
 			return environ.PrintHelp(w, &config{})
 		}))

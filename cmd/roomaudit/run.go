@@ -216,7 +216,7 @@ func (r *recorder) session(ctx context.Context) error {
 		if err := last.Ack(); err != nil { // of all before it, too
 			return fmt.Errorf("acknowledge: %w", err)
 		}
-		if err := r.removeOld(); err != nil {
+		if err := errors.Join(r.removeOld(), r.sealAsked()); err != nil {
 			return err
 		}
 		r.condition(ctx, nil)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -44,7 +45,7 @@ func (r *recorder) idle(ctx context.Context) error {
 	if _, err := r.js.Consumer(look, r.Stream, r.Durable); err != nil {
 		return fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)
 	}
-	if err := r.removeOld(); err != nil {
+	if err := errors.Join(r.removeOld(), r.sealAsked()); err != nil {
 		return err
 	}
 	r.condition(ctx, nil)

@@ -15,11 +15,8 @@ func (w *Writer) ready(now time.Time) error {
 	if err := w.attached(); err != nil {
 		return err
 	}
-	if w.damaged {
-		if err := w.disk.cut(w.file, w.size); err != nil {
-			return fmt.Errorf("cut %s after %d bytes: %w", w.path, w.size, err)
-		}
-		w.damaged = false
+	if err := w.undamage(); err != nil {
+		return err
 	}
 	if w.file != nil && (w.size >= w.o.MaxFileBytes || day(now) != w.day) {
 		if err := w.seal(); err != nil {
@@ -34,6 +31,18 @@ func (w *Writer) ready(now time.Time) error {
 	if w.labelled != w.number {
 		return w.label()
 	}
+	return nil
+}
+
+// undamage cuts off what a write that was not acknowledged has left.
+func (w *Writer) undamage() error {
+	if !w.damaged {
+		return nil
+	}
+	if err := w.disk.cut(w.file, w.size); err != nil {
+		return fmt.Errorf("cut %s after %d bytes: %w", w.path, w.size, err)
+	}
+	w.damaged = false
 	return nil
 }
 

@@ -47,6 +47,19 @@ func since(files []File, line uint64) ([]File, error) {
 	return files[max(0, behind-1):], failed
 }
 
+// End returns the last line of a sealed file, or nil if the file is open.
+func (f File) End(ctx context.Context) (*Line, error) {
+	var last Line
+	err := f.read(ctx, func(l Line, _ []byte) error {
+		last = l
+		return nil
+	})
+	if err != nil || last.Kind != End {
+		return nil, err
+	}
+	return &last, nil
+}
+
 // Span returns when the oldest and the newest message on record were stored; zero
 // where there is none.
 func Span(ctx context.Context, dir string) (oldest, newest time.Time, err error) {

@@ -24,6 +24,20 @@ func (w *Writer) Tick(now time.Time) error {
 	return w.seal()
 }
 
+// Seal seals the open file, if there is one.
+func (w *Writer) Seal() error {
+	if w.file == nil {
+		return nil
+	}
+	if err := w.attached(); err != nil {
+		return err
+	}
+	if err := w.undamage(); err != nil {
+		return err
+	}
+	return w.seal()
+}
+
 // seal ends the open file with its last line, and compresses it. Power cut at
 //
 //	the last line            it is not whole and is cut off, or it is: the file is sealed

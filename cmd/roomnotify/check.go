@@ -56,7 +56,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 	}
 	l.line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
 	if names := unknownVariables(file); names != "" {
-		_, _ = fmt.Fprintf(w, "%-10s %-7s no variable of roomnotify, perhaps misspelt: %s\n", "variables", "LOOK", names)
+		l.look("variables", "no variable of roomnotify, perhaps misspelt: %s", names)
 	}
 	for _, warning := range file.Warnings {
 		l.look("rules", "%s", warning)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"roomwatch/cmd/internal/environ"
@@ -46,6 +47,7 @@ func configured(rulesFlag string) (*config, *rules.File, error) {
 	}
 	add(nameForm.MatchString(c.Name), "ROOMNOTIFY_NAME is %q: write small letters, digits and -", c.Name)
 	add(c.Name != c.Prefix, "ROOMNOTIFY_NAME is %q, which is also the prefix of the events: choose another", c.Name)
+	add(c.store().stream() != c.Stream, "ROOMNOTIFY_NAME is %q, and %s is the stream of the events: choose another", c.Name, c.Stream)
 	add(c.Replicas >= 1 && c.Replicas <= 5, "ROOMNOTIFY_STREAM_REPLICAS is %d: set 1 to 5", c.Replicas)
 	add(c.MaxAge >= time.Hour, "ROOMNOTIFY_STREAM_MAX_AGE is %s: set at least 1h", c.MaxAge)
 	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMNOTIFY_LOG_FORMAT is %q: set text or json", c.LogFormat)
@@ -90,7 +92,11 @@ func (c *config) store() storeConfig {
 	return storeConfig{name: c.Name, replicas: c.Replicas, maxAge: c.MaxAge}
 }
 
-// durable is under which name NATS keeps the place of a target in the events.
-func (c *config) durable(target string) string { return c.Name + "-" + target }
+// durable is under which name NATS keeps the place of a target in the events. A -
+// of the installation's name is doubled, so that prod and eu-team are not prod-eu
+// and team: no target begins with one.
+func (c *config) durable(target string) string {
+	return strings.ReplaceAll(c.Name, "-", "--") + "-" + target
+}
 
 func (c *config) logger(w io.Writer) *slog.Logger { return environ.Logger(w, c.LogLevel, c.LogFormat) }

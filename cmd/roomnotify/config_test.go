@@ -42,7 +42,7 @@ func TestVariables(t *testing.T) {
 	t.Setenv("ROOMNOTIFY_RULES", path)
 	t.Setenv("ROOMNOTIFY_PORT", "tcp://10.0.0.1:80")
 	var out, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"check", "--env-file", env}, &out, &stderr); status != 1 || !strings.Contains(out.String(), "LOOK    no variable of roomnotify, perhaps misspelt: ROOMNOTIFY_NAM\n") {
+	if status := run(t.Context(), []string{"check", "--env-file", env}, &out, &stderr); status != 1 || !strings.Contains(out.String(), "WARN    no variable of roomnotify, perhaps misspelt: ROOMNOTIFY_NAM\n") {
 		t.Errorf("exit status %d:\n%s%s", status, &out, &stderr)
 	}
 	t.Setenv("ROOMNOTIFY_LOG_FORMAT", "xml")
@@ -54,5 +54,22 @@ func TestVariables(t *testing.T) {
 	stderr.Reset()
 	if status := run(t.Context(), []string{"run"}, &out, &stderr); status != 2 || !strings.Contains(stderr.String(), "ROOMNOTIFY_ENV_FILE: open ") {
 		t.Errorf("exit status %d:\n%s", status, &stderr)
+	}
+}
+
+// No two targets of any installations have one place in the events.
+func TestDurablesAreDistinct(t *testing.T) {
+	of := map[string]string{}
+	for _, name := range []string{"prod", "prod-", "prod--", "prod-eu", "prod-eu-", "prod-eu-team", "p"} {
+		for _, target := range []string{"team", "eu-team", "eu--team", "eu-team-", "rod-eu-team", "Team"} {
+			d := (&config{Name: name}).durable(target)
+			if other, known := of[d]; known {
+				t.Errorf("%s is of %s and of %s+%s", d, other, name, target)
+			}
+			of[d] = name + "+" + target
+		}
+	}
+	if d := (&config{Name: "notify"}).durable("eu-team"); d != "notify-eu-team" {
+		t.Errorf("the durable of notify and eu-team is %s", d)
 	}
 }

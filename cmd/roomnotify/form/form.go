@@ -208,11 +208,8 @@ func wecom(m message) object {
 	return object{"msgtype": "text", "text": object{"content": title + "\n" + text}}
 }
 
-// telegram sends text without a parse mode. Telegram finds @names and /commands
-// in any text: an invisible word joiner behind the sign keeps them from being one.
+// telegram sends text without a parse mode.
 func (t Target) telegram(m message) object {
-	title, text := m.fit(4096, utf16In, func(s string) string {
-		return strings.NewReplacer("@", "@\u2060", "/", "/\u2060").Replace(s)
-	})
+	title, text := m.fit(4096, utf16In, func(s string) string { return s })
 	return object{"chat_id": t.Chat, "text": title + "\n" + text, "link_preview_options": object{"is_disabled": true}}
 }

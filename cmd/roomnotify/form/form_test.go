@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/rivo/uniseg"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"roomwatch/cmd/internal/display"
@@ -30,6 +31,9 @@ var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 // hostile is a name that tries to be what each of the services could take it for.
 const hostile = "a\u202e\u200b\x07\r\nsecond<!channel> @everyone <@all> <at user_id=\"all\">x</at> **b** [c](https://evil.example) /start `c` & d"
+
+// links is a name of what chats make links of.
+const links = "evil.com #free $TON https://evil.com/x discord.gg/abc a@example.com /start +8613800 12:30 1.5 room.1"
 
 func event(t events.Type, name string) events.Event {
 	before := int64(900)
@@ -166,6 +170,20 @@ func shown(t *testing.T, kind string, raw []byte) string {
 // Names of strangers are no mention, no markup and no second line in any chat.
 func TestStrangersTextIsText(t *testing.T) {
 	n := form.New(event(events.RoomCreated, hostile), "r", "t", 0)
+	n.Event.Data.Room.RoomName = links
+	for _, g := range targets()[1:] {
+		_, raw := body(t, g, n)
+		text := shown(t, g.Kind, raw)
+		for _, bad := range []string{"evil.com", "https:/", "#free", "$TON", "@example", "/start", "discord.gg/", "+86"} {
+			if strings.Contains(text, bad) {
+				t.Errorf("%s: %q is in %q", g.Kind, bad, text)
+			}
+		}
+		if plain := strings.NewReplacer("\u2060", "", "\\", "").Replace(text); !strings.Contains(plain, links) {
+			t.Errorf("%s: nobody can read %q in %q", g.Kind, links, plain)
+		}
+	}
+	n.Event.Data.Room.RoomName = hostile
 	never := map[string][]string{
 		"slack":    {"<!channel>", "<@all>"}, // in the fallback; blocks are plain_text
 		"discord":  {"<@", "**b", "](https", "`c`", " @everyone"},
@@ -258,6 +276,40 @@ func TestLengths(t *testing.T) {
 	}
 }
 
+// A digest says how many it does not list, and where they are.
+func TestDigestSaysWhereTheRestIs(t *testing.T) {
+	for _, g := range targets()[1:] {
+		_, raw := body(t, g, digest(1500))
+		text := strings.NewReplacer("\u2060", "", "\\", "").Replace(string(raw))
+		if !strings.Contains(text, "… and 1,490 more, on the event stream from 2026-11-23 07:00 UTC on (roomwatch tail --since)") {
+			t.Errorf("%s: %s", g.Kind, text)
+		}
+	}
+}
+
+// A change is shown, whatever it is of.
+func TestEachChangeIsShown(t *testing.T) {
+	name, owner, cover, category, status, views := "", "anna", "https://covers.example/0.png", []int64{7}, int64(0), int64(900)
+	for _, tt := range []struct {
+		previous events.Previous
+		want     string
+	}{
+		{events.Previous{RoomName: &name}, "Name before: none"},
+		{events.Previous{OwnerAccount: &owner}, "Owner before: anna"},
+		{events.Previous{CoverURL: &cover}, "Cover: changed"},
+		{events.Previous{Category: &category}, "Category before: 7"},
+		{events.Previous{ActivityStatus: &status}, "Activity status before: 0"},
+		{events.Previous{ViewCount: &views}, "Views before: 900"},
+	} {
+		e := event(events.RoomUpdated, "Heidi")
+		e.Data.Previous = &tt.previous
+		_, raw := body(t, targets()[1], form.New(e, "r", "t", 0))
+		if !strings.Contains(string(raw), tt.want) {
+			t.Errorf("%q is not in %s", tt.want, raw)
+		}
+	}
+}
+
 // The official library finds the signature right, with each of two secrets, and
 // wrong when anything is changed.
 func TestSignature(t *testing.T) {
@@ -317,8 +369,15 @@ func TestClean(t *testing.T) {
 		{"words of Persian", "می\u200cخواهم", "می\u200cخواهم"},
 		{"flag of Wales", "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f!", "🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f!"},
 		{"tags without a flag", "a\U000e0067\U000e007f", "a"},
-		{"cut in a flag", "12345678🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f", "12345678🏴…"},
-		{"a tower", "z" + strings.Repeat("\u0301", 50), "z" + strings.Repeat("\u0301", 4)},
+		{"cut before a flag", "1234567890🏴\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f", "1234567890…"},
+		{"no cut in a character", "123456789👩🏽\u200d❤\ufe0f\u200d👨🏽x", "123456789👩🏽\u200d❤\ufe0f\u200d👨🏽…"},
+		{"no cut before an accent", "1234567890\u0301x", "1234567890\u0301…"},
+		{"composed", "cafe\u0301", "caf\u00e9"},
+		{"a tower with joiners", "q" + strings.Repeat("\u0301\u200d\u0301\u20dd", 20), "q\u0301\u200d\u0301\u20dd\u0301"},
+		{"accents on nothing", " \u0301\u0301 a", "a"},
+		{"only joiners", "\u200d\u200c\u200d", ""},
+		{"joiners at the ends of words", "\u200ca\u200d b\u200c", "a b"},
+		{"a tower", "z" + strings.Repeat("\u0301", 50), "\u017a" + strings.Repeat("\u0301", 3)},
 		{"no UTF-8", "a\xffb", "a�b"},
 		{"long", "123456789012", "1234567890…"},
 		{"only blanks", " \n\t", ""},
@@ -336,7 +395,7 @@ func FuzzClean(f *testing.F) {
 	f.Add(hostile)
 	f.Fuzz(func(t *testing.T, s string) {
 		got := form.Clean(s, 50)
-		if len([]rune(got)) > 51 {
+		if len([]rune(got)) > 101 || uniseg.GraphemeClusterCount(got) > 51 {
 			t.Errorf("Clean(%q) has %d characters", s, len([]rune(got)))
 		}
 		for r, safe := range display.Runes(got) {

@@ -5,9 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
-	"roomwatch/cmd/internal/display"
 	"roomwatch/publisher/events"
 )
 
@@ -15,53 +13,16 @@ import (
 const MostItems = 10
 
 const (
-	mostName  = 100 // characters of a room's name
-	mostOwner = 64  // of an owner or a RoomId
-	mostMarks = 4   // accents on one letter
+	maxName  = 100 // characters of a room's name
+	maxOwner = 64  // of an owner or a RoomId
 )
-
-// Clean returns a stranger's text as one line of at most n characters that show
-// what they are: those that [display.Runes] calls safe, and no tower of accents.
-func Clean(s string, n int) string {
-	var b strings.Builder
-	marks, length, blank := 0, 0, false
-	for r, safe := range display.Runes(strings.ToValidUTF8(s, "�")) {
-		switch {
-		case unicode.In(r, unicode.White_Space, unicode.Cc):
-			blank = b.Len() > 0
-			continue
-		case !safe:
-			continue
-		case unicode.Is(unicode.Mn, r):
-			if marks++; marks > mostMarks {
-				continue
-			}
-		default:
-			marks = 0
-		}
-		if length++; blank {
-			b.WriteByte(' ')
-			length++
-			blank = false
-		}
-		if length > n {
-			return strings.TrimRightFunc(b.String(), joins) + "…"
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// joins reports what has no meaning at the end of a text that was cut.
-func joins(r rune) bool {
-	return r == ' ' || r == '\u200c' || r == '\u200d' || '\U000e0020' <= r && r <= '\U000e007f'
-}
 
 // A message is what the chat forms say: a title and lines, in plain text.
 type message struct {
 	title string
 	lines []string
-	more  int // notifications of which no line tells
+	more  int    // notifications of which no line tells
+	where string // they can be found; empty where nothing is missing
 }
 
 func (n Notification) message() message {
@@ -81,10 +42,10 @@ func (n Notification) message() message {
 func (n Notification) Title() string { return n.message().title }
 
 func name(r events.Room) string {
-	if s := Clean(r.RoomName, mostName); s != "" {
+	if s := Clean(r.RoomName, maxName); s != "" {
 		return s
 	}
-	return Clean(r.RoomID, mostOwner)
+	return Clean(r.RoomID, maxOwner)
 }
 
 // headline tells a notification in one line.
@@ -106,21 +67,14 @@ func (n Notification) headline() string {
 func details(n Notification) []string {
 	d := n.Event.Data
 	lines := []string{
-		"Owner: " + Clean(d.Room.OwnerAccount, mostOwner),
+		"Owner: " + Clean(d.Room.OwnerAccount, maxOwner),
 		"Views: " + count(d.Room.ViewCount),
 	}
-	if p := d.Previous; p != nil && p.RoomName != nil {
-		lines = append(lines, "Name before: "+Clean(*p.RoomName, mostName))
-	}
-	if p := d.Previous; p != nil && p.OwnerAccount != nil {
-		lines = append(lines, "Owner before: "+Clean(*p.OwnerAccount, mostOwner))
+	if p := d.Previous; p != nil && n.Type == string(events.RoomUpdated) {
+		lines = append(lines, changes(*p)...)
 	}
 	if len(d.Room.Category) > 0 {
-		var list []string
-		for _, c := range d.Room.Category[:min(len(d.Room.Category), 10)] {
-			list = append(list, strconv.FormatInt(c, 10))
-		}
-		lines = append(lines, "Category: "+strings.Join(list, ", "))
+		lines = append(lines, "Category: "+categories(d.Room.Category))
 	}
 	if d.Room.CreateTime > 0 {
 		began := time.Unix(d.Room.CreateTime, 0).UTC()
@@ -130,7 +84,46 @@ func details(n Notification) []string {
 			lines = append(lines, "Live since: "+began.Format("2006-01-02 15:04:05 UTC"))
 		}
 	}
-	return append(lines, "Room: "+Clean(d.Room.RoomID, mostOwner))
+	return append(lines, "Room: "+Clean(d.Room.RoomID, maxOwner))
+}
+
+// changes tells what was before a change: all that a room.updated can have.
+func changes(p events.Previous) []string {
+	var lines []string
+	if p.RoomName != nil {
+		lines = append(lines, "Name before: "+orNone(Clean(*p.RoomName, maxName)))
+	}
+	if p.OwnerAccount != nil {
+		lines = append(lines, "Owner before: "+orNone(Clean(*p.OwnerAccount, maxOwner)))
+	}
+	if p.Category != nil {
+		lines = append(lines, "Category before: "+orNone(categories(*p.Category)))
+	}
+	if p.CoverURL != nil {
+		lines = append(lines, "Cover: changed")
+	}
+	if p.ActivityStatus != nil {
+		lines = append(lines, "Activity status before: "+strconv.FormatInt(*p.ActivityStatus, 10))
+	}
+	if p.ViewCount != nil {
+		lines = append(lines, "Views before: "+count(*p.ViewCount))
+	}
+	return lines
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func categories(list []int64) string {
+	var shown []string
+	for _, c := range list[:min(len(list), 10)] {
+		shown = append(shown, strconv.FormatInt(c, 10))
+	}
+	return strings.Join(shown, ", ")
 }
 
 func (d Digest) message() message {
@@ -156,27 +149,44 @@ func (d Digest) message() message {
 		m.lines = append(m.lines, "• "+n.headline())
 	}
 	m.more = d.Total - len(shown)
+	since := d.Since
+	if len(d.Items) > 0 && d.Items[0].Time().Before(since) {
+		since = d.Items[0].Time()
+	}
+	m.where = fmt.Sprintf("on the event stream from %s on (roomwatch tail --since)", since.UTC().Format("2006-01-02 15:04 UTC"))
 	return m
 }
 
-// fit returns the message with each of its lines escaped, its title separate
-// from the rest, in at most most units of measure. Lines that do not fit are counted.
-func (m message) fit(most int, measure func(string) int, escape func(string) string) (title, text string) {
-	title = escape(m.title)
-	left := most - measure(title) - 1
-	const reserve = 40 // for how many more there are
+// rest tells of what no line tells; empty if there is nothing.
+func (m message) rest(more int) string {
+	switch {
+	case more == 0:
+		return ""
+	case m.where == "":
+		return fmt.Sprintf("… and %s more", count(int64(more)))
+	}
+	return fmt.Sprintf("… and %s more, %s", count(int64(more)), m.where)
+}
+
+// fit returns the message with each of its lines escaped and no link in it, its
+// title separate from the rest, in at most limit units of measure. Lines that do
+// not fit are counted.
+func (m message) fit(limit int, measure func(string) int, escape func(string) string) (title, text string) {
+	title = escape(unlink(m.title))
+	left := limit - measure(title) - 1
+	reserve := measure(escape(unlink(m.rest(m.more+len(m.lines))))) + 1
 	var kept []string
 	more := m.more
 	for i, l := range m.lines {
-		l = escape(l)
+		l = escape(unlink(l))
 		if left -= measure(l) + 1; left < reserve {
 			more += len(m.lines) - i
 			break
 		}
 		kept = append(kept, l)
 	}
-	if more > 0 {
-		kept = append(kept, escape(fmt.Sprintf("… and %s more", count(int64(more)))))
+	if r := m.rest(more); r != "" {
+		kept = append(kept, escape(unlink(r)))
 	}
 	return title, strings.Join(kept, "\n")
 }

@@ -153,13 +153,13 @@ func TestSlowIsNotLate(t *testing.T) {
 
 // What came while NATS could not be reached is late by as long.
 func TestLateWhileNATSIsAway(t *testing.T) {
-	w := newWatch(time.Unix(1000, 0))
+	w := newWatch(time.Unix(500, 0), time.Unix(1000, 0))
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
 	w.look(at(2001), false)
 	w.look(at(2002), false)
 	w.look(at(3000), true)
 	w.look(at(3001), true)
-	for stored, want := range map[int64]int64{10: 1000, 1000: 1000, 1500: 1500, 2000: 2000, 2001: 3000, 2999: 3000, 3000: 3000, 3500: 3500} {
+	for stored, want := range map[int64]int64{10: 10, 499: 499, 500: 1000, 999: 1000, 1000: 1000, 1500: 1500, 2000: 2000, 2001: 3000, 2999: 3000, 3000: 3000, 3500: 3500} {
 		if got := w.seen(at(stored)); !got.Equal(at(want)) {
 			t.Errorf("stored at %d is seen at %d, want %d", stored, got.Unix(), want)
 		}

@@ -339,7 +339,7 @@ func (r *rig) subjects() string {
 	}
 	var list []string
 	for subject, n := range i.State.Subjects {
-		if !strings.HasPrefix(subject, "notify.told") && !strings.HasPrefix(subject, "notify.digest") {
+		if !strings.HasPrefix(subject, "notify.told") && !strings.HasPrefix(subject, "notify.place") && !strings.HasPrefix(subject, "notify.digest") {
 			list = append(list, fmt.Sprintf("%s %d", strings.TrimPrefix(subject, "notify."), n))
 		}
 	}

@@ -23,6 +23,7 @@ import (
 
 const (
 	startPause    = 2 * time.Second // between tries to find the streams
+	sharedPause   = 15 * time.Second
 	mostPending   = 256             // events that wait in memory for one target; the others wait in the stream
 	ackWait       = 5 * time.Second // after which the next roomnotify gets what one that was killed had taken
 	graceOverTime = 2 * time.Second // what a handler needs after its request has ended
@@ -85,6 +86,7 @@ type daemon struct {
 	js        jetstream.JetStream
 	log       *slog.Logger
 	transport http.RoundTripper // nil: a usual one for each target
+	left      time.Time         // when an earlier roomnotify was last at work; zero if that is not known
 }
 
 // run returns nil when ctx is done, and an error for what waiting does not mend.
@@ -94,9 +96,13 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	w := newWatch(time.Now())
+	w := newWatch(d.left, time.Now())
 	group.Go(func() error {
 		w.run(ctx, d.js.Conn())
+		return nil
+	})
+	group.Go(func() error {
+		d.mind(ctx)
 		return nil
 	})
 	for i := range d.file.Targets {
@@ -128,17 +134,36 @@ func (d *daemon) serve(ctx context.Context, g *target) error {
 		g.tend(ctx)
 		return nil
 	})
-	group.Go(func() error {
-		return events.Subscribe(ctx, d.js, events.Options{
+	group.Go(func() error { return d.subscribe(ctx, g) })
+	return group.Wait()
+}
+
+// subscribe reads the events for one target. Another roomnotify of the same name
+// takes a part of them, and neither can keep their order: this one leaves them
+// alone for a while, and goes on when it is the only one again.
+func (d *daemon) subscribe(ctx context.Context, g *target) error {
+	for {
+		err := events.Subscribe(ctx, d.js, events.Options{
 			Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
 			Workers: workers(g.t), Pending: mostPending, AckWait: ackWait, Grace: g.t.RequestTimeout() + graceOverTime,
 			// A handler fails only while the store cannot be reached, or at the end: what
 			// goes to Park is no event.
 			Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
-			Log: g.log,
+			Place: place{g.store, g.t.Name}, Log: g.log,
 		}, g.handle)
-	})
-	return group.Wait()
+		switch {
+		case errors.Is(err, events.ErrShared):
+			g.log.ErrorContext(ctx, "another roomnotify runs with this name", "name", d.cfg.Name, "error", err,
+				"fix", "stop one of them, or set ROOMNOTIFY_NAME of the one for another rule file; `nats consumer report "+d.cfg.Stream+"` and `nats server report connections` show them; this one tries again")
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			g.log.WarnContext(ctx, "the stream of the events is gone", "stream", d.cfg.Stream, "fix", "see that roomwatch runs, which makes it; it is waited for")
+		default:
+			return err
+		}
+		if !pause(ctx, sharedPause) {
+			return nil
+		}
+	}
 }
 
 // workers is how many requests a target gets at once. A chat gets one, so that
@@ -180,7 +205,11 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	if _, err := d.js.Stream(ask, d.cfg.Stream); err != nil {
 		return nil, fmt.Errorf("stream %s: %w", d.cfg.Stream, err)
 	}
-	return openStore(ctx, d.js, d.cfg.store(), true)
+	s, err := openStore(ctx, d.js, d.cfg.store(), true)
+	if err == nil {
+		d.left, err = d.lastSeen(ask, s)
+	}
+	return s, err
 }
 
 // pause reports false if ctx is done first.

@@ -26,12 +26,13 @@ import (
 //	waiting.<target>.<rule>                       what waits until the target is up again
 //	dead.<target>.<rule>                          dead letters: what the target does not take
 //	told.<target>.<rule>.<life>.<milestone>       the id of the event that crossed it
+//	place.<target>                                how far it is in the stream of the events
 //	parked.<target>                               messages of the event stream that are no events
 //
 // One stream instead of a KV bucket and two streams: what is written together
 // then fails together, and a server needs one permission for each thing done.
 const (
-	heldPart, digestPart, waitingPart, deadPart, toldPart, parkedPart = "held", "digest", "waiting", "dead", "told", "parked"
+	heldPart, digestPart, waitingPart, deadPart, toldPart, placePart, parkedPart = "held", "digest", "waiting", "dead", "told", "place", "parked"
 )
 
 // headerReason says why a notification waits or is dead, in one line.

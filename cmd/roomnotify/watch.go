@@ -25,8 +25,9 @@ type watch struct {
 // An absence is a time in which nothing could be seen; an open one has no end.
 type absence struct{ from, to time.Time }
 
-// newWatch begins a watch at a time. What was stored before is seen now.
-func newWatch(now time.Time) *watch { return &watch{absences: []absence{{to: now}}} }
+// newWatch begins a watch at a time. What was stored since the last one was left
+// is seen now; a zero time means that there was none.
+func newWatch(left, now time.Time) *watch { return &watch{absences: []absence{{from: left, to: now}}} }
 
 // seen returns when roomnotify could first see what was stored at a time.
 func (w *watch) seen(stored time.Time) time.Time {

@@ -24,6 +24,12 @@ type Options struct {
 	From    time.Time
 	OnlyNew bool
 
+	// Place keeps the position of the subscriber beside the durable. It goes on there
+	// when the durable was removed, or begins with the first message of a stream that
+	// was made anew, and logs what is gone. Without it the position is known only
+	// while the subscriber runs: the next one begins as a new one.
+	Place Place
+
 	Workers int           // handlers at once, for different rooms; 0 means 8
 	Pending int           // most events that are taken from NATS and not finished; 0 means 1024
 	AckWait time.Duration // after which NATS delivers anew what a subscriber took that is gone; 0 means 30 s

@@ -25,19 +25,22 @@ var errLost = errors.New("a delivery was lost")
 // read takes events from NATS until ctx is done or nothing mends what is wrong.
 func (s *subscription) read(ctx context.Context) error {
 	cons, err := s.open(ctx)
-	pause := pauseFirst
+	pause, told := pauseFirst, ""
 	for ctx.Err() == nil {
 		if err == nil {
 			began := time.Now()
 			err = s.session(ctx, cons)
 			if errors.Is(err, errLost) || time.Since(began) > pauseMost {
-				pause = pauseFirst
+				pause, told = pauseFirst, ""
 			}
 		}
-		if ctx.Err() != nil || final(err) {
+		if ctx.Err() != nil || s.final(err) {
 			return err
 		}
-		s.o.Log.InfoContext(ctx, "read events", "error", err)
+		if text := fmt.Sprint(err); text != told {
+			told = text
+			s.o.Log.InfoContext(ctx, "read events", "error", err)
+		}
 		if sleep(ctx, pause) {
 			pause = min(2*pause, pauseMost)
 			cons, err = s.reopen(ctx, cons)
@@ -46,22 +49,37 @@ func (s *subscription) read(ctx context.Context) error {
 	return nil
 }
 
-// reopen looks whether the consumer is still there: one that was deleted must
-// not be made anew, for it would begin at the beginning.
+// reopen looks whether the consumer is still there. One that was removed is made
+// anew where it was.
 func (s *subscription) reopen(ctx context.Context, cons jetstream.Consumer) (jetstream.Consumer, error) {
 	if cons == nil {
 		return s.open(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, askWait)
+	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	_, err := cons.Info(ctx)
+	_, err := cons.Info(ask)
+	if removed(err) {
+		return s.open(ctx)
+	}
 	return cons, err
 }
 
+// removed reports whether a consumer or its stream is no longer there.
+func removed(err error) bool {
+	for _, e := range []error{jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // final reports whether waiting does not mend an error.
-func final(err error) bool {
-	for _, e := range []error{ErrShared, errUnfit, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted,
-		nats.ErrConnectionClosed, nats.ErrPermissionViolation} {
+func (s *subscription) final(err error) bool {
+	if removed(err) {
+		return s.made.IsZero() // else it was there, and is made anew
+	}
+	for _, e := range []error{ErrShared, errUnfit, nats.ErrConnectionClosed, nats.ErrPermissionViolation} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -76,10 +94,13 @@ var errUnfit = errors.New("the durable is of another kind: choose another name, 
 // open returns the durable consumer, and makes it if it does not exist. Where an
 // existing one began is not changed.
 func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
+	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
+	if err := s.recall(ask); err != nil {
+		return nil, err
+	}
 	want := jetstream.ConsumerConfig{Durable: s.o.Durable, AckPolicy: jetstream.AckExplicitPolicy}
-	cons, err := s.js.Consumer(ctx, s.o.Stream, s.o.Durable)
+	cons, err := s.js.Consumer(ask, s.o.Stream, s.o.Durable)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {
 		return nil, errUnfit
 	}
@@ -98,29 +119,58 @@ func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
 	want.FilterSubject = ""
 	want.FilterSubjects = Filters(s.o.Prefix, s.o.Types, s.o.App, s.o.Rooms)
 	want.AckWait, want.MaxAckPending, want.MaxDeliver = s.o.AckWait, s.o.Pending, -1
-	if exists && slices.Equal(filtersOf(have), want.FilterSubjects) && have.AckWait == want.AckWait &&
-		have.MaxAckPending == want.MaxAckPending && have.MaxDeliver == want.MaxDeliver {
-		return cons, nil // who may not make consumers may use one
+	if !exists || !slices.Equal(filtersOf(have), want.FilterSubjects) || have.AckWait != want.AckWait ||
+		have.MaxAckPending != want.MaxAckPending || have.MaxDeliver != want.MaxDeliver { // who may not make consumers may use one
+		if cons, err = s.js.CreateOrUpdateConsumer(ask, s.o.Stream, want); err != nil {
+			return nil, err
+		}
 	}
-	return s.js.CreateOrUpdateConsumer(ctx, s.o.Stream, want)
+	return cons, s.learn(ask)
 }
 
-// begins says where a new durable begins.
+// learn notes which stream this is.
+func (s *subscription) learn(ctx context.Context) error {
+	stream, err := s.js.Stream(ctx, s.o.Stream)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made = stream.CachedInfo().Created
+	return nil
+}
+
+// begins says where a durable begins that does not exist.
 //
 // Not with the policy "new": each node of a cluster would take it for the end of
 // the stream as it knows it, so that one that becomes the leader before anything
 // was delivered could pass events over.
 func (s *subscription) begins(ctx context.Context, want *jetstream.ConsumerConfig) error {
-	switch {
-	case s.o.OnlyNew:
-		stream, err := s.js.Stream(ctx, s.o.Stream)
-		if err != nil {
+	ask, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	known := !s.place().Made.IsZero()
+	if !known && !s.o.OnlyNew {
+		if !s.o.From.IsZero() {
+			want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.o.From
+		}
+		return nil
+	}
+	stream, err := s.js.Stream(ask, s.o.Stream)
+	if err != nil {
+		return err
+	}
+	info := stream.CachedInfo()
+	start := info.State.LastSeq + 1
+	if known {
+		if start, err = s.resume(ctx, info); err != nil {
 			return err
 		}
-		want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, stream.CachedInfo().State.LastSeq+1
-	case !s.o.From.IsZero():
-		want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.o.From
 	}
+	want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, start
+	s.mu.Lock()
+	s.made = info.Created
+	s.position = Position{Made: info.Created, Sequence: start - 1, At: time.Now().UTC()}
+	s.mu.Unlock()
 	return nil
 }
 

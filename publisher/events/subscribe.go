@@ -23,9 +23,10 @@ type Handler func(ctx context.Context, e Event) error
 
 // Subscribe hands events to a handler until ctx is done, and then returns nil,
 // after the handlers that were at work have ended. It returns an error only for
-// what waiting does not mend: wrong options, a stream that does not exist, a
-// durable that was deleted or that is used by another subscriber. A NATS server
-// that is away is waited for; give the connection nats.MaxReconnects(-1).
+// what waiting does not mend: wrong options, a stream that did not exist when it
+// began, a durable that is used by another subscriber. A NATS server that is away
+// is waited for; give the connection nats.MaxReconnects(-1). A durable or a stream
+// that is removed later is waited for and made anew; see [Options.Place].
 //
 // Each event is handled at least once: it is acknowledged when the handler has
 // returned nil. It is handled again only if the program died, or NATS was away,
@@ -54,6 +55,7 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, o Options, h Handler
 	var keeping sync.WaitGroup
 	keep, endKeeping := context.WithCancel(handlers)
 	keeping.Go(func() { s.keep(keep) })
+	keeping.Go(func() { s.track(keep) })
 
 	err = s.read(work)
 	stop()
@@ -63,6 +65,10 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, o Options, h Handler
 	endKeeping()
 	keeping.Wait()
 	s.giveBack(context.WithoutCancel(ctx))
+	if s.js.Conn().Status() == nats.CONNECTED {
+		s.saved = time.Time{} // with the time
+		s.note(context.WithoutCancel(ctx))
+	}
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("subscribe %s to stream %s: %w", o.Durable, o.Stream, err)
 	}
@@ -95,6 +101,10 @@ type subscription struct {
 	held  map[uint64]*delivery   // all deliveries that are not finished, by their place in the stream
 	rooms map[string][]*delivery // what is queued; a room that is in the map has a goroutine
 	done  *ids
+
+	made     time.Time // when the stream was made that is read; zero before it was opened
+	position Position
+	saved    time.Time // when Place was last told; with track alone
 }
 
 // take holds a delivery. One that is held already is not held twice.

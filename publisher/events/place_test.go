@@ -1,0 +1,231 @@
+package events_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/events"
+	"roomwatch/publisher/natstest"
+)
+
+// A memory is a place.
+type memory struct {
+	mu sync.Mutex
+	p  events.Position
+}
+
+func (m *memory) Load(context.Context) (events.Position, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.p, nil
+}
+
+func (m *memory) Save(_ context.Context, p events.Position) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.p = p
+	return nil
+}
+
+// A durable that is removed while a subscriber runs is made anew where it was:
+// nothing is missed and nothing handled twice.
+func TestDurableRemovedWhileRunning(t *testing.T) {
+	for name, o := range map[string]events.Options{"new": {OnlyNew: true}, "all": {}} {
+		t.Run(name, func(t *testing.T) {
+			natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+				r, w := newRig(t, srv), &worker{}
+				stop := r.subscribe(o, w.handle)
+				time.Sleep(time.Second)
+				r.put("a", "a", "b")
+				time.Sleep(time.Minute)
+				if err := r.js.DeleteConsumer(r.t.Context(), "LIVE", "test"); err != nil {
+					t.Fatal(err)
+				}
+				r.put("a", "b")
+				time.Sleep(time.Minute)
+				if got := w.inOrder("a") + ", " + w.inOrder("b"); got != "a1 a2 a3, b1 b2" {
+					t.Errorf("handled %s", got)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// The same between two subscribers, where the first left its place; without one
+// the second begins as a new one.
+func TestDurableRemovedBetween(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o    events.Options
+		want string
+	}{
+		"a place":  {events.Options{OnlyNew: true, Place: &memory{}}, "a1 a2 a3 a4"},
+		"no place": {events.Options{OnlyNew: true}, "a1 a2 a4"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+				r, w := newRig(t, srv), &worker{}
+				r.put("old")
+				stop := r.subscribe(tt.o, w.handle)
+				time.Sleep(time.Second)
+				r.put("a", "a")
+				time.Sleep(time.Second)
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+				if err := r.js.DeleteConsumer(r.t.Context(), "LIVE", "test"); err != nil {
+					t.Fatal(err)
+				}
+				r.put("a")
+				stop = r.subscribe(tt.o, w.handle)
+				time.Sleep(time.Second)
+				r.put("a")
+				time.Sleep(time.Second)
+				if got := w.inOrder("a"); got != tt.want || len(w.inOrder("old")) > 0 {
+					t.Errorf("handled %v", w.did())
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A place that was left before anything came is one.
+func TestPlaceBeforeTheFirstEvent(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+		r, w, place := newRig(t, srv), &worker{}, &memory{}
+		r.put("old")
+		stop := r.subscribe(events.Options{OnlyNew: true, Place: place}, w.handle)
+		time.Sleep(time.Second)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if err := r.js.DeleteConsumer(r.t.Context(), "LIVE", "test"); err != nil {
+			t.Fatal(err)
+		}
+		r.put("a")
+		stop = r.subscribe(events.Options{OnlyNew: true, Place: place}, w.handle)
+		time.Sleep(time.Second)
+		if got := strings.Join(w.did(), " "); got != "a1" {
+			t.Errorf("handled %s", got)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A stream that was made anew is read from its first message, and what is gone is
+// told of, be it made anew while the subscriber runs or before the next one.
+func TestStreamMadeAnew(t *testing.T) {
+	for name, between := range map[string]bool{"while running": false, "between": true} {
+		t.Run(name, func(t *testing.T) {
+			natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+				r, w := newRig(t, srv), &worker{}
+				log, logged := logger()
+				o := events.Options{OnlyNew: true, Place: &memory{}, Log: log}
+				stop := r.subscribe(o, w.handle)
+				time.Sleep(time.Second)
+				r.put("a", "a", "a")
+				time.Sleep(10 * time.Second)
+				if between {
+					if err := stop(); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := r.js.DeleteStream(r.t.Context(), "LIVE"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				r.makeStream("LIVE", "live.>")
+				r.put("a", "a")
+				if between {
+					stop = r.subscribe(o, w.handle)
+				}
+				time.Sleep(time.Minute)
+				r.put("a")
+				time.Sleep(time.Minute)
+				if got := w.inOrder("a"); got != "a1 a2 a3 a4 a5 a6" {
+					t.Errorf("handled %s", got)
+				}
+				if got := logged(); !strings.Contains(got, "stream was made anew") {
+					t.Errorf("nothing says so:\n%s", got)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// What a stream no longer has is told of.
+func TestPlaceIsNoLongerInTheStream(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+		r, w := newRig(t, srv), &worker{}
+		log, logged := logger()
+		o := events.Options{OnlyNew: true, Place: &memory{}, Log: log}
+		stop := r.subscribe(o, w.handle)
+		time.Sleep(time.Second)
+		r.put("a")
+		time.Sleep(time.Second)
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if err := r.js.DeleteConsumer(r.t.Context(), "LIVE", "test"); err != nil {
+			t.Fatal(err)
+		}
+		r.put("a", "a", "a")
+		s, err := r.js.Stream(r.t.Context(), "LIVE")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Purge(r.t.Context(), jetstream.WithPurgeSequence(4)); err != nil {
+			t.Fatal(err)
+		}
+		stop = r.subscribe(o, w.handle)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := w.inOrder("a"); got != "a1 a4" {
+			t.Errorf("handled %s", got)
+		}
+		if got := logged(); !strings.Contains(got, "gone=2") {
+			t.Errorf("nothing says what is gone:\n%s", got)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// logger returns a log and what it has.
+func logger() (*slog.Logger, func() string) {
+	var mu sync.Mutex
+	var b bytes.Buffer
+	w := writerFunc(func(p []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return b.Write(p)
+	})
+	return slog.New(slog.NewTextHandler(w, nil)), func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return b.String()
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -125,7 +125,7 @@ func (g *target) fails(n form.Notification) (tries int, alone bool) {
 	}
 	f := g.failing[n.ID]
 	f.tries++
-	alone = f.tries >= g.t.MaxTries() && f.tries > 1 && g.taken.After(f.last)
+	alone = f.tries >= g.t.MaxTries() && f.tries > 1 && !g.taken.Before(f.last)
 	f.last = time.Now()
 	g.failing[n.ID] = f
 	return f.tries, alone

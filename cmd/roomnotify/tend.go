@@ -99,23 +99,14 @@ func (g *target) round(ctx context.Context) error {
 	return nil
 }
 
-// probe tries a target that is down with a notification that waits for it. If
-// there is none, the next notification will show how it does.
+// probe tries a target that is down with the oldest notification that waits for
+// it. If there is none, the next notification will show how it does.
 //
-// It is the oldest, so that the order is kept; but every third probe takes the
-// next one behind the last that was so taken, so that one that the target cannot
-// stand does not keep it down.
+// If the oldest fails, every third probe tries another, too, each time the next
+// one: a notification that the target cannot stand does not keep it down. The
+// oldest goes first, so that they are told in their order when it is up again.
 func (g *target) probe(ctx context.Context) error {
-	g.probes++
-	other := g.probes%othersProbe == 0
-	from := uint64(0)
-	if other {
-		from = g.probeFrom
-	}
-	s, err := g.first(ctx, from)
-	if err == nil && s == nil && other {
-		s, err = g.first(ctx, 0)
-	}
+	s, err := g.first(ctx, 0)
 	switch {
 	case err != nil:
 		return err
@@ -123,26 +114,45 @@ func (g *target) probe(ctx context.Context) error {
 		g.become(ctx, up, "")
 		return nil
 	}
-	if g.probeFrom <= s.seq {
-		g.probeFrom = s.seq + 1
+	no, err := g.try(ctx, s)
+	if g.probes++; err == nil && no != nil && g.probes%othersProbe == 0 {
+		other, ferr := g.first(ctx, max(g.probeFrom, s.seq+1))
+		if ferr == nil && other == nil {
+			other, ferr = g.first(ctx, s.seq+1)
+		}
+		if ferr != nil {
+			return ferr
+		}
+		if other != nil {
+			g.probeFrom = other.seq + 1
+			no, err = g.try(ctx, other)
+		}
 	}
-	err = g.once(ctx, s.n)
+	if err == nil && no != nil {
+		g.goDown(ctx, no, 1)
+	}
+	return err
+}
+
+// try makes one request for a probe. It returns why the target is still down;
+// nil if it is not.
+func (g *target) try(ctx context.Context, s *stored) (*form.Refusal, error) {
+	err := g.once(ctx, s.n)
 	no, failed := errors.AsType[*form.Refusal](err)
 	switch {
 	case failed && no.Busy:
-		return nil
+		return nil, nil // throttled
 	case failed && !no.Permanent:
-		g.goDown(ctx, no, 1)
-		return nil
+		return no, nil
 	case failed:
 		if g.condition() == down { // it failed alone
 			g.become(ctx, refusing, no.Text)
 		}
-		return g.giveUp(ctx, s, no)
+		return nil, g.giveUp(ctx, s, no)
 	case err != nil:
-		return err
+		return nil, err
 	}
-	return g.store.remove(ctx, s)
+	return nil, g.store.remove(ctx, s)
 }
 
 // first returns the first notification from a place on that waits for the target

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/natstest"
 )

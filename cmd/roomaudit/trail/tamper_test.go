@@ -25,15 +25,15 @@ func (f forger) rows(file int, change func(rows [][]byte) [][]byte) {
 	repack(f.t, f.files[file], bytes.Join(change(all[:len(all)-1]), nil))
 }
 
-// rewrite writes all lines of a file from a row on anew, as one who knows the
+// rewrite writes all lines of a file from its fifth on anew, as one who knows the
 // format but not the key could.
-func (f forger) rewrite(file, row int, key ed25519.PrivateKey) {
+func (f forger) rewrite(file int, key ed25519.PrivateKey) {
 	f.rows(file, func(rows [][]byte) [][]byte {
-		before, err := Parse(bytes.TrimSuffix(rows[row-1], []byte("\n")))
+		before, err := Parse(bytes.TrimSuffix(rows[3], []byte("\n")))
 		must(f.t, err)
 		c := chain{line: before.Line, hash: before.Hash}
-		out := rows[:row:row]
-		for i, text := range rows[row:] {
+		out := rows[:4:4]
+		for i, text := range rows[4:] {
 			l, err := Parse(bytes.TrimSuffix(text, []byte("\n")))
 			must(f.t, err)
 			if i == 0 {
@@ -123,27 +123,27 @@ func TestTampering(t *testing.T) {
 			repack(f.t, f.files[3], b[:len(b)-9])
 		}, nil},
 		{"everything written anew, without the key", func(f forger, c *Check) {
-			f.rewrite(1, 4, nil)
+			f.rewrite(1, nil)
 			c.Keys = keys(f.key)
 		}, []string{"3.gz:1: line 25: the line before it was exchanged"}},
 		{"everything written anew, with another key", func(f forger, c *Check) {
-			f.rewrite(1, 4, wrong)
+			f.rewrite(1, wrong)
 			c.Keys = keys(f.key)
 		}, []string{"3.gz:1: line 25: the line before it was exchanged"}},
 		{"the wrong key to check", func(_ forger, c *Check) { c.Keys = keys(wrong) }, []string{"no file is signed with key"}},
 		{"the last sealed file written anew, without the key", func(f forger, c *Check) {
 			must(f.t, os.Remove(f.files[3].Path))
-			f.rewrite(2, 4, nil)
+			f.rewrite(2, nil)
 			c.Keys = keys(f.key)
 		}, []string{"file 3: no signature covers it"}},
 		{"the last sealed file written anew, with another key", func(f forger, c *Check) {
 			must(f.t, os.Remove(f.files[3].Path))
-			f.rewrite(2, 4, wrong)
+			f.rewrite(2, wrong)
 			c.Keys = keys(f.key)
 		}, []string{"file 3: no signature covers it"}},
 		{"the last sealed file written anew, with the key that was replaced", func(f forger, c *Check) {
 			must(f.t, os.Remove(f.files[3].Path))
-			f.rewrite(2, 4, wrong)
+			f.rewrite(2, wrong)
 			c.Keys = keys(wrong, f.key)
 		}, []string{"file 3: no signature covers it"}},
 		{"a signature", func(f forger, c *Check) {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"roomwatch/internal/secret"
+	"roomwatch/publisher/secret"
 )
 
 // files are what the files of a [ConnectConfig] hold; nil where none is named.

@@ -23,32 +23,32 @@ import (
 // the decoder would prove nothing. So does events, the part of subscribers, such
 // as cmd/roomnotify; with roomwatch it shares how the environment is read and
 // how a program starts and ends. streams is what a stream must be like, for all of
-// the programs. What must not be shown is kept by internal/secret, below them all.
+// the programs. What must not be shown is kept by publisher/secret, below them all.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                 {},
-	"roomwatch/internal/secret":      {},
+	"roomwatch/publisher/secret":     {},
 	"roomwatch/poller":               {"roomwatch/diff"},
 	"roomwatch/poller/simulator":     {},
 	"roomwatch/state":                {"roomwatch/diff"},
-	"roomwatch/publisher":            {"roomwatch/diff", "roomwatch/publisher/streams", "roomwatch/internal/secret"},
+	"roomwatch/publisher":            {"roomwatch/diff", "roomwatch/publisher/streams", "roomwatch/publisher/secret"},
 	"roomwatch/publisher/events":     {},
 	"roomwatch/publisher/natstest":   {},
 	"roomwatch/publisher/schema":     {},
 	"roomwatch/publisher/streams":    {},
 	"roomwatch/cmd/internal/display": {},
-	"roomwatch/cmd/internal/environ": {"roomwatch/publisher", "roomwatch/internal/secret"},
+	"roomwatch/cmd/internal/environ": {"roomwatch/publisher", "roomwatch/publisher/secret"},
 	"roomwatch/cmd/internal/program": {"roomwatch/cmd/internal/environ"},
 	"roomwatch/cmd/roomwatch/web":    {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/web",
-		"roomwatch/internal/secret", "roomwatch/cmd/internal/display",
+		"roomwatch/publisher/secret", "roomwatch/cmd/internal/display",
 	},
-	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/internal/secret"},
+	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/publisher/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
-		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/internal/secret",
+		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/publisher/secret",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {

@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/cmd/internal/program"
-	hide "roomwatch/internal/secret"
+	hide "roomwatch/publisher/secret"
 	"roomwatch/state"
 )
 

@@ -71,7 +71,7 @@ func TestStatusPage(t *testing.T) {
 	if err := os.MkdirAll(artefacts, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=480000", "page.test.mjs")
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-timeout=540000", "page.test.mjs")
 	cmd.Dir = "web/browsertest"
 	cmd.Env = append(os.Environ(), "PAGE=http://"+addr+"/", "CONTROL="+control.URL, "ARTEFACTS="+artefacts, "CHROMIUM="+chromium)
 	cmd.WaitDelay = time.Second

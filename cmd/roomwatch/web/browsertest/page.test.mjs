@@ -191,6 +191,17 @@ test('focus and place are kept while the rooms change', async (t) => {
   assert.equal(await page.evaluate(() => document.activeElement.dataset.mine), 'yes');
 });
 
+test('an answer that is cut is no answer', async (t) => {
+  const page = await open(t);
+  await working(page);
+  await page.route('**/api/v1/status', (route) => route.fulfill({ contentType: 'application/json', body: '{"version":' }));
+  await eventually(page, () => document.querySelector('.banner.failing #headline')?.textContent === 'No answer');
+  assert.match(await page.textContent('#asof'), /^as of (now|\d+ s ago)$/);
+  await page.unrouteAll({ behavior: 'wait' });
+  await working(page);
+  assert.deepEqual(page.faults, []);
+});
+
 test('a daemon that dies is told at once, and the page goes on when it is back', async (t) => {
   const page = await open(t);
   await working(page);
@@ -208,11 +219,13 @@ test('a daemon that dies is told at once, and the page goes on when it is back',
     && !f.includes('ERR_CONNECTION_RESET') && !f.includes('ERR_EMPTY_RESPONSE')), []);
 });
 
+const small = { viewport: { width: 320, height: 240 } }; // so that eight windows are painted in time
+
 // answered waits until a window has an answer of the daemon, whatever it says.
 const answered = (page) => eventually(page, () => document.getElementById('asof').textContent && !document.body.classList.contains('stale'));
 
 test('eight windows of one browser show the events, also when the first is closed and the daemon starts anew', async (t) => {
-  const windows = [await open(t)];
+  const windows = [await open(t, small)];
   while (windows.length < 8) {
     windows.push(await windows[0].context().newPage());
     await windows.at(-1).goto(PAGE);
@@ -236,7 +249,7 @@ test('eight windows of one browser show the events, also when the first is close
 
 for (const shared of [true, false]) {
   test(`windows that nobody sees hold no connection ${shared ? 'with' : 'without'} a worker, and miss no event`, async (t) => {
-    const context = await browser.newContext();
+    const context = await browser.newContext(small);
     t.after(() => context.close());
     await context.addInitScript((shared) => {
       if (!shared) delete window.SharedWorker;

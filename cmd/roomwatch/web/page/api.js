@@ -6,9 +6,9 @@ const patience = 8000; // milliseconds until a question counts as unanswered
 export async function ask(path, signal) {
   const limit = AbortSignal.timeout(patience);
   const response = await fetch(path, { cache: 'no-store', signal: signal ? AbortSignal.any([signal, limit]) : limit });
+  if (response.ok) return response.json(); // throws if the answer is cut
   const body = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(body.error || `the daemon answers with status ${response.status}`);
-  return body;
+  throw new Error(body.error || `the daemon answers with status ${response.status}`);
 }
 
 // repeat calls work again and again: after pause() milliseconds when it went

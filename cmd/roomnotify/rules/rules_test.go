@@ -48,7 +48,13 @@ func TestExamplesAreRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"help": help, "deploy": string(deployed)} {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(readme), "```yaml\ntargets:")
+	example, _, _ = strings.Cut("targets:"+example, "```")
+	for name, text := range map[string]string{"help": help, "deploy": string(deployed), "README": example} {
 		f, err := parse(text)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -56,6 +62,9 @@ func TestExamplesAreRight(t *testing.T) {
 		}
 		if len(f.Rules) == 0 || len(f.Targets) == 0 {
 			t.Errorf("%s: %d rules, %d targets", name, len(f.Rules), len(f.Targets))
+		}
+		if name != "help" && len(f.Warnings) > 0 { // help has every word, and each alone makes sense
+			t.Errorf("%s: %q", name, f.Warnings)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (r *rig) floor(ctx context.Context, rooms int) (s sample, err error) {
 	}
 	stored, at, err := r.last(ctx)
 	if err != nil || stored != uint64(rooms) {
-		return s, errors.Join(err, fmt.Errorf("the stream has %d messages of %d", stored, rooms))
+		return s, errors.Join(err, fmt.Errorf("the stream has %d events of %d", stored, rooms))
 	}
 	rep, err := r.report(ctx)
 	if err != nil {

@@ -134,7 +134,8 @@ func (r *rig) plan(ctx context.Context, change int) error {
 	return resp.Body.Close()
 }
 
-// last returns how many messages the stream has and when it stored the last one.
+// last returns how many events the stream has and when it stored its last message.
+// A writer claims as often as it has to.
 func (r *rig) last(ctx context.Context) (uint64, time.Time, error) {
 	s, err := r.js.Stream(ctx, "LIVE")
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -143,8 +144,16 @@ func (r *rig) last(ctx context.Context) (uint64, time.Time, error) {
 	if err != nil {
 		return 0, time.Time{}, err
 	}
-	st := s.CachedInfo().State
-	return st.Msgs, st.LastTime, nil
+	const claims = "live.writer.>"
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(claims))
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	events := info.State.Msgs
+	for _, n := range info.State.Subjects {
+		events -= n
+	}
+	return events, info.State.LastTime, nil
 }
 
 // forget takes away what a daemon has left: its state and its stream.

@@ -124,7 +124,7 @@ func (r *rig) round(ctx context.Context, rooms int) (samples []sample, mib float
 	}()
 	watch, stopWatch := context.WithCancel(ctx)
 	defer stopWatch()
-	var events uint64 = 1 // the writer's claim
+	var events uint64
 	for _, c := range []struct {
 		name   string
 		change int
@@ -238,7 +238,7 @@ func (r *rig) await(ctx context.Context, n, change int, events uint64) (time.Dur
 			continue
 		}
 		if stored > events {
-			return 0, fmt.Errorf("the stream has %d messages, expected %d", stored, events)
+			return 0, fmt.Errorf("the stream has %d events, expected %d", stored, events)
 		}
 		end := rep.Sweeps[n].End
 		if at.After(end) {

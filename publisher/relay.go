@@ -46,9 +46,6 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 		if p.reconnected() {
 			return errReconnected
 		}
-		if since := p.watchedSince(); since != "" && since != p.me.WatchedSince {
-			return errRenew // before any event of a room that began later is stored
-		}
 		select {
 		case <-renew: // also while the outbox is never empty
 			return errRenew
@@ -58,6 +55,10 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 			if err := p.fill(&now, seq, limit, batches); err != nil {
 				return err
 			}
+		}
+		// After the batch is filled: an event of the first look is seen with its time.
+		if since := p.watchedSince(); since != "" && since != p.me.WatchedSince {
+			return errRenew
 		}
 		if len(now.msgs) == 0 {
 			select {

@@ -40,6 +40,7 @@ type ConnectConfig struct {
 	User, Password, Token     string // a user without a password is a token
 	PasswordFile, TokenFile   string
 	CAFile, CertFile, KeyFile string
+	Domain                    string       // of JetStream, which the connection does not need: see [JetStream]
 	Log                       *slog.Logger // nil discards
 
 	// Denied is called, if it is not nil, with each permission that NATS finds

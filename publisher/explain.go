@@ -9,11 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Codes of the server that the client library has no names for.
+// Codes of the server that the client library has no names for, besides those of
+// package streams.
 const (
-	codeAccountFull   jetstream.ErrorCode = 10002 // the account's storage limit is reached
-	codeServerFull    jetstream.ErrorCode = 10023 // a limit of the server is reached
-	codeStorageFull   jetstream.ErrorCode = 10047 // the server's storage limit is reached
 	codeTooLarge      jetstream.ErrorCode = 10054 // the message is larger than the stream allows
 	codeStoreFailed   jetstream.ErrorCode = 10077 // the store failed: it is full, or its disk has an error
 	codeSealed        jetstream.ErrorCode = 10109 // the stream is sealed
@@ -32,7 +30,7 @@ func (p *Publisher) explain(q question, err error) error {
 		if mend := p.mend(api); mend != "" {
 			return fmt.Errorf("%w; %s", err, mend)
 		}
-		return err
+		return p.stream.need(p.app).Explain(err)
 	}
 	switch last := q.reason(); {
 	case errors.Is(last, nats.ErrPermissionViolation):
@@ -50,10 +48,6 @@ func (p *Publisher) explain(q question, err error) error {
 func (p *Publisher) mend(refusal *jetstream.APIError) string {
 	name := p.stream.Name
 	switch refusal.ErrorCode {
-	case codeAccountFull:
-		return fmt.Sprintf("the account's storage is full: let its administrator raise the limit, or make room in its streams, in this one with `nats stream edit %s --max-age=…`", name)
-	case codeServerFull, codeStorageFull:
-		return fmt.Sprintf("the server's storage is full: raise max_file_store in its configuration, on a disk that has room, or make room in its streams, in this one with `nats stream edit %s --max-age=…`", name)
 	case codeTooLarge:
 		return fmt.Sprintf("raise the limit with `nats stream edit %s --max-msg-size=…`", name)
 	case codeStoreFailed:

@@ -8,21 +8,20 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/streams"
 )
 
 // ownerWait bounds the question whose the subjects are. An account that may not
 // ask it gets no answer.
 const ownerWait = 2 * time.Second
 
-// Codes of NATS that say that a stream cannot be made, all but codeNotMade
-// because of its configuration.
+// Codes of NATS that say that a stream cannot be made, besides the limits that
+// package streams knows.
 const (
-	codeInvalid       jetstream.ErrorCode = 10052
-	codeNotMade       jetstream.ErrorCode = 10049 // its files cannot be made, perhaps for a moment: see makeError
-	codeOverlap       jetstream.ErrorCode = 10065
-	codeReplicas      jetstream.ErrorCode = 10074 // by a server that is alone; a cluster that lacks nodes, perhaps for a while, has another
-	codeBytesRequired jetstream.ErrorCode = 10113
-	codeBytesExceeded jetstream.ErrorCode = 10122
+	codeInvalid jetstream.ErrorCode = 10052
+	codeNotMade jetstream.ErrorCode = 10049 // its files cannot be made, perhaps for a moment: see makeError
+	codeOverlap jetstream.ErrorCode = 10065
 )
 
 // wanted is the stream that roomwatch makes. When it is full, the oldest events
@@ -81,30 +80,28 @@ func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err
 		return fmt.Errorf("%w: %s cannot be made: %w; %s", ErrUnfit, c.Name, err, mend)
 	}
 	var api *jetstream.APIError
-	if !errors.As(err, &api) {
-		return fmt.Errorf("make stream %s: %w", c.Name, JetStreamError(err))
+	if errors.As(err, &api) {
+		switch api.ErrorCode {
+		case codeOverlap:
+			owner, _ := c.owner(ctx, js) // without its name the reason is worth no less
+			return unfit(c.owned(owner))
+		case codeInvalid:
+			return unfit("change what it names: ROOMWATCH_STREAM, ROOMWATCH_SUBJECT_PREFIX, ROOMWATCH_STREAM_REPLICAS, ROOMWATCH_STREAM_MAX_AGE or ROOMWATCH_STREAM_MAX_BYTES")
+		case codeNotMade:
+			// Also while the server still removes the directory of one that was deleted:
+			// the next try is then taken.
+			return fmt.Errorf("make stream %s: %w; it is tried again; if that does not help, look at the log and the disk of nats-server", c.Name, err)
+		}
 	}
-	switch api.ErrorCode {
-	case codeReplicas:
-		return unfit(c.alone())
-	case codeOverlap:
-		owner, _ := c.owner(ctx, js) // without its name the reason is worth no less
-		return unfit(c.owned(owner))
-	case codeInvalid:
-		return unfit("change what it names: ROOMWATCH_STREAM, ROOMWATCH_SUBJECT_PREFIX, ROOMWATCH_STREAM_REPLICAS, ROOMWATCH_STREAM_MAX_AGE or ROOMWATCH_STREAM_MAX_BYTES")
-	case codeNotMade:
-		// Also while the server still removes the directory of one that was deleted:
-		// the next try is then taken.
-		return fmt.Errorf("make stream %s: %w; it is tried again; if that does not help, look at the log and the disk of nats-server", c.Name, err)
-	case codeBytesRequired, codeBytesExceeded:
-		return unfit("set ROOMWATCH_STREAM_MAX_BYTES to what the account allows")
+	if err = c.need(0).Explain(err); !streams.MayPass(err) {
+		return fmt.Errorf("%w: %s cannot be made: %w", ErrUnfit, c.Name, err)
 	}
-	return fmt.Errorf("make stream %s: %w", c.Name, JetStreamError(err))
+	return fmt.Errorf("make stream %s: %w", c.Name, err)
 }
 
 // canBeMade looks for what would keep the first start from making the stream,
 // as far as that shows without making it.
-func (c StreamConfig) canBeMade(ctx context.Context, nc *nats.Conn, js jetstream.JetStream) (string, error) {
+func (c StreamConfig) canBeMade(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app int) (string, error) {
 	unfit := func(reason string) error { return fmt.Errorf("%w: %s cannot be made: %s", ErrUnfit, c.Name, reason) }
 	if c.Replicas > 1 && nc.ConnectedClusterName() == "" {
 		return "", unfit(c.alone())
@@ -113,11 +110,15 @@ func (c StreamConfig) canBeMade(ctx context.Context, nc *nats.Conn, js jetstream
 	if owner != "" {
 		return "", unfit(c.owned(owner))
 	}
+	limits, lerr := c.accountLimits(ctx, js, nil, app)
+	if lerr != nil {
+		return "", fmt.Errorf("%w: %s cannot be made: %w", ErrUnfit, c.Name, lerr)
+	}
 	found := fmt.Sprintf("%s does not exist yet: the first start makes it", c.Name)
 	if err != nil {
 		found += fmt.Sprintf("; whether another stream has its subjects is not known: %v", err)
 	}
-	return found, nil
+	return found + limits, nil
 }
 
 // owner returns the name of a stream that has subjects under the prefix, empty

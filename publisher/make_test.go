@@ -24,7 +24,7 @@ func TestStreamThatCannotBeMade(t *testing.T) {
 		inspect bool // whether a look at it finds it
 	}{
 		{name: "replicas on a single server", config: StreamConfig{Name: "LIVE", Prefix: "live", Replicas: 3},
-			want: []string{"ROOMWATCH_STREAM_REPLICAS", "set it to 1"}, inspect: true},
+			want: []string{"ROOMWATCH_STREAM_REPLICAS", "to 1"}, inspect: true},
 		{name: "subjects of another stream", other: []string{"x", "live.room.>"}, config: live,
 			want: []string{"stream OTHER has", "ROOMWATCH_STREAM", "ROOMWATCH_SUBJECT_PREFIX", "nats stream edit OTHER --subjects="}, inspect: true},
 		{name: "the same subjects", other: []string{"live.>"}, config: live, want: []string{"stream OTHER has"}, inspect: true},

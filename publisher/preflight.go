@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,6 +23,7 @@ var ErrUnfit = streams.ErrUnfit
 type StreamConfig struct {
 	Name   string // such as LIVE
 	Prefix string // first token or tokens of every subject, such as live
+	Domain string // of JetStream, for leaf nodes; empty: that of the server
 
 	Replicas int           // 0 means 1
 	MaxAge   time.Duration // 0 means for ever
@@ -37,27 +39,35 @@ type StreamConfig struct {
 // and says in words what it found. The error is [ErrUnfit], or says why the
 // stream cannot be looked at.
 func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (string, error) {
-	js, err := jetstream.New(nc)
+	js, err := JetStream(nc, c.Domain)
 	if err != nil {
 		return "", err
 	}
 	q := ask(nc)
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return c.canBeMade(ctx, nc, js)
+		return c.canBeMade(ctx, nc, js, app)
 	}
 	if err != nil {
 		return "", c.lookError(q.denied(err))
 	}
 	info := s.CachedInfo()
+	limits, err := c.accountLimits(ctx, js, info, app)
+	if err != nil {
+		return "", err
+	}
 	warnings, err := c.fits(nc, info.Config, app)
 	if err != nil {
+		return "", err
+	}
+	if err := c.lookForUnreleased(ctx, nc, s, app); err != nil {
 		return "", err
 	}
 	found := fmt.Sprintf("%s fits, %d messages", c.Name, info.State.Msgs)
 	for _, w := range warnings {
 		found += "; but " + w
 	}
+	found += limits
 	if !info.Config.AllowAtomicPublish {
 		found += fmt.Sprintf("; events are published one by one: `nats stream edit %s --allow-batch` makes it faster", c.Name)
 	}
@@ -86,18 +96,48 @@ func (c StreamConfig) lookError(err error) error {
 	if errors.Is(err, jetstream.ErrInvalidStreamName) {
 		return fmt.Errorf("%w: %s: %w; set ROOMWATCH_STREAM to a name without spaces, dots, slashes and wildcards", ErrUnfit, c.Name, err)
 	}
-	return fmt.Errorf("look at stream %s: %w", c.Name, JetStreamError(err))
+	if err = c.need(0).Explain(err); !streams.MayPass(err) {
+		return fmt.Errorf("%w: %s: %w", ErrUnfit, c.Name, err)
+	}
+	return fmt.Errorf("look at stream %s: %w", c.Name, err)
 }
 
-// JetStreamError adds to the error of a question about a stream that its server
-// runs without JetStream, and how that is mended. Any other error stays as it is.
-func JetStreamError(err error) error {
-	for _, e := range []error{nats.ErrNoResponders, jetstream.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabledForAccount} {
-		if errors.Is(err, e) {
-			return fmt.Errorf("NATS has no JetStream there: %w; start nats-server with -js, or enable JetStream for the account", err)
+// lookForUnreleased looks for events that a build before the first release wrote.
+// The start sees them only where it reads them: the last one, or all of them when
+// the state was lost.
+func (c StreamConfig) lookForUnreleased(ctx context.Context, nc *nats.Conn, s jetstream.Stream, app int) error {
+	q := ask(nc)
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(Filter(c.Prefix, "", app, "")))
+	if err != nil {
+		return c.lookError(q.denied(err))
+	}
+	for subject := range info.State.Subjects {
+		if strings.Contains(subject[strings.LastIndexByte(subject, '.')+1:], "%") {
+			return c.unreleasedError(subject, app)
 		}
 	}
-	return err
+	return nil
+}
+
+func (c StreamConfig) unreleasedError(subject string, app int) error {
+	return fmt.Errorf("%w: %s has events on %s, as a build before the first release wrote them; remove the events of that build with `nats stream purge %s --subject='%s'`",
+		ErrUnfit, c.Name, subject, c.Name, Filter(c.Prefix, "", app, ""))
+}
+
+// accountLimits returns what the limits of the account refuse. Who may not ask for
+// them is told so in a few words.
+func (c StreamConfig) accountLimits(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo, app int) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, ownerWait)
+	defer cancel()
+	q := ask(js.Conn())
+	a, err := js.AccountInfo(ctx)
+	if err == nil {
+		return "", c.need(app).CheckAccount(a, info, c.wanted())
+	}
+	if err = c.need(app).Explain(err); errors.Is(err, streams.ErrLimit) {
+		return "", c.lookError(err)
+	}
+	return fmt.Sprintf("; the limits of the account are not known: %v", q.denied(err)), nil
 }
 
 // fits returns every reason why a stream cannot hold what roomwatch promises, and

@@ -49,7 +49,7 @@ func (p *Publisher) message(ctx context.Context, which, subject string, query ma
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	q := ask(p.Conn())
-	resp, err := q.nc.RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+p.stream.Name, req)
+	resp, err := q.nc.RequestWithContext(ctx, APIPrefix(p.js)+"STREAM.MSG.GET."+p.stream.Name, req)
 	if err != nil {
 		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(q, err))
 	}
@@ -64,7 +64,7 @@ func (p *Publisher) message(ctx context.Context, which, subject string, query ma
 	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return nil, nil
 	case answer.Error != nil:
-		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, answer.Error)
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(q, answer.Error))
 	case answer.Message == nil:
 		return nil, fmt.Errorf("read %s message on %s: the answer holds none", which, subject)
 	}
@@ -184,8 +184,7 @@ func (p *Publisher) decode(subject string, body []byte) (diff.Event, error) {
 	case want:
 		return e, nil
 	case unreleased(p.stream.Prefix, e.Type, p.app, e.Room.RoomID):
-		return e, fmt.Errorf("%w: %s has event %s on %s, as a build before the first release wrote it; now it belongs on %s: remove the events of that build with `nats stream purge %s --subject='%s'`",
-			ErrUnfit, p.stream.Name, e.ID, subject, want, p.stream.Name, Filter(p.stream.Prefix, "", p.app, ""))
+		return e, fmt.Errorf("event %s belongs on %s: %w", e.ID, want, p.stream.unreleasedError(subject, p.app))
 	}
 	return e, fmt.Errorf("event %s does not belong on %s", e.ID, subject)
 }
@@ -227,7 +226,7 @@ func (p *Publisher) lastOfEachSubject(ctx context.Context, filter string) iter.S
 	return func(yield func(diff.Event, error) bool) {
 		q := ask(p.Conn())
 		if err := p.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
-			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, q.denied(err)))
+			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, p.stream.need(p.app).Explain(q.denied(err))))
 		}
 	}
 }

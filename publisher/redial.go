@@ -17,9 +17,9 @@ import (
 func (p *Publisher) Conn() *nats.Conn { return p.conn.Load() }
 
 func (p *Publisher) use(nc *nats.Conn) error {
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(requestTimeout))
+	js, err := JetStream(nc, p.stream.Domain, jetstream.WithDefaultTimeout(requestTimeout))
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	p.js = js
 	p.conn.Store(nc)

@@ -37,6 +37,8 @@ func (c ConnectConfig) checkValues() error {
 	add(c.CredsFile == "" || c.NKeyFile == "", "NATS_CREDS and NATS_NKEY are both set: set one of them")
 	add(c.CertFile == "" || c.KeyFile != "", "NATS_KEY is missing: NATS_CERT is set, so set it to the file of the certificate's private key")
 	add(c.KeyFile == "" || c.CertFile != "", "NATS_CERT is missing: NATS_KEY is set, so set it to the file of the key's certificate")
+	add(!strings.ContainsAny(c.Domain, " \t\r\n.*>"), "NATS_JS_DOMAIN is %q: write the domain of jetstream in the server's configuration, without spaces, dots and wildcards", c.Domain)
+	add(c.Domain == "" || c.URL != "" || c.InProcess != nil, "NATS_JS_DOMAIN is set and NATS_URL is empty: the embedded server has no domain; set both or neither")
 	return errors.Join(errs...)
 }
 

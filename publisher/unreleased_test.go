@@ -29,6 +29,9 @@ func TestStreamOfABuildBeforeTheRelease(t *testing.T) {
 					})
 					send(t, nc, unreleased("live", diff.RoomCreated, app, room), body)
 				}
+				if found, err := Inspect(t.Context(), nc, live, app); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "a%2Eb") {
+					t.Errorf("a look finds %q, %v", found, err)
+				}
 				r := start(t, nc, b)
 				pass(time.Minute)
 				r.wantEnd(t)

@@ -19,13 +19,14 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 )
 
 func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, trail.ErrBroken, errTaken, publisher.ErrAuth)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, trail.ErrBroken, errTaken, streams.ErrUnfit, streams.ErrLimit, publisher.ErrAuth)
 }
 
 func rootCommand() *cobra.Command {

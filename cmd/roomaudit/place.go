@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/publisher"
 )
 
 // place compares the trail with the stream, and records when it is not the one it was.
@@ -24,6 +25,9 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 		return nil, fmt.Errorf("look at stream %s: %w", r.Stream, err)
 	}
 	info, at := s.CachedInfo(), r.trail.Position()
+	if err := r.check(ctx, info.Config); err != nil {
+		return nil, err
+	}
 	next := trail.Position{Name: info.Config.Name, Created: info.Created.UTC()}
 	if first := info.Config.FirstSeq; first > 0 {
 		next.Last = first - 1 // a number before the first one was never given
@@ -53,6 +57,19 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 		return nil, fmt.Errorf("%w: %w", errDisk, err)
 	}
 	return s, nil
+}
+
+// check refuses a stream that cannot be recorded, and warns of one that loses
+// messages of its own.
+func (r *recorder) check(ctx context.Context, have jetstream.StreamConfig) error {
+	warnings, err := r.need().Check(have, 0)
+	for _, w := range warnings {
+		if !slices.Contains(r.warned, w) {
+			r.log.WarnContext(ctx, "stream has an unusual setting", "stream", r.Stream, "setting", w)
+		}
+	}
+	r.warned = warnings
+	return err
 }
 
 // cut reports whether the stream has lost messages that are on record other than
@@ -141,7 +158,7 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 		return nil, failed(err)
 	}
 	cons, err = r.js.CreateConsumer(ctx, r.Stream, jetstream.ConsumerConfig{
-		Durable: r.Durable, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: 10 * batchRows, MaxDeliver: -1,
+		Durable: r.Durable, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: mostPending, MaxDeliver: -1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: last + 1,
 		Metadata: map[string]string{ownerKey: r.trail.ID(), hostKey: hostname()},
 	})
@@ -175,7 +192,7 @@ func (r *recorder) next(ctx context.Context, seq uint64) (trail.Mark, error) {
 	if err != nil {
 		return trail.Mark{}, err // unreachable: a number and a string encode
 	}
-	resp, err := r.js.Conn().RequestWithContext(ctx, jetstream.DefaultAPIPrefix+"STREAM.MSG.GET."+r.Stream, req)
+	resp, err := r.js.Conn().RequestWithContext(ctx, publisher.APIPrefix(r.js)+"STREAM.MSG.GET."+r.Stream, req)
 	if err != nil {
 		return trail.Mark{}, err
 	}

@@ -17,14 +17,17 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 )
 
 const (
 	batchRows = 500 // messages that share a sync of the disk
-	askWait   = 5 * time.Second
-	idleWait  = 5 * time.Second // for one more message, before the day is looked at
-	ackWait   = time.Minute     // more than a file takes to be sealed and compressed
-	pauseMost = 10 * time.Second
+	// mostPending is how many messages NATS delivers before they are on the disk.
+	mostPending = 10 * batchRows
+	askWait     = 5 * time.Second
+	idleWait    = 5 * time.Second // for one more message, before the day is looked at
+	ackWait     = time.Minute     // more than a file takes to be sealed and compressed
+	pauseMost   = 10 * time.Second
 )
 
 func runCommand() *cobra.Command {
@@ -70,6 +73,9 @@ func runCommand() *cobra.Command {
 	return cmd
 }
 
+// need is what the stream is needed for.
+func (r *recorder) need() streams.Need { return streams.Reader(r.Stream, mostPending) }
+
 // A recorder reads the stream into a trail.
 type recorder struct {
 	*config
@@ -79,6 +85,7 @@ type recorder struct {
 
 	removed time.Time // when old files were looked for
 	began   bool      // a session had the consumer
+	warned  []string  // of the stream's settings
 	failing string    // what is wrong at present, as it was logged; empty: nothing
 }
 
@@ -94,9 +101,9 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := publisher.JetStream(nc, c.NATSDomain)
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	line, _ := w.Lines()
 	log.InfoContext(ctx, "start", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
@@ -104,11 +111,11 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(pauseMost), backoff.WithMaxElapsedTime(0))
 	for ctx.Err() == nil {
 		before := w.Position()
-		err := r.session(ctx)
+		err := r.need().Explain(r.session(ctx))
 		if ctx.Err() != nil {
 			break
 		}
-		if errors.Is(err, trail.ErrBroken) || errors.Is(err, errTaken) && !r.began {
+		if errors.Is(err, trail.ErrBroken) || !r.began && (errors.Is(err, errTaken) || !streams.MayPass(err)) {
 			return err
 		}
 		if w.Position() != before {
@@ -141,6 +148,8 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	case err == nil:
 	case errors.Is(err, errDisk):
 		text, mend = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or mend it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
+	case errors.Is(err, streams.ErrLimit), errors.Is(err, streams.ErrUnfit):
+		text, mend = err.Error(), "see what it names; it is tried again"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		text, mend = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
 	case errors.Is(err, errTaken):

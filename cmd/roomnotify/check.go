@@ -13,6 +13,7 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 )
 
 func checkCommand(path *string) *cobra.Command {
@@ -87,7 +88,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	}
 	defer nc.Close()
 	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
-	js, err := jetstream.New(nc)
+	js, err := publisher.JetStream(nc, cfg.NATSDomain)
 	if err != nil {
 		l.line("nats", err, "")
 		return
@@ -102,9 +103,13 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		l.line("events", nil, "stream %s does not exist yet: `roomnotify run` waits for roomwatch, which makes it", cfg.Stream)
 	case err != nil:
-		l.line("events", fmt.Errorf("stream %s: %w", cfg.Stream, err), "")
+		l.line("events", fmt.Errorf("stream %s: %w", cfg.Stream, cfg.reader().Explain(err)), "")
 	default:
-		l.line("events", nil, "stream %s has %d messages", cfg.Stream, s.CachedInfo().State.Msgs)
+		warnings, err := cfg.reader().Check(s.CachedInfo().Config, 0)
+		l.line("events", err, "stream %s has %d messages", cfg.Stream, s.CachedInfo().State.Msgs)
+		for _, w := range warnings {
+			l.look("events", "%s", w)
+		}
 	}
 	store, err := openStore(ctx, js, cfg.store(), false)
 	switch {
@@ -113,8 +118,36 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	case err != nil:
 		l.line("store", err, "")
 	default:
+		for _, w := range store.warnings {
+			l.look("store", "%s", w)
+		}
 		l.store(ctx, store, file)
 	}
+	l.limits(ctx, cfg, js, s, store)
+}
+
+// limits looks at what the account allows, if roomnotify may ask for it.
+func (l *checklist) limits(ctx context.Context, cfg *config, js jetstream.JetStream, live jetstream.Stream, kept *store) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	a, err := js.AccountInfo(ctx)
+	if err = cfg.store().need().Explain(err); errors.Is(err, streams.ErrLimit) {
+		l.line("account", err, "")
+		return
+	}
+	if err != nil {
+		l.look("account", "its limits are not known: %v", err)
+		return
+	}
+	var info *jetstream.StreamInfo
+	if kept != nil {
+		info = kept.stream.CachedInfo()
+	}
+	err = cfg.store().need().CheckAccount(a, info, cfg.store().wanted())
+	if live != nil {
+		err = errors.Join(err, cfg.reader().CheckAccount(a, live.CachedInfo(), jetstream.StreamConfig{}))
+	}
+	l.line("account", err, "within its limits")
 }
 
 // store tells what waits, and what waits for ever because its rule is gone.

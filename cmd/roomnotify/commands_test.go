@@ -27,6 +27,7 @@ type bench struct {
 	js    jetstream.JetStream
 	to    *receiver
 	url   string // of NATS
+	in    string // the JetStream domain
 	hook  string // of the receiver
 	rules string // path of the file
 }
@@ -56,7 +57,7 @@ func newBench(t *testing.T, file string) *bench {
 }
 
 func (b *bench) env() []string {
-	return []string{"NATS_URL=" + b.url, "ROOMNOTIFY_RULES=" + b.rules, "HOOK_URL=" + b.hook, "HOOK_SECRET=" + hookSecret, "BOT_TOKEN=123:token-hush"}
+	return []string{"NATS_URL=" + b.url, "NATS_JS_DOMAIN=" + b.in, "ROOMNOTIFY_RULES=" + b.rules, "HOOK_URL=" + b.hook, "HOOK_SECRET=" + hookSecret, "BOT_TOKEN=123:token-hush"}
 }
 
 // run runs a command and returns its exit status and all its output.

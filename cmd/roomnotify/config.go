@@ -12,6 +12,7 @@ import (
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/publisher/streams"
 )
 
 // errConfig marks what only a person can mend: exit status 2.
@@ -24,6 +25,7 @@ type config struct {
 	Name      string        `envconfig:"ROOMNOTIFY_NAME" default:"notify" desc:"of this installation: its durables and subjects begin with it, its stream is it in capitals"`
 	Replicas  int           `envconfig:"ROOMNOTIFY_STREAM_REPLICAS" default:"1" desc:"replicas of the stream that roomnotify makes"`
 	MaxAge    time.Duration `envconfig:"ROOMNOTIFY_STREAM_MAX_AGE" default:"720h" desc:"how long the stream that roomnotify makes keeps what was held back, dead letters and told milestones"`
+	MaxBytes  environ.Bytes `envconfig:"ROOMNOTIFY_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of the stream that roomnotify makes, at least 65536, or unlimited; a full one takes nothing more, and events wait"`
 	NATSURL   string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
 	Stream    string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
 	Prefix    string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of its subjects"`
@@ -50,6 +52,7 @@ func configured(rulesFlag string) (*config, *rules.File, error) {
 	add(c.store().stream() != c.Stream, "ROOMNOTIFY_NAME is %q, and %s is the stream of the events: choose another", c.Name, c.Stream)
 	add(c.Replicas >= 1 && c.Replicas <= 5, "ROOMNOTIFY_STREAM_REPLICAS is %d: set 1 to 5", c.Replicas)
 	add(c.MaxAge >= time.Hour, "ROOMNOTIFY_STREAM_MAX_AGE is %s: set at least 1h", c.MaxAge)
+	add(c.MaxBytes == 0 || c.MaxBytes >= streams.LeastBytes, "ROOMNOTIFY_STREAM_MAX_BYTES is %d: set at least %d, or unlimited", c.MaxBytes, streams.LeastBytes)
 	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMNOTIFY_LOG_FORMAT is %q: set text or json", c.LogFormat)
 	if rulesFlag != "" {
 		c.Rules = rulesFlag
@@ -89,8 +92,11 @@ func readRules(path string) (*rules.File, error) {
 }
 
 func (c *config) store() storeConfig {
-	return storeConfig{name: c.Name, replicas: c.Replicas, maxAge: c.MaxAge}
+	return storeConfig{name: c.Name, replicas: c.Replicas, maxAge: c.MaxAge, maxBytes: int64(c.MaxBytes)}
 }
+
+// reader is what the stream of events is needed for.
+func (c *config) reader() streams.Need { return streams.Reader(c.Stream, mostPending) }
 
 // durable is under which name NATS keeps the place of a target in the events. A -
 // of the installation's name is doubled, so that prod and eu-team are not prod-eu

@@ -78,9 +78,9 @@ func withStore(ctx context.Context, cfg *config, do func(context.Context, *store
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := publisher.JetStream(nc, cfg.NATSDomain)
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	s, err := openStore(ctx, js, cfg.store(), false)
 	if err == nil {
@@ -89,7 +89,7 @@ func withStore(ctx context.Context, cfg *config, do func(context.Context, *store
 	if cause := context.Cause(ctx); isPermission(cause) {
 		return cause
 	}
-	return err
+	return cfg.store().need().Explain(err)
 }
 
 // A waits is what the store keeps on one subject.

@@ -18,13 +18,14 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 )
 
 func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, errUnfitStream, publisher.ErrAuth)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, streams.ErrUnfit, streams.ErrLimit, publisher.ErrAuth)
 }
 
 func rootCommand() *cobra.Command {

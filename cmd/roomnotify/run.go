@@ -19,6 +19,7 @@ import (
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/streams"
 )
 
 const (
@@ -60,9 +61,9 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := publisher.JetStream(nc, cfg.NATSDomain)
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	for _, w := range file.Warnings {
 		log.WarnContext(ctx, "rule file", "finding", w)
@@ -158,7 +159,7 @@ func (d *daemon) subscribe(ctx context.Context, g *target) error {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			g.log.WarnContext(ctx, "the stream of the events is gone", "stream", d.cfg.Stream, "fix", "see that roomwatch runs, which makes it; it is waited for")
 		default:
-			return err
+			return d.cfg.reader().Explain(err)
 		}
 		if !pause(ctx, sharedPause) {
 			return nil
@@ -180,13 +181,12 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 	var told string
 	for {
 		s, err := d.tryOpen(ctx)
-		var api *jetstream.APIError
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil
 		case err == nil:
 			return s, nil
-		case errors.Is(err, errUnfitStream), errors.As(err, &api) && api.Code == 400:
+		case !streams.MayPass(err):
 			return nil, err
 		}
 		if text := err.Error(); text != told {
@@ -202,13 +202,25 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	if _, err := d.js.Stream(ask, d.cfg.Stream); err != nil {
-		return nil, fmt.Errorf("stream %s: %w", d.cfg.Stream, err)
+	live, err := d.js.Stream(ask, d.cfg.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", d.cfg.Stream, d.cfg.reader().Explain(err))
+	}
+	warnings, err := d.cfg.reader().Check(live.CachedInfo().Config, 0)
+	if err != nil {
+		return nil, err
 	}
 	s, err := openStore(ctx, d.js, d.cfg.store(), true)
-	if err == nil {
-		d.left, err = d.lastSeen(ask, s)
+	if err != nil {
+		return nil, err
 	}
+	for _, w := range warnings {
+		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.Stream, "setting", w)
+	}
+	for _, w := range s.warnings {
+		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.store().stream(), "setting", w)
+	}
+	d.left, err = d.lastSeen(ask, s)
 	return s, err
 }
 

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/streams"
 )
 
 // What the stream of roomnotify keeps, by subject, after its name and a dot:
@@ -45,44 +45,65 @@ const askWait = 5 * time.Second
 // that was killed between storing and acknowledging is back much sooner.
 const duplicateWindow = 10 * time.Minute
 
-var errUnfitStream = errors.New("stream is unfit")
-
 // A store is the stream in which roomnotify keeps what it must not forget.
 type store struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	prefix string // of the subjects
+
+	warnings []string // of its settings
 }
 
 type storeConfig struct {
 	name     string // of the installation: prefix of subjects and durables, and, in capitals, the stream
 	replicas int
 	maxAge   time.Duration
+	maxBytes int64 // 0: unlimited
 }
 
 func (c storeConfig) stream() string { return strings.ToUpper(c.name) }
 
+func (c storeConfig) need() streams.Need {
+	return streams.Need{
+		Use: streams.Keep, Name: c.stream(), Variable: "ROOMNOTIFY_NAME", Made: "ROOMNOTIFY_STREAM", Prefix: c.name, Subjects: []string{c.name + ".>"},
+	}
+}
+
+// wanted is the stream that roomnotify makes. When it is full it takes nothing
+// more: what waits in it is not lost, and events wait in their own stream.
+func (c storeConfig) wanted() jetstream.StreamConfig {
+	config := jetstream.StreamConfig{
+		Name: c.stream(), Subjects: []string{c.name + ".>"}, Description: "what roomnotify still has to tell",
+		Storage: jetstream.FileStorage, Replicas: c.replicas, MaxAge: c.maxAge, Duplicates: min(duplicateWindow, c.maxAge),
+	}
+	if c.maxBytes > 0 {
+		config.MaxBytes, config.Discard = c.maxBytes, jetstream.DiscardNew
+	}
+	return config
+}
+
 // openStore returns the store, and makes its stream if it does not exist; one
-// that exists is not changed.
+// that exists is not changed. What asking again does not change is
+// [streams.ErrUnfit] or [streams.ErrLimit].
 func openStore(ctx context.Context, js jetstream.JetStream, c storeConfig, makeIt bool) (*store, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	s, err := js.Stream(ctx, c.stream())
 	if errors.Is(err, jetstream.ErrStreamNotFound) && makeIt {
-		s, err = js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: c.stream(), Subjects: []string{c.name + ".>"}, Description: "what roomnotify still has to tell",
-			Storage: jetstream.FileStorage, Replicas: c.replicas, MaxAge: c.maxAge, Duplicates: min(duplicateWindow, c.maxAge),
-		})
+		s, err = js.CreateStream(ctx, c.wanted())
+		var api *jetstream.APIError
+		if err = c.need().Explain(err); errors.As(err, &api) && api.Code == 400 && !errors.Is(err, streams.ErrLimit) {
+			return nil, fmt.Errorf("%w: %s cannot be made: %w; set ROOMNOTIFY_NAME to another name, or ROOMNOTIFY_STREAM_… to what NATS takes", streams.ErrUnfit, c.stream(), err)
+		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", c.stream(), err)
+		return nil, fmt.Errorf("stream %s: %w", c.stream(), c.need().Explain(err))
 	}
-	have := s.CachedInfo().Config
-	if have.Sealed || have.NoAck || have.DenyDelete || have.DenyPurge || have.Retention != jetstream.LimitsPolicy || !slices.Contains(have.Subjects, c.name+".>") {
-		return nil, fmt.Errorf("%w: %s must keep %s.> by limits, acknowledge, and let messages be deleted and purged; remove it with `nats stream rm %s` so that roomnotify makes it, or set ROOMNOTIFY_NAME to another name",
-			errUnfitStream, c.stream(), c.name, c.stream())
+	warnings, err := c.need().Check(s.CachedInfo().Config, js.Conn().MaxPayload())
+	if err != nil {
+		return nil, err
 	}
-	return &store{js: js, stream: s, prefix: c.name}, nil
+	return &store{js: js, stream: s, prefix: c.name, warnings: warnings}, nil
 }
 
 func (s *store) subject(parts ...string) string {

@@ -8,7 +8,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -29,29 +28,6 @@ const leastAge = 100 * time.Millisecond
 
 // A secret is never printed.
 type secret = environ.Secret
-
-// A byteLimit is a size in bytes; 0 is written "unlimited".
-type byteLimit int64
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (l *byteLimit) UnmarshalText(text []byte) error {
-	if string(text) == "unlimited" {
-		*l = 0
-		return nil
-	}
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n <= 0 {
-		return errors.New("neither a number of bytes nor unlimited")
-	}
-	*l = byteLimit(n)
-	return nil
-}
-
-// Word implements [environ.Worded].
-func (byteLimit) Word() string { return "bytes" }
-
-// Expected implements [environ.Worded].
-func (byteLimit) Expected() string { return "write a number of bytes above 0, or unlimited" }
 
 // A config is every environment variable that roomwatch reads. The tags are
 // what `roomwatch help config` prints.
@@ -87,7 +63,7 @@ type config struct {
 	SubjectPrefix  string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
 	StreamReplicas int           `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes; more need a cluster"`
 	StreamMaxAge   time.Duration `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
-	StreamMaxBytes byteLimit     `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
+	StreamMaxBytes environ.Bytes `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
 	HTTPAddr       string        `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off for none"`
 	HTTPToken      secret        `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"who sends it may read over HTTP; required, this or its file, for an address that is not loopback"`
 	HTTPTokenFile  string        `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so that it may be exchanged"`

@@ -64,7 +64,7 @@ func demoCommand() *cobra.Command {
 func (c *config) validateForDemo() error {
 	c.SDKAppID, c.Identifier = demoApp, "administrator"
 	c.SecretKey, c.SecretKeyFile, c.UserSig = demoKey, "", ""
-	c.Endpoint, c.NATSURL = "http://127.0.0.1", "" // the port comes with the simulator
+	c.Endpoint, c.NATSURL, c.NATSDomain = "http://127.0.0.1", "", "" // the port comes with the simulator
 	c.Interval = demoInterval
 	c.DataDir = filepath.Join(c.DataDir, "demo")
 	if environ.Value("ROOMWATCH_LOG_LEVEL") == "" {

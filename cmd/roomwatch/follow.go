@@ -12,6 +12,7 @@ import (
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 )
 
 // followPause is between two tries to go on.
@@ -42,9 +43,9 @@ func (e shownError) Error() string { return e.err.Error() }
 // It goes on where it was when NATS was away, however long. A JetStream that gives
 // no answer for longer than patience, while NATS is there, ends it with an error.
 func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
-	js, err := jetstream.New(nc)
+	js, err := publisher.JetStream(nc, cfg.NATSDomain)
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	t := &tailer{nc: nc, js: js, cfg: cfg, s: s, log: log, show: show}
 	for {
@@ -58,10 +59,10 @@ func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *s
 		case !t.begun && errors.Is(err, jetstream.ErrStreamNotFound):
 			return fmt.Errorf("follow stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
 		case !t.begun, nc.IsClosed():
-			return fmt.Errorf("follow stream %s: %w", cfg.Stream, publisher.JetStreamError(err))
+			return fmt.Errorf("follow stream %s: %w", cfg.Stream, streams.Reader(cfg.Stream, 0).Explain(err))
 		case nc.IsConnected() && time.Since(t.alive) > patience:
 			return fmt.Errorf("follow stream %s: no answer for %v: %w; see with `nats stream info %s` that the stream is there and has a leader",
-				cfg.Stream, time.Since(t.alive).Round(time.Second), err, cfg.Stream)
+				cfg.Stream, time.Since(t.alive).Round(time.Second), streams.Reader(cfg.Stream, 0).Explain(err), cfg.Stream)
 		}
 		log.InfoContext(ctx, "follow", "error", err)
 		t.pause(ctx)

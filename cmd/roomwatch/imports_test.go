@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/internal/display": {},
 	"roomwatch/cmd/internal/environ": {"roomwatch/publisher", "roomwatch/publisher/secret"},
 	"roomwatch/cmd/internal/program": {"roomwatch/cmd/internal/environ"},
-	"roomwatch/cmd/roomwatch/web":    {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema"},
+	"roomwatch/cmd/roomwatch/web":    {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/web",
@@ -77,5 +77,14 @@ func TestImportGraph(t *testing.T) {
 				t.Errorf("%s imports %s: it may import the standard library alone", fields[0], i)
 			}
 		}
+	}
+}
+
+// Who asks JetStream asks that of the domain which is configured.
+func TestImportedJetStreamHasADomain(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "grep", "-rnE", "--include=*.go", "--exclude=*_test.go", "--exclude=domain.go", "--exclude-dir=roombench",
+		`jetstream\.New\(|DefaultAPIPrefix|"\$JS\.API`, "../..").CombinedOutput()
+	if len(out) > 0 { // grep fails where it finds nothing
+		t.Errorf("use publisher.JetStream and publisher.APIPrefix (%v):\n%s", err, out)
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/publisher"
+	"roomwatch/publisher/streams"
 	"roomwatch/state"
 )
 
@@ -24,7 +25,7 @@ func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, state.ErrOther, state.ErrBroken, publisher.ErrUnfit, publisher.ErrAuth)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, state.ErrOther, state.ErrBroken, publisher.ErrUnfit, publisher.ErrAuth, streams.ErrLimit)
 }
 
 func rootCommand() *cobra.Command {

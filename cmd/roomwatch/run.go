@@ -51,7 +51,7 @@ func runCommand() *cobra.Command {
 
 func (c *config) streamConfig() publisher.StreamConfig {
 	return publisher.StreamConfig{
-		Name: c.Stream, Prefix: c.SubjectPrefix,
+		Name: c.Stream, Prefix: c.SubjectPrefix, Domain: c.NATSDomain,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes),
 	}
 }

@@ -40,7 +40,7 @@ func (d *daemon) web() (*web.Server, error) {
 	return web.New(web.Config{
 		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
 		Status: d.status, Rooms: d.store, Metrics: d.metrics,
-		Connect: d.readers.Connect, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
+		Connect: d.readers.Connect, Domain: d.cfg.NATSDomain, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
 	}), nil
 }

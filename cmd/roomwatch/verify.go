@@ -17,6 +17,7 @@ import (
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/streams"
 )
 
 const (
@@ -128,11 +129,11 @@ func verify(ctx context.Context, cfg *config, show func(finding) error, stderr i
 // eachMessage reads what the stream holds when it is called.
 func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config, take func(events.Message) error) error {
 	failed := func(err error) error {
-		return fmt.Errorf("read stream %s: %w", cfg.Stream, publisher.JetStreamError(err))
+		return fmt.Errorf("read stream %s: %w", cfg.Stream, streams.Reader(cfg.Stream, 0).Explain(err))
 	}
-	js, err := jetstream.New(nc)
+	js, err := publisher.JetStream(nc, cfg.NATSDomain)
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	look, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

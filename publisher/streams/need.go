@@ -45,6 +45,11 @@ type Need struct {
 	AckPending int      // the most messages that a consumer leaves unacknowledged
 }
 
+// Reader is the need of who reads the events of roomwatch.
+func Reader(name string, ackPending int) Need {
+	return Need{Use: Read, Name: name, Variable: "ROOMWATCH_STREAM", Made: "ROOMWATCH_STREAM", AckPending: ackPending}
+}
+
 // Check compares a stream with what is needed. It returns a warning for each
 // setting that works but may surprise, and [ErrUnfit] with all that does not work.
 // Each has its fix. MaxPayload is the server's limit, 0 if it is not known.

@@ -41,6 +41,7 @@ type NATS struct {
 	NATSCA           string `envconfig:"NATS_CA" desc:"TLS: file of the certificate authorities to trust"`
 	NATSCert         string `envconfig:"NATS_CERT" desc:"TLS: file of the client's certificate"`
 	NATSKey          string `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
+	NATSDomain       string `envconfig:"NATS_JS_DOMAIN" desc:"JetStream domain, for leaf nodes; empty: that of the server"`
 }
 
 // ConnectConfig returns what a connection of a program to NATS at url needs. Each
@@ -50,7 +51,7 @@ func (n NATS) ConnectConfig(program, url string, log *slog.Logger) publisher.Con
 		Name: program, Inbox: "_INBOX_" + program, URL: url, CredsFile: n.NATSCreds, NKeyFile: n.NATSNKey,
 		User: n.NATSUser, Password: string(n.NATSPassword), Token: string(n.NATSToken),
 		PasswordFile: n.NATSPasswordFile, TokenFile: n.NATSTokenFile,
-		CAFile: n.NATSCA, CertFile: n.NATSCert, KeyFile: n.NATSKey, Log: log,
+		CAFile: n.NATSCA, CertFile: n.NATSCert, KeyFile: n.NATSKey, Domain: n.NATSDomain, Log: log,
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/streams"
 )
 
 const (
@@ -91,7 +93,7 @@ func (f *feed) follow(ctx context.Context, q eventQuery, items chan<- item) {
 		// there may be something that only readers are refused.
 		if lasting := pause == pauseMost && !errors.Is(err, errAway); lasting && !told && ctx.Err() == nil {
 			told = true
-			f.log.WarnContext(ctx, "a reader of events waits", "error", err, "mend", "see that roomwatch may make consumers on the stream")
+			f.log.WarnContext(ctx, "a reader of events waits", "error", streams.Reader(f.c.Stream, 0).Explain(err), "mend", "see that roomwatch may make consumers on the stream")
 		}
 		select {
 		case <-ctx.Done():

@@ -64,9 +64,9 @@ func (r *follower) session(ctx context.Context) error {
 	if !nc.IsConnected() {
 		return errAway
 	}
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(askTimeout))
+	js, err := publisher.JetStream(nc, r.feed.c.Domain, jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
-		return fmt.Errorf("open jetstream: %w", err)
+		return err
 	}
 	if err := r.settle(ctx, js); err != nil {
 		return err

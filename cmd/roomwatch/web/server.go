@@ -46,6 +46,7 @@ type Config struct {
 	// Connect makes the connection over which events are read, when somebody
 	// asks for them first. It never gives up; the Server closes it.
 	Connect  func(context.Context) (*nats.Conn, error)
+	Domain   string // of JetStream; empty: that of the server
 	Stream   string
 	Prefix   string // of the subjects
 	SDKAppID int

@@ -127,11 +127,12 @@ func (h *health) failing(err error) {
 	h.status.LastFailure = Failure{Err: err, At: now}
 	if h.status.FailingSince.IsZero() {
 		h.status.FailingSince = now
-		what := "source"
+		attrs := []any{"condition", "failing", "err", err, "hint", Hint(err), "request_id", requestID(err)}
 		if errors.Is(err, ErrSink) {
-			what = "state"
+			h.log.Warn("state", attrs...)
+		} else {
+			h.log.Warn("source", attrs...)
 		}
-		h.log.Warn(what, "condition", "failing", "err", err, "hint", Hint(err), "request_id", requestID(err))
 	}
 }
 

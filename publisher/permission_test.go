@@ -55,7 +55,7 @@ func TestMissingPermissionIsThatOfTheQuestion(t *testing.T) {
 			_, _, err := p.stream.preflight(ctx, p.Conn(), p.js, app)
 			return err
 		},
-		"a claim": func(ctx context.Context, p *Publisher) error {
+		"a claim": func(_ context.Context, p *Publisher) error {
 			return p.explain(ask(p.Conn()), context.DeadlineExceeded)
 		},
 	}

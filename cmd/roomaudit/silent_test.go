@@ -50,7 +50,9 @@ func TestSessionEndsWhenItsConsumerIsSilent(t *testing.T) {
 			t.Error("the session waits for ever")
 		}
 		cancel()
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("the session ended with %v", err)
+		}
 		if got := w.Position().Last; got != 3 {
 			t.Errorf("message %d is the last on record, want 3", got)
 		}

@@ -37,10 +37,10 @@ func Runes(s string) iter.Seq2[rune, bool] {
 }
 
 func safe(r rune) bool {
-	switch {
-	case r == joiner, r == nonJoiner:
+	switch r {
+	case joiner, nonJoiner:
 		return true
-	case r == braillePad:
+	case braillePad:
 		return false
 	}
 	// Characters that are not assigned are safe: an emoji may be newer than the table.

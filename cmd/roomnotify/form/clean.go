@@ -105,7 +105,7 @@ func unlink(s string) string {
 		case '.', '。', '．', '｡':
 			breaks = word(before) && unicode.In(after, unicode.L, unicode.M)
 		case ':', '：':
-			breaks = word(before) && (after == '/' || word(after)) && !(unicode.IsDigit(before) && unicode.IsDigit(after))
+			breaks = word(before) && (after == '/' || word(after)) && (!unicode.IsDigit(before) || !unicode.IsDigit(after))
 		}
 		if breaks {
 			b.WriteRune(wordJoiner)

@@ -17,9 +17,6 @@ import (
 // was made anew would bring nothing for long.
 const checkEvery = 15 * time.Second
 
-// dropWait is how long the answer to the deletion of a consumer is waited for.
-const dropWait = 100 * time.Millisecond
-
 // errMoved means that the stream or the way to it is not the one it was.
 var errMoved = errors.New("the stream or the way to it has changed")
 
@@ -140,14 +137,6 @@ func (f *follower) same(ctx context.Context) (*jetstream.StreamInfo, error) {
 		err = errMoved
 	}
 	return i, err
-}
-
-// A reading is a consumer that brings each message after the one before.
-type reading struct {
-	arrivals <-chan arrival
-	consumer string // its name: one that the library made anew has another
-	pending  uint64 // messages that it has for us
-	end      uint64 // the last message that the stream had after it was made
 }
 
 // follow reads with a consumer: first what list reads, then the news.

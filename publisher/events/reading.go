@@ -2,9 +2,21 @@ package events
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
+
+// dropWait is how long the answer to the deletion of a consumer is waited for.
+const dropWait = 100 * time.Millisecond
+
+// A reading is a consumer that brings each message after the one before.
+type reading struct {
+	arrivals <-chan arrival
+	consumer string // its name: one that the library made anew has another
+	pending  uint64 // messages that it has for us
+	end      uint64 // the last message that the stream had after it was made
+}
 
 // An arrival is a message that was read, or why none was.
 type arrival struct {

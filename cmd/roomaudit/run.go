@@ -97,6 +97,9 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 	connect := c.ConnectConfig("roomaudit", c.NATSURL, log)
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("record stream %s: %w", c.Stream, err)) }
 	nc, err := publisher.Connect(ctx, connect)
+	if program.Stopped(ctx, err) {
+		return nil // nothing was asked of NATS yet
+	}
 	if err != nil {
 		return err
 	}

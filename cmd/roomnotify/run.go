@@ -57,6 +57,10 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, log)
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("notify: %w", err)) }
 	nc, err := publisher.Connect(ctx, connect)
+	if program.Stopped(ctx, err) {
+		log.InfoContext(ctx, "stop", "reason", "a signal before the start was done")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

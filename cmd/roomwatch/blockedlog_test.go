@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -34,6 +35,36 @@ func fullPipe(t *testing.T) *os.File {
 	return w
 }
 
+// silentServer takes connections and says nothing. dialled reports whether one has
+// come since it did last.
+func silentServer(t *testing.T) (url string, dialled func() bool) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed by the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	conns := make(chan net.Conn, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns <- c
+		}
+	}()
+	return "nats://" + l.Addr().String(), func() bool {
+		select {
+		case c := <-conns:
+			t.Cleanup(func() { _ = c.Close() })
+			return true
+		default:
+			return false
+		}
+	}
+}
+
 // Each of the three daemons works and stops while nobody reads its log, from its
 // first line on, and lives through a terminal that closes.
 func TestLogThatNobodyReads(t *testing.T) {
@@ -51,6 +82,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr, trail, impatient := freeAddr(t), t.TempDir(), &http.Client{Timeout: 5 * time.Second}
+	dead, dialled := silentServer(t)
 	for _, tt := range []struct {
 		name  string
 		env   []string
@@ -74,6 +106,10 @@ func TestLogThatNobodyReads(t *testing.T) {
 			_, err := js.Consumer(t.Context(), "LIVE", "blocked-hook")
 			return err == nil
 		}},
+		// A stop before the start is done is no failure.
+		{"roomwatch", append(r.env(t.TempDir()), "NATS_URL="+dead), dialled},
+		{"roomaudit", []string{"NATS_URL=" + dead, "ROOMAUDIT_DIR=" + t.TempDir()}, dialled},
+		{"roomnotify", []string{"NATS_URL=" + dead, "ROOMNOTIFY_RULES=" + rules, "ROOMNOTIFY_NAME=dead", "HOOK_URL=" + r.api.URL, "HOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}, dialled},
 	} {
 		cmd := exec.Command(filepath.Join(bins, tt.name), "run") //nolint:noctx // killed by hand
 		cmd.Env, cmd.Stderr = tt.env, fullPipe(t)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -30,7 +29,7 @@ func runCommand() *cobra.Command {
 			defer program.Survive(cmd.Context(), log)()
 			environ.WarnOfUnknown(cmd.Context(), log, "roomwatch", unknownVariables())
 			d, err := newDaemon(cmd.Context(), &cfg, log)
-			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+			if program.Stopped(cmd.Context(), err) {
 				log.InfoContext(cmd.Context(), "stop", "reason", "a signal before the start was done")
 				return nil
 			}

@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -28,6 +29,12 @@ func stoppable(ctx context.Context) (context.Context, context.CancelFunc) {
 		os.Exit(status)
 	}()
 	return ctx, cancel
+}
+
+// Stopped reports whether err is no failure of a start, but a signal that came
+// before it was done.
+func Stopped(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), context.Canceled)
 }
 
 // Survive lets a daemon live on where a signal would end a command, until the

@@ -24,6 +24,7 @@ type arrival struct {
 func Read(ctx context.Context, msgs jetstream.MessagesContext) Reading {
 	c := make(chan arrival)
 	go func() {
+		defer close(c)
 		defer msgs.Stop()
 		for {
 			msg, err := msgs.Next(jetstream.NextContext(ctx))
@@ -50,11 +51,32 @@ func (r Reading) Next(ctx context.Context, atMost time.Duration) (jetstream.Msg,
 		late = t.C
 	}
 	select {
-	case a := <-r.arrivals:
+	case a, more := <-r.arrivals:
+		if !more {
+			return nil, jetstream.ErrMsgIteratorClosed
+		}
 		return a.msg, a.err
 	case <-late:
 		return nil, fmt.Errorf("no message for %v: %w", atMost, nats.ErrTimeout)
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// Wait waits until the reading has ended, for at most atMost. A consumer is
+// deleted only after that: the client would take the deletion for a fault, and
+// make the consumer anew.
+func (r Reading) Wait(atMost time.Duration) {
+	late := time.NewTimer(atMost)
+	defer late.Stop()
+	for {
+		select {
+		case _, more := <-r.arrivals:
+			if !more {
+				return
+			}
+		case <-late.C:
+			return
+		}
 	}
 }

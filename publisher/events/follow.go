@@ -160,8 +160,9 @@ func (f *follower) follow(ctx context.Context, c jetstream.OrderedConsumerConfig
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	r := &reading{arrivals: arrivals(ctx, msgs), consumer: info.Name, pending: info.NumPending + info.Delivered.Consumer, end: stream.State.LastSeq}
+	defer r.wait()
+	defer stop()
 	if list != nil {
 		if err := list(ctx, r); err != nil {
 			return err
@@ -187,13 +188,17 @@ func (f *follower) next(ctx context.Context, r *reading) (jetstream.Msg, uint64,
 	late := time.NewTimer(checkEvery)
 	defer late.Stop()
 	var a arrival
+	var more bool
 	select {
-	case a = <-r.arrivals:
+	case a, more = <-r.arrivals:
 	case <-late.C:
 		_, err := f.same(ctx)
 		return nil, 0, err
 	case <-ctx.Done():
 		return nil, 0, ctx.Err()
+	}
+	if !more {
+		return nil, 0, jetstream.ErrMsgIteratorClosed
 	}
 	if a.err != nil {
 		return nil, 0, a.err

@@ -25,12 +25,13 @@ type arrival struct {
 }
 
 // arrivals reads msgs until the first error, or until ctx is done, and stops them
-// then. It reads beside its caller: while the client makes an ordered consumer
+// and closes the channel then. It reads beside its caller: while the client makes an ordered consumer
 // anew, it heeds neither a context nor Stop. Only MaxResetAttempts of the
 // consumer ends that.
 func arrivals(ctx context.Context, msgs jetstream.MessagesContext) <-chan arrival {
 	c := make(chan arrival)
 	go func() {
+		defer close(c)
 		defer msgs.Stop()
 		for {
 			msg, err := msgs.Next(jetstream.NextContext(ctx))
@@ -45,4 +46,22 @@ func arrivals(ctx context.Context, msgs jetstream.MessagesContext) <-chan arriva
 		}
 	}()
 	return c
+}
+
+// wait waits until the reading has ended, for at most dropWait. A consumer is
+// deleted only after that: the client would take the deletion for a fault, and
+// make the consumer anew.
+func (r *reading) wait() {
+	late := time.NewTimer(dropWait)
+	defer late.Stop()
+	for {
+		select {
+		case _, more := <-r.arrivals:
+			if !more {
+				return
+			}
+		case <-late.C:
+			return
+		}
+	}
 }

@@ -55,6 +55,26 @@ func TestEvents(t *testing.T) {
 	r.following(0) // the server keeps nothing of those who left
 }
 
+// Readers leave at any time: also while their consumer is being made, which
+// begins with the reset that they see, and while messages come to them.
+func TestReadersLeaveNoConsumer(t *testing.T) {
+	r := newRig(t, nil).serve()
+	for round := range 20 {
+		var readers []*reader
+		for range 10 {
+			readers = append(readers, r.read("", "Last-Event-ID: nonsense"))
+		}
+		if round%2 == 0 {
+			r.publish(diff.RoomCreated, "a")
+		}
+		for _, rd := range readers {
+			rd.want("reset")
+			rd.leave()
+		}
+		r.following(0)
+	}
+}
+
 // A reader that comes back goes on behind the last event it has: from the
 // header, which goes before the query, or from the query.
 func TestResume(t *testing.T) {

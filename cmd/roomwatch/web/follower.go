@@ -24,7 +24,7 @@ const (
 	checkEvery = 15 * time.Second
 	// idleConsumer is when the server drops a consumer that we could not delete.
 	idleConsumer = time.Minute
-	dropWait     = 100 * time.Millisecond // for the answer to the deletion of a consumer
+	dropWait     = 100 * time.Millisecond // for the deletion of a consumer
 )
 
 // A follower is one reader's way through the stream.
@@ -76,7 +76,7 @@ func (r *follower) session(ctx context.Context) error {
 		return err
 	}
 	name := cons.CachedInfo().Name
-	defer r.drop(ctx, js, name)
+	defer func() { _ = r.drop(ctx, js, name) }() // it goes by itself later
 	// Only now is it sure that the consumer reads the stream that was looked at.
 	if err := r.same(ctx, js); err != nil {
 		return err
@@ -86,8 +86,10 @@ func (r *follower) session(ctx context.Context) error {
 		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
 	}
 	ctx, stop := context.WithCancel(ctx)
+	reading := publisher.Read(ctx, msgs)
+	defer reading.Wait(dropWait)
 	defer stop()
-	for reading := publisher.Read(ctx, msgs); ; {
+	for {
 		msg, err := reading.Next(ctx, checkEvery)
 		switch {
 		case errors.Is(err, nats.ErrTimeout):
@@ -177,7 +179,7 @@ func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstr
 	cons, err := js.OrderedConsumer(ask, c.Stream, config)
 	if err != nil {
 		if ask.Err() != nil {
-			r.drop(ctx, js, name+"_1") // it may be made all the same
+			r.dropUnanswered(ctx, js, name+"_1")
 		}
 		return nil, fmt.Errorf("read stream %s: %w", c.Stream, err)
 	}
@@ -186,13 +188,27 @@ func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstr
 
 // drop deletes a consumer; otherwise the server would keep it for a while. A
 // server that gives no answer is not waited for: it has heard of it.
-func (r *follower) drop(ctx context.Context, js jetstream.JetStream, name string) {
+func (r *follower) drop(ctx context.Context, js jetstream.JetStream, name string) error {
 	if !js.Conn().IsConnected() {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropWait)
 	defer cancel()
-	_ = js.DeleteConsumer(ctx, r.feed.c.Stream, name) // it goes by itself later
+	return js.DeleteConsumer(ctx, r.feed.c.Stream, name)
+}
+
+// dropUnanswered deletes a consumer whose making was not answered. The server
+// works on requests side by side, and may look for it before it has made it: it is
+// asked until it had the consumer, or for some time.
+func (r *follower) dropUnanswered(ctx context.Context, js jetstream.JetStream, name string) {
+	late := time.After(5 * dropWait)
+	for errors.Is(r.drop(ctx, js, name), jetstream.ErrConsumerNotFound) {
+		select {
+		case <-time.After(dropWait / 10):
+		case <-late:
+			return
+		}
+	}
 }
 
 // take passes a message on. A consumer that the client library had to make anew

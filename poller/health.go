@@ -127,7 +127,10 @@ func (h *health) failing(err error) {
 	h.status.LastFailure = Failure{Err: err, At: now}
 	if h.status.FailingSince.IsZero() {
 		h.status.FailingSince = now
-		attrs := []any{"condition", "failing", "err", err, "hint", Hint(err), "request_id", requestID(err)}
+		attrs := []any{"condition", "failing", "err", err, "request_id", requestID(err)}
+		if hint := Hint(err); hint != "" {
+			attrs = append(attrs, "hint", hint)
+		}
 		if errors.Is(err, ErrSink) {
 			h.log.Warn("state", attrs...)
 		} else {

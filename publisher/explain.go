@@ -56,7 +56,7 @@ func (p *Publisher) mend(refusal *jetstream.APIError) string {
 		}
 		return "look at the log and the disk of nats-server"
 	case codeSealed:
-		return fmt.Sprintf("a stream that is sealed stays so: set ROOMWATCH_STREAM to another name, or back the stream up and remove it with `nats stream rm %s`", name)
+		return "a stream that is sealed stays so: `roomwatch check` says how to replace it"
 	}
 	return ""
 }

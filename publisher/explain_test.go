@@ -36,7 +36,7 @@ func TestOutcomesAndMends(t *testing.T) {
 		{name: "account full", err: api(10002, "resource limits exceeded for account"), want: refused, mend: "the account's storage is full"},
 		{name: "server full", err: api(10023, "insufficient resources"), want: refused, mend: "max_file_store"},
 		{name: "server's storage full", err: api(10047, "insufficient storage resources available"), want: refused, mend: "max_file_store"},
-		{name: "sealed", err: api(10109, "invalid operation on sealed stream"), want: refused, mend: "ROOMWATCH_STREAM"},
+		{name: "sealed", err: api(10109, "invalid operation on sealed stream"), want: refused, mend: "roomwatch check"},
 		{name: "larger than the stream allows", err: api(10054, "message size exceeds maximum allowed"), want: refused, mend: "--max-msg-size"},
 		{name: "another refusal", err: api(10060, "expected stream does not match"), want: refused},
 		{name: "larger than the server allows", err: nats.ErrMaxPayload, want: refused, mend: "raise max_payload"},

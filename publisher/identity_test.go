@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ func TestRememberedID(t *testing.T) {
 		},
 	} {
 		for _, more := range []int{0, 5} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(name+", more: "+strconv.Itoa(more), func(t *testing.T) {
 				bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
 					b.add(2)
 					runFor(t, nc, b)

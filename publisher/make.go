@@ -112,7 +112,7 @@ func (c StreamConfig) canBeMade(ctx context.Context, nc *nats.Conn, js jetstream
 	}
 	limits, lerr := c.accountLimits(ctx, js, nil, app)
 	if lerr != nil {
-		return "", fmt.Errorf("%w: %s cannot be made: %w", ErrUnfit, c.Name, lerr)
+		return "", fmt.Errorf("%s cannot be made: %w", c.Name, lerr)
 	}
 	found := fmt.Sprintf("%s does not exist yet: the first start makes it", c.Name)
 	if err != nil {

@@ -52,16 +52,10 @@ func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (strin
 		return "", c.lookError(q.denied(err))
 	}
 	info := s.CachedInfo()
-	limits, err := c.accountLimits(ctx, js, info, app)
-	if err != nil {
-		return "", err
-	}
-	warnings, err := c.fits(nc, info.Config, app)
-	if err != nil {
-		return "", err
-	}
-	if err := c.lookForUnreleased(ctx, nc, s, app); err != nil {
-		return "", err
+	limits, limitErr := c.accountLimits(ctx, js, info, app)
+	warnings, unfit := c.fits(nc, info.Config, app)
+	if err := joined(limitErr, unfit, c.lookForUnreleased(ctx, nc, s, app)); err != nil {
+		return "", err // all of it at once: each takes a person some time
 	}
 	found := fmt.Sprintf("%s fits, %d messages", c.Name, info.State.Msgs)
 	for _, w := range warnings {
@@ -72,6 +66,19 @@ func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (strin
 		found += fmt.Sprintf("; events are published one by one: `nats stream edit %s --allow-batch` makes it faster", c.Name)
 	}
 	return found, nil
+}
+
+// joined returns one error of several, in one line.
+func joined(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case all == nil:
+			all = err
+		case err != nil:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
 }
 
 // preflight returns the stream's configuration and warnings about it, and makes the stream if it does
@@ -120,8 +127,8 @@ func (c StreamConfig) lookForUnreleased(ctx context.Context, nc *nats.Conn, s je
 }
 
 func (c StreamConfig) unreleasedError(subject string, app int) error {
-	return fmt.Errorf("%w: %s has events on %s, as a build before the first release wrote them; remove the events of that build with `nats stream purge %s --subject='%s'`",
-		ErrUnfit, c.Name, subject, c.Name, Filter(c.Prefix, "", app, ""))
+	return fmt.Errorf("%w: %s has events on %s, as a build before the first release wrote them; remove these with `nats stream purge %s --subject='%s'`, or, if that build wrote all events of the application, all of them with `nats stream purge %s --subject='%s'`",
+		ErrUnfit, c.Name, subject, c.Name, subject, c.Name, Filter(c.Prefix, "", app, ""))
 }
 
 // accountLimits returns what the limits of the account refuse. Who may not ask for

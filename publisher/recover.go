@@ -17,8 +17,10 @@ import (
 // rebuildWait is how long a rebuild waits for one more message of the stream.
 const rebuildWait = 10 * time.Second
 
-// errGone means that the events went between two looks at the stream.
-var errGone = errors.New("the stream has none any more")
+// gone means that the events went between two looks at the stream.
+func (p *Publisher) gone() error {
+	return fmt.Errorf("stream %s has no events any more", p.stream.Name)
+}
 
 // A stored message is what the stream's leader says it has.
 type storedMessage struct {
@@ -158,7 +160,7 @@ func (p *Publisher) toldSince(ctx context.Context, filter string) (time.Time, er
 		return time.Time{}, err
 	}
 	if m == nil {
-		return time.Time{}, errGone
+		return time.Time{}, p.gone()
 	}
 	at := m.Time // of what is no event; not before the time of any that is gone
 	if e, err := Decode(m.Data); err == nil {
@@ -240,7 +242,7 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 		return err
 	}
 	if info := cons.CachedInfo(); info.NumPending == 0 && info.Delivered.Consumer == 0 {
-		return errGone
+		return p.gone()
 	}
 	msgs, err := cons.Messages()
 	if err != nil {

@@ -95,6 +95,9 @@ func (m *model) renumber(epoch string) {
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
 	for _, p := range pages {
+		if m.first && m.watched.IsZero() && !p.Asked.IsZero() {
+			m.watched, changed = p.Asked, true
+		}
 		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Begin: p.Begin, Baseline: m.first, LastComplete: m.history.Begin, WatchedSince: m.watched}
 		for _, r := range p.Rooms {
 			var known *diff.Known
@@ -283,6 +286,9 @@ func (t *modelTest) commit(rt *rapid.T) {
 	var pages []diff.Page
 	for range rapid.IntRange(1, 3).Draw(rt, "pages") {
 		p := diff.Page{At: t.tick(), Begin: t.begin}
+		if asked := rapid.Int64Range(0, 8).Draw(rt, "asked"); asked > 3 {
+			p.Asked = time.Unix(asked, 0)
+		}
 		for range rapid.IntRange(0, 12).Draw(rt, "rooms") {
 			r := diff.Room{
 				RoomID:     fmt.Sprintf("r%d", rapid.IntRange(0, 24).Draw(rt, "room")),

@@ -117,7 +117,7 @@ func (w *watch) look() []string {
 	for _, r := range w.rooms {
 		seen.Add(r.Key())
 	}
-	page := diff.Page{At: time.Now().UTC(), Asked: begin.UTC().Truncate(time.Second), Rooms: slices.Clone(w.rooms)}
+	page := diff.Page{At: time.Now().UTC(), Begin: begin, Asked: begin.UTC().Truncate(time.Second), Rooms: slices.Clone(w.rooms)}
 	if err := w.store.Commit(page); err != nil {
 		w.t.Fatal(err)
 	}

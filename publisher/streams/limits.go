@@ -101,7 +101,11 @@ func limits() []limit {
 			return "a setting of the stream needs a newer nats-server: upgrade it"
 		}},
 		{codes{needsExplicitAck, explicitAck, notFiltered, notUnique, deliverAll}, false, func(n Need) string {
-			return "the stream is a work queue, where what one reader acknowledges is gone for all: " + (&stream{need: n}).anew()
+			reason := "the stream is a work queue, where what one reader acknowledges is gone for all: "
+			if n.Use == Keep {
+				return reason + (&stream{need: n}).anew()
+			}
+			return reason + "`roomwatch check` says how to replace it" // with its settings, which are not known here
 		}},
 	}
 }

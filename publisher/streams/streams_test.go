@@ -303,14 +303,17 @@ func TestCopyHasTheMessages(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE_COPY", Mirror: &jetstream.StreamSource{Name: "LIVE"}}); err != nil {
 		t.Fatal(err)
 	}
-	for tick := time.NewTicker(5 * time.Millisecond); ; <-tick.C { // a test that hangs here has failed
-		s, err := js.Stream(t.Context(), "LIVE_COPY")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		s, err := js.Stream(ctx, "LIVE_COPY")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if s.CachedInfo().State.LastSeq == 3 {
 			break
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
 	if err := js.DeleteStream(t.Context(), "LIVE"); err != nil {
 		t.Fatal(err)

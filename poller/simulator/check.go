@@ -33,6 +33,7 @@ const (
 	sigOtherApp   code = 70014
 	internalError code = 100001
 	badParameter  code = 100002
+	noRoom        code = 100004
 )
 
 // info returns the ErrorInfo of a code.
@@ -72,6 +73,8 @@ func (c code) info() string {
 		return "server internal error, please retry"
 	case badParameter:
 		return "parameter is illegal"
+	case noRoom:
+		return "room does not exist or was dissolved"
 	default:
 		return "error " + strconv.Itoa(int(c))
 	}
@@ -79,11 +82,11 @@ func (c code) info() string {
 
 // check looks at everything but the body. The quota belongs to the application
 // and not to the account, so it comes before the signature.
-func (s *Service) check(r *http.Request, inSecond int) code {
+func (s *Service) check(r *http.Request, inSecond, quota int) code {
 	q := r.URL.Query()
 	_, errRandom := strconv.ParseUint(q.Get("random"), 10, 32)
 	switch {
-	case r.URL.Path != path:
+	case r.URL.Path != listPath && r.URL.Path != infoPath:
 		return badResource
 	case r.Method != http.MethodPost || errRandom != nil:
 		return badURL
@@ -91,7 +94,7 @@ func (s *Service) check(r *http.Request, inSecond int) code {
 		return noSDKAppID
 	case q.Get("sdkappid") != strconv.Itoa(s.c.SDKAppID):
 		return badSDKAppID
-	case s.c.Quota > 0 && inSecond > s.c.Quota:
+	case quota > 0 && inSecond > quota:
 		return tooFrequent
 	case q.Get("contenttype") != "json":
 		return badURLValue

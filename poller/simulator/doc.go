@@ -1,6 +1,6 @@
-// Package simulator is a stand-in of Tencent Live's get_room_list that knows
-// the truth: what its list shows to a client can be compared with what really
-// was live ([Service.Truth]).
+// Package simulator is a stand-in of Tencent Live's get_room_list and
+// get_room_info that knows the truth: what they show to a client can be compared
+// with what really was live ([Service.Truth]).
 //
 // It shares no code with the rest of this module, above all no wire types: a
 // simulator that is decoded by its own structs proves nothing.
@@ -20,7 +20,7 @@
 //	W2  A room lives Rooms/Opens seconds on average, so that the number of
 //	    live rooms stays near Rooms (it is Poisson: give or take √Rooms).
 //	W3  The list is ordered by ViewCount, falling, then by RoomID, rising,
-//	    and holds each live room once.
+//	    and holds each live room once that is not hidden.
 //	W4  (RoomID, CreateTime) names one life. A RoomID that comes back has a
 //	    CreateTime at least one second newer than before, even if that lies
 //	    ahead of the clock.
@@ -28,7 +28,9 @@
 // # The service
 //
 // Answers follow the documented API: always HTTP 200, the truth in ErrorCode,
-// at most 20 rooms a page, at most 10 requests in any second. What the
+// at most 20 rooms a page, at most 10 requests of the list and 200 of
+// get_room_info in any second. get_room_info may lag behind ([Config]), and both
+// can lie for a while ([Service.Lie]). What the
 // documentation leaves open is chosen here: where reading goes on after a page
 // (see [Next]), that the last page has an empty Next even if it is full, that
 // an empty list is [], and that Category is left out when it is empty.

@@ -39,12 +39,12 @@ func Random(seed uint64, rate float64, faults ...Fault) func(n int, r *http.Requ
 	}
 }
 
-// fault returns what goes wrong with the n-th request.
-func (s *Service) fault(n int, r *http.Request) Fault {
-	if s.c.Fault == nil {
+// faultOf returns what goes wrong with the n-th request.
+func faultOf(fault func(n int, r *http.Request) *Fault, n int, r *http.Request) Fault {
+	if fault == nil {
 		return Fault{}
 	}
-	if f := s.c.Fault(n, r); f != nil {
+	if f := fault(n, r); f != nil {
 		return *f
 	}
 	return Fault{}

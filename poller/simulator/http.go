@@ -8,20 +8,39 @@ import (
 )
 
 const (
-	path    = "/v4/live_engine_http_srv/get_room_list"
-	maxBody = 64 << 10 // bytes read of a request
+	listPath = "/v4/live_engine_http_srv/get_room_list"
+	infoPath = "/v4/live_engine_http_srv/get_room_info"
+	maxBody  = 64 << 10 // bytes read of a request
 )
 
+// A call is one kind of request: what counts it, what bounds it, what goes wrong
+// with it, and what answers it if nothing does.
+type call struct {
+	arrivals *arrivals
+	quota    int
+	fault    func(n int, r *http.Request) *Fault
+	answer   func(request []byte, f Fault) (code, any)
+}
+
+func (s *Service) call(r *http.Request) call {
+	if r.URL.Path == infoPath {
+		return call{&s.info, s.c.InfoQuota, s.c.InfoFault, s.answerInfo}
+	}
+	return call{&s.arrivals, s.c.Quota, s.c.Fault, s.answerList}
+}
+
 // ServeHTTP answers one request as the API is documented, or as Config.Fault
-// wants it.
+// or Config.InfoFault wants it.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	n, inSecond := s.arrive()
+	c := s.call(r)
+	n, inSecond := s.arrive(c.arrivals)
 	// Read before a Fault can hang: net/http does not notice that a client has
 	// gone away while there is something to read. A body that breaks off is
 	// answered as the malformed JSON it is.
 	request, _ := io.ReadAll(io.LimitReader(r.Body, maxBody))
 
-	f := s.fault(n, r)
+	f := faultOf(c.fault, n, r)
+	f.Hang += s.c.Latency
 	if !f.hang(r.Context()) {
 		return
 	}
@@ -30,36 +49,40 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	answer := f.body(n, s.c.Seed)
 	if answer == nil {
-		c, page := s.answer(r, inSecond, request, f)
-		answer = encode(n, s.c.Seed, c, page)
+		var response any
+		result := s.check(r, inSecond, c.quota)
+		if result == ok {
+			result, response = c.answer(request, f)
+		}
+		answer = encode(n, s.c.Seed, result, response)
 	}
 	send(w, answer, f)
 }
 
 // arrive counts a request and returns its number and how many the second that
 // ends with it holds.
-func (s *Service) arrive() (n, inSecond int) {
+func (s *Service) arrive(a *arrivals) (n, inSecond int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	inSecond = s.arrivals.add(time.Now())
-	return s.arrivals.total, inSecond
+	inSecond = a.add(time.Now())
+	return a.total, inSecond
 }
 
-// answer returns the error code and, if that is 0, the page.
-func (s *Service) answer(r *http.Request, inSecond int, request []byte, f Fault) (code, *response) {
-	if c := s.check(r, inSecond); c != ok {
-		return c, nil
-	}
+// answerList returns the error code and, if that is 0, the page.
+func (s *Service) answerList(request []byte, f Fault) (code, any) {
 	q, c := parse(request)
 	if c != ok {
 		return c, nil
 	}
 	if f.EmptyList {
-		return ok, newResponse(nil, "")
+		return ok, newPage(nil, "")
 	}
 	rooms, next, known := s.page(q, f.List)
 	if !known {
 		return badParameter, nil
+	}
+	if s.lying(LieList) && f.CutList == 0 {
+		f.CutList = max(1, len(rooms)/2)
 	}
 	if f.CutList > 0 {
 		rooms, next = rooms[:min(f.CutList, len(rooms))], ""
@@ -70,7 +93,7 @@ func (s *Service) answer(r *http.Request, inSecond int, request []byte, f Fault)
 			next = loopNext
 		}
 	}
-	return ok, newResponse(rooms, next)
+	return ok, newPage(rooms, next)
 }
 
 // page reads a page of the present list, or of a copy if there is one.

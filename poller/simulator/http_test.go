@@ -37,7 +37,7 @@ func TestErrorCodes(t *testing.T) {
 		{name: "good"},
 		{name: "unknown field and parameter", edit: set("x", "y"), body: `{"Next":"","Count":1,"SortDirection":"descend"}`},
 		{name: "GET", method: "GET", want: 60002},
-		{name: "other path", path: "/v4/live_engine_http_srv/get_room_info", want: 60009},
+		{name: "other path", path: "/v4/live_engine_http_srv/get_room_stats", want: 60009},
 		{name: "no random", edit: without("random"), want: 60002},
 		{name: "random of 33 bits", edit: set("random", "4294967296"), want: 60002},
 		{name: "no sdkappid", edit: without("sdkappid"), want: 60012},

@@ -29,22 +29,27 @@ type Life struct {
 	Room             // as it is now, or as it was at its end
 	Opened time.Time // CreateTime is this second, or later if W4 asks for it
 	Ended  time.Time // zero while the room is live
+	Hidden time.Time // since when the list does not show it; zero if it does
 }
 
 // A Truth is what really was and is, at one moment.
 type Truth struct {
 	At        time.Time
-	Lives     []Life // the ended ones in the order of their ends, then the live ones in the order of the list
+	Lives     []Life // the ended ones in the order of their ends, then the live ones: those that the list shows, in its order, then the hidden ones by RoomID
 	Forgotten int    // ended lives that are no longer in Lives, by Config.Forget
 }
 
-// Live returns the lives that have not ended, in the order of the list.
+// Live returns the lives that have not ended and that the list shows, in its order.
 func (t Truth) Live() []Life {
 	first := slices.IndexFunc(t.Lives, func(l Life) bool { return l.Ended.IsZero() })
 	if first < 0 {
 		return nil
 	}
-	return t.Lives[first:]
+	live := t.Lives[first:]
+	if hidden := slices.IndexFunc(live, func(l Life) bool { return !l.Hidden.IsZero() }); hidden >= 0 {
+		live = live[:hidden]
+	}
+	return live
 }
 
 // newRoom returns the n-th room ever opened, counted from 1. What it looks like

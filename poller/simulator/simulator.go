@@ -23,6 +23,7 @@ type Config struct {
 	Opens     float64 // rooms opened a second, and in the long run closed; needs Rooms
 	Enters    float64 // people entering a second, most of them the few popular rooms
 	Recreates float64 // rooms closed and at once opened again under their RoomID, a second
+	Hides     float64 // rooms that leave the list, or come back to it, a second
 
 	// RoomIDs names the n-th room ever opened, counted from 1, those opened by
 	// hand included; it has to be a pure function. nil gives names such as live_alice_0001. An ID that is live
@@ -41,20 +42,29 @@ type Config struct {
 
 	Next Next
 
-	// Fault is asked before the n-th request, counted from 1, is answered; nil,
-	// or a nil answer, means no fault. It is called by several goroutines.
-	Fault func(n int, r *http.Request) *Fault
+	// InfoQuota is the Quota of get_room_info, which has one of its own. 0 means
+	// 200, less than 0 means none.
+	InfoQuota int
+	InfoLag   time.Duration // get_room_info tells of the rooms as they were so long ago
+	Latency   time.Duration // of each answer
+
+	// Fault is asked before the n-th request of the list, counted from 1, is
+	// answered; nil, or a nil answer, means no fault. It is called by several
+	// goroutines. InfoFault is the same for get_room_info.
+	Fault, InfoFault func(n int, r *http.Request) *Fault
 }
 
-// A Service answers get_room_list for one application. It is safe for
-// concurrent use.
+// A Service answers get_room_list and get_room_info for one application. It is
+// safe for concurrent use.
 type Service struct {
 	c Config // with the defaults filled in
 
 	mu       sync.Mutex // guards the rest
 	world    *world
 	pages    pager
-	arrivals arrivals
+	arrivals arrivals // of get_room_list
+	info     arrivals // of get_room_info
+	lie      lie
 }
 
 // New returns a Service whose world begins at c.Start.
@@ -82,10 +92,11 @@ func (c Config) complete() (Config, error) {
 	check(c.SDKAppID > 0, "SDKAppID is required")
 	check(c.SecretKey != "", "SecretKey is required")
 	check(c.Rooms >= 0, "Rooms is negative")
-	check(rate(c.Opens) && rate(c.Enters) && rate(c.Recreates), "a rate is negative or no number")
+	check(rate(c.Opens) && rate(c.Enters) && rate(c.Recreates) && rate(c.Hides), "a rate is negative or no number")
 	check(c.Opens == 0 || c.Rooms > 0, "Opens needs Rooms, the number to stay near")
 	check(c.Next >= NextRank && c.Next <= NextFrozen, "Next is unknown")
-	check(c.Forget >= 0, "Forget is negative")
+	check(c.Forget >= 0 && c.InfoLag >= 0 && c.Latency >= 0, "a time is negative")
+	check(c.Forget == 0 || c.Forget >= c.InfoLag, "Forget is less than InfoLag")
 	if c.Identifier == "" {
 		c.Identifier = "administrator"
 	}
@@ -98,6 +109,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.Quota == 0 {
 		c.Quota = 10
+	}
+	if c.InfoQuota == 0 {
+		c.InfoQuota = 200
 	}
 	return c, errors.Join(errs...)
 }
@@ -121,20 +135,34 @@ func (s *Service) List() *List {
 	return &List{s.world.list.clone()}
 }
 
-// Requests returns how many requests reached the service, refused and faulty
-// ones included.
+// Requests returns how many requests of the list reached the service, refused
+// and faulty ones included.
 func (s *Service) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.arrivals.total
 }
 
-// MaxInSecond returns the largest number of requests, refused and faulty ones
-// included, that any half-open window of one second ever held.
+// MaxInSecond returns the largest number of requests of the list, refused and
+// faulty ones included, that any half-open window of one second ever held.
 func (s *Service) MaxInSecond() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.arrivals.most
+}
+
+// InfoRequests is Requests of get_room_info.
+func (s *Service) InfoRequests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info.total
+}
+
+// MaxInfoInSecond is MaxInSecond of get_room_info.
+func (s *Service) MaxInfoInSecond() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info.most
 }
 
 // Freeze stops the world at this moment for good. Hand operations still work.
@@ -171,7 +199,7 @@ func (s *Service) Enter(id string, n int) error {
 		return fmt.Errorf("enter room %q: %d people", id, n)
 	}
 	return s.change("enter", id, func(r *room, _ time.Time) {
-		s.world.list.setViews(r, r.ViewCount+int64(n))
+		s.world.setViews(r, r.ViewCount+int64(n))
 	})
 }
 
@@ -186,9 +214,15 @@ func (s *Service) Edit(id string, f func(*Room)) error {
 		f(&edited)
 		edited.RoomID, edited.CreateTime = r.RoomID, r.CreateTime
 		edited.Category = slices.Clone(edited.Category)
-		s.world.list.setViews(r, edited.ViewCount)
+		s.world.setViews(r, edited.ViewCount)
 		r.Room = edited
 	})
+}
+
+// Flip takes a room out of the list, or puts it back; it lives on. It is an error
+// if the room is not live.
+func (s *Service) Flip(id string) error {
+	return s.change("flip", id, s.world.flip)
 }
 
 // change applies f to a live room.

@@ -154,6 +154,8 @@ func TestNewRefuses(t *testing.T) {
 		{"Opens without Rooms", func(c *simulator.Config) { c.Rooms, c.Opens = 0, 1 }},
 		{"unknown Next", func(c *simulator.Config) { c.Next = simulator.NextFrozen + 1 }},
 		{"negative Forget", func(c *simulator.Config) { c.Forget = -1 }},
+		{"negative InfoLag", func(c *simulator.Config) { c.InfoLag = -1 }},
+		{"Forget less than InfoLag", func(c *simulator.Config) { c.Forget, c.InfoLag = 1, 2 }},
 		{"one ID for all", func(c *simulator.Config) { c.RoomIDs = func(int) string { return "a" } }},
 		{"empty ID", func(c *simulator.Config) { c.RoomIDs = func(int) string { return "" } }},
 		{"ID of 49 bytes", func(c *simulator.Config) { c.RoomIDs = func(int) string { return strings.Repeat("x", 49) } }},

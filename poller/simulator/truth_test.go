@@ -46,10 +46,10 @@ func odd(n int) string {
 func operate(r *rapid.T, s *simulator.Service) {
 	id := odd(rapid.IntRange(0, 59).Draw(r, "id"))
 	n := rapid.IntRange(1, 5).Draw(r, "n")
-	live := slices.ContainsFunc(s.Truth().Live(), func(l simulator.Life) bool { return l.RoomID == id })
+	live := slices.ContainsFunc(s.Truth().Lives, func(l simulator.Life) bool { return l.RoomID == id && l.Ended.IsZero() })
 	var err error
 	wantErr := !live
-	switch op := rapid.IntRange(0, 4).Draw(r, "op"); op {
+	switch op := rapid.IntRange(0, 5).Draw(r, "op"); op {
 	case 0:
 		err, wantErr = s.Open(id), live
 	case 1:
@@ -58,6 +58,8 @@ func operate(r *rapid.T, s *simulator.Service) {
 		err = s.Enter(id, n)
 	case 3:
 		err = s.Recreate(id)
+	case 4:
+		err = s.Flip(id)
 	default:
 		err = s.Edit(id, func(r *simulator.Room) { r.ViewCount, r.RoomName = int64(n), id })
 	}

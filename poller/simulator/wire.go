@@ -10,11 +10,12 @@ type envelope struct {
 	ActionStatus string
 	ErrorInfo    string
 	ErrorCode    code
-	RequestID    string    `json:"RequestId"`
-	Response     *response `json:",omitempty"`
+	RequestID    string `json:"RequestId"`
+	Response     any    `json:",omitempty"`
 }
 
-type response struct {
+// page is the Response of get_room_list.
+type page struct {
 	Next     string
 	RoomList []row
 }
@@ -31,7 +32,7 @@ type row struct {
 	ViewCount      int64
 }
 
-func newResponse(rooms []Room, next string) *response {
+func newPage(rooms []Room, next string) page {
 	rows := make([]row, 0, len(rooms))
 	for _, r := range rooms {
 		rows = append(rows, row{
@@ -45,17 +46,17 @@ func newResponse(rooms []Room, next string) *response {
 			ViewCount:      r.ViewCount,
 		})
 	}
-	return &response{Next: next, RoomList: rows}
+	return page{Next: next, RoomList: rows}
 }
 
 // encode returns the answer to the n-th request of a Service.
-func encode(n int, seed uint64, c code, page *response) []byte {
+func encode(n int, seed uint64, c code, response any) []byte {
 	e := envelope{
 		ActionStatus: "OK",
 		ErrorInfo:    c.info(),
 		ErrorCode:    c,
 		RequestID:    fmt.Sprintf("Id-%016x%016x-O-Seq-%d", seed, n, n),
-		Response:     page,
+		Response:     response,
 	}
 	if c != ok {
 		e.ActionStatus = "FAIL"

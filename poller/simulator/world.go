@@ -3,6 +3,7 @@ package simulator
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -18,7 +19,9 @@ var (
 type room struct {
 	Room
 	opened time.Time
-	slot   int // index in world.slots
+	hidden time.Time // since when it is not in the list; zero if it is
+	shown  time.Time // when it came back to the list last; zero if it never left
+	slot   int       // index in world.slots
 }
 
 func (r *room) place() place { return place{r.ViewCount, r.RoomID} }
@@ -34,7 +37,7 @@ type world struct {
 	// room in it, 0 the greatest. A new room takes a random slot and a closed
 	// one leaves its slot to the last room, so that rooms overtake each other.
 	slots []*room
-	list  ranking // the same rooms in the order of the list
+	list  ranking // the same rooms in the order of the list, without the hidden ones
 	byID  map[string]*room
 
 	opened    int              // rooms ever opened, without those re-created
@@ -63,7 +66,7 @@ func newWorld(c Config) (*world, error) {
 		}
 	}
 	for i, r := range w.slots {
-		w.list.setViews(r, int64(1000*w.rng.ExpFloat64()/float64(i+1)))
+		w.setViews(r, int64(1000*w.rng.ExpFloat64()/float64(i+1)))
 	}
 	w.wait()
 	return w, nil
@@ -85,7 +88,7 @@ func (w *world) advance(now time.Time) {
 // rate returns how many events a second are to be expected. It is zero for
 // ever or never, because the rate of closing is above zero only if Opens is.
 func (w *world) rate() float64 {
-	return w.c.Opens + w.closes() + w.c.Enters + w.c.Recreates
+	return w.c.Opens + w.closes() + w.c.Enters + w.c.Hides + w.c.Recreates
 }
 
 // closes is in balance with Opens when Rooms are live. (W2)
@@ -122,7 +125,9 @@ func (w *world) step(at time.Time) {
 		w.end(w.slots[w.rng.IntN(len(w.slots))], at)
 	case u < closes+w.c.Enters:
 		r := w.popular()
-		w.list.setViews(r, r.ViewCount+1)
+		w.setViews(r, r.ViewCount+1)
+	case u < closes+w.c.Enters+w.c.Hides:
+		w.flip(w.slots[w.rng.IntN(len(w.slots))], at)
 	default:
 		w.recreate(w.slots[w.rng.IntN(len(w.slots))], at)
 	}
@@ -191,9 +196,31 @@ func (w *world) add(r *room) {
 }
 
 func (w *world) drop(r *room, at time.Time) {
-	w.list.remove(r)
+	if r.hidden.IsZero() {
+		w.list.remove(r)
+	}
 	delete(w.byID, r.RoomID)
-	w.ended = append(w.ended, Life{Room: r.Room, Opened: r.opened, Ended: at})
+	w.ended = append(w.ended, Life{Room: r.Room, Opened: r.opened, Ended: at, Hidden: r.hidden})
+}
+
+// setViews gives a room another view count, and its new place if it has one.
+func (w *world) setViews(r *room, views int64) {
+	if r.hidden.IsZero() {
+		w.list.setViews(r, views)
+		return
+	}
+	r.ViewCount = views
+}
+
+// flip takes a room out of the list, or puts it back.
+func (w *world) flip(r *room, at time.Time) {
+	if r.hidden.IsZero() {
+		w.list.remove(r)
+		r.hidden = at
+		return
+	}
+	r.hidden, r.shown = time.Time{}, at
+	w.list.insert(r)
 }
 
 // forget drops the lives that ended longer ago than Config.Forget. A life whose
@@ -217,6 +244,11 @@ func (w *world) truth(now time.Time) Truth {
 	t := Truth{At: now, Forgotten: w.forgotten, Lives: slices.Clone(w.ended)}
 	for _, r := range w.list {
 		t.Lives = append(t.Lives, Life{Room: r.Room, Opened: r.opened})
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.byID)) {
+		if r := w.byID[id]; !r.hidden.IsZero() {
+			t.Lives = append(t.Lives, Life{Room: r.Room, Opened: r.opened, Hidden: r.hidden})
+		}
 	}
 	for i := range t.Lives {
 		t.Lives[i].Category = slices.Clone(t.Lives[i].Category)

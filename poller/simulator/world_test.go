@@ -13,7 +13,7 @@ import (
 
 // lively is a world in which everything happens.
 func lively() simulator.Config {
-	return simulator.Config{Seed: 1, Rooms: 60, Opens: 2, Enters: 50, Recreates: 1, Quota: -1}
+	return simulator.Config{Seed: 1, Rooms: 60, Opens: 2, Enters: 50, Recreates: 1, Hides: 0.5, Quota: -1}
 }
 
 // W1: looking at the world does not change it, and a second process takes it

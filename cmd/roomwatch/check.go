@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/poller"
 	"roomwatch/state"
 )
@@ -29,6 +31,9 @@ func checkCommand() *cobra.Command {
 	}
 }
 
+// checkLine has what was tried, the verdict and the reason.
+const checkLine = "%-14s %-7s %s\n"
+
 // A checklist prints one line for each thing that was tried.
 type checklist struct {
 	w      io.Writer
@@ -40,22 +45,25 @@ func (l *checklist) line(what string, err error, format string, args ...any) {
 	if err != nil {
 		verdict, text, l.failed = "FAILED", err.Error(), true
 	}
-	_, _ = fmt.Fprintf(l.w, "%-14s %-7s %s\n", what, verdict, text)
+	_, _ = fmt.Fprintf(l.w, checkLine, what, verdict, text)
 }
 
 func check(ctx context.Context, w io.Writer) error {
 	l := checklist{w: w}
-	cfg, err := loadConfig()
-	if err = errors.Join(err, cfg.validate()); err != nil {
+	if names := config.Unknown(); names != "" {
+		_, _ = fmt.Fprintf(w, checkLine, "configuration", "LOOK", "no variable of roomwatch, perhaps misspelt: "+names)
+	}
+	cfg, err := config.Load()
+	if err = errors.Join(err, cfg.Validate()); err != nil {
 		l.line("configuration", err, "")
 		return program.ErrReported
 	}
 	l.line("configuration", nil, "SDKAppID %d, endpoint %s", cfg.SDKAppID, cfg.Endpoint)
-	found, exists, err := state.Inspect(cfg.statePath(), cfg.SDKAppID)
+	found, exists, err := state.Inspect(cfg.StatePath(), cfg.SDKAppID)
 	running := errors.Is(err, state.ErrLocked) // a roomwatch, on this directory
 	l.service(ctx, &cfg)
 	l.nats(ctx, &cfg, running)
-	switch path, full := cfg.statePath(), diskFull(cfg.DataDir); {
+	switch path, full := cfg.StatePath(), diskFull(cfg.DataDir); {
 	case full != nil:
 		l.line("state", full, "")
 	case running:
@@ -77,7 +85,7 @@ func diskFull(dir string) error {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil // the start makes it, or [state.Inspect] says what is wrong
 	}
-	if err := tryDisk(dir); err != nil {
+	if err := daemon.TryDisk(dir); err != nil {
 		return fmt.Errorf("%w; see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it", err, dir)
 	}
 	return nil
@@ -92,8 +100,8 @@ func noState(path string) string {
 		"the next start makes a new state, and rebuilds it from the stream if that has events"
 }
 
-func (l *checklist) service(ctx context.Context, cfg *config) {
-	p, err := newPoller(cfg, slog.New(slog.DiscardHandler), nil, nil)
+func (l *checklist) service(ctx context.Context, cfg *config.Config) {
+	p, err := daemon.NewPoller(cfg, slog.New(slog.DiscardHandler), nil, nil)
 	if err != nil {
 		l.line("service", err, "")
 		return

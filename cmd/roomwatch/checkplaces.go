@@ -11,14 +11,16 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/publisher"
 )
 
 // nats looks at the server and the stream. Without NATS_URL the server is part
 // of the daemon, and it is fine that it is not there.
-func (l *checklist) nats(ctx context.Context, cfg *config, running bool) {
-	connect := cfg.connectConfig(slog.New(slog.DiscardHandler))
+func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) {
+	connect := cfg.Connection(slog.New(slog.DiscardHandler))
 	if cfg.NATSURL == "" {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.NATSPort))
 		err := listenable(ctx, addr)
@@ -51,7 +53,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config, running bool) {
 	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	found, err := publisher.Inspect(ctx, nc, cfg.streamConfig(), cfg.SDKAppID)
+	found, err := publisher.Inspect(ctx, nc, cfg.StreamConfig(), cfg.SDKAppID)
 	l.line("stream", err, "%s", found)
 }
 
@@ -64,7 +66,7 @@ func stranger(nc *nats.Conn, err error, url string, running bool) error {
 		return fmt.Errorf("a NATS server that is not roomwatch's own has the port of %s; %s, or NATS_URL=%s to use that server, with what it asks for: %w", url, port, url, err)
 	case err != nil:
 		return fmt.Errorf("what has the port of %s is no NATS server: %w; %s", url, err, port)
-	case nc.ConnectedServerName() != embeddedName:
+	case nc.ConnectedServerName() != daemon.EmbeddedName:
 		return fmt.Errorf("a NATS server that is not roomwatch's own, %q, has the port of %s; %s, or NATS_URL=%s to use that server", nc.ConnectedServerName(), url, port, url)
 	case !running:
 		return fmt.Errorf("a roomwatch with another data directory has the port of %s; %s, or ROOMWATCH_DATA_DIR to its directory", url, port)
@@ -73,7 +75,7 @@ func stranger(nc *nats.Conn, err error, url string, running bool) error {
 }
 
 // http looks whether the daemon can have its address. If it runs, it has it.
-func (l *checklist) http(ctx context.Context, cfg *config, running bool) {
+func (l *checklist) http(ctx context.Context, cfg *config.Config, running bool) {
 	if cfg.HTTPAddr == "off" {
 		l.line("http", nil, "none is wanted")
 		return
@@ -83,7 +85,7 @@ func (l *checklist) http(ctx context.Context, cfg *config, running bool) {
 		l.line("http", nil, "%s is free", cfg.HTTPAddr)
 		return
 	}
-	if status, ok := cfg.runningStatus(ctx); running && ok {
+	if status, ok := runningStatus(ctx, cfg); running && ok {
 		l.line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)
 		l.daemon(status)
 		return
@@ -107,15 +109,15 @@ func (l *checklist) daemon(s web.Status) {
 
 // runningStatus returns the status of the roomwatch of this application that
 // answers at the address, and false if none does.
-func (c *config) runningStatus(ctx context.Context) (s web.Status, ok bool) {
+func runningStatus(ctx context.Context, cfg *config.Config) (s web.Status, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	asker, err := c.client()
+	asker, err := newClient(cfg)
 	if err != nil {
 		return s, false
 	}
 	err = asker.get(ctx, "/api/v1/status", nil, &s)
-	return s, err == nil && s.Application.SDKAppID == c.SDKAppID
+	return s, err == nil && s.Application.SDKAppID == cfg.SDKAppID
 }
 
 // listenable returns why nobody can listen on an address now.

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"time"
 
+	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 )
 
@@ -22,33 +24,25 @@ const (
 // A client asks the daemon that runs with the same configuration.
 type client struct {
 	base  string
-	token secret
+	token environ.Secret
 	http  http.Client
 }
 
-// client returns one for ROOMWATCH_HTTP_ADDR.
-func (c *config) client() (*client, error) {
-	var p problems
-	c.validateClient(&p)
-	token, err := c.httpToken()
-	p.add(err == nil, "ROOMWATCH_HTTP_TOKEN_FILE: %w; name the file that holds the token of the daemon", err)
-	if err := errors.Join(p...); err != nil {
-		return nil, fmt.Errorf("%w:\n%w", errConfig, err)
+// newClient returns one for ROOMWATCH_HTTP_ADDR.
+func newClient(cfg *config.Config) (*client, error) {
+	token, err := cfg.Token()
+	if err != nil {
+		err = fmt.Errorf("ROOMWATCH_HTTP_TOKEN_FILE: %w; name the file that holds the token of the daemon", err)
 	}
-	return &client{base: "http://" + reachable(c.HTTPAddr), token: token, http: http.Client{
+	if err := errors.Join(cfg.ValidateClient(), err); err != nil {
+		return nil, fmt.Errorf("%w:\n%w", config.ErrInvalid, err)
+	}
+	return &client{base: "http://" + reachable(cfg.HTTPAddr), token: token, http: http.Client{
 		Timeout: clientTimeout,
 		// No proxy and no redirect: the token is for the daemon alone.
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
-}
-
-func (c *config) validateClient(p *problems) {
-	if c.HTTPAddr == "off" {
-		p.add(false, "ROOMWATCH_HTTP_ADDR is off: set it to the address at which the daemon answers, and start the daemon with it")
-		return
-	}
-	p.add(isAddr(c.HTTPAddr), "ROOMWATCH_HTTP_ADDR is %q: write the host:port at which the daemon answers", c.HTTPAddr)
 }
 
 // reachable turns an address to listen on into one to connect to from the same

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/roomwatch/config"
 )
 
 // runWith runs a command with nothing but env as its configuration.
@@ -34,7 +33,7 @@ func runWith(t *testing.T, env []string, args ...string) (status int, output str
 
 // variables are the fields that stand for an environment variable.
 func variables() []reflect.StructField {
-	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[config]()), func(f reflect.StructField) bool { return f.Anonymous })
+	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[config.Config]()), func(f reflect.StructField) bool { return f.Anonymous })
 }
 
 // Each mistake is named with the variable, the value and the mend, all of them
@@ -178,34 +177,6 @@ func TestNATSSettingsAreConfiguration(t *testing.T) {
 	}
 }
 
-// Who may read over HTTP is said, or the address is this machine's alone.
-func TestWhoMayReadIsSaid(t *testing.T) {
-	for _, env := range [][2]string{
-		{"127.0.0.1:8080", ""}, {"[::1]:8080", ""}, {"localhost:8080", ""}, {"off", ""}, {"0.0.0.0:8080", "ROOMWATCH_HTTP_TOKEN=a.b-c"}, {":8080", "ROOMWATCH_HTTP_OPEN=true"},
-	} {
-		c := config{HTTPAddr: env[0], HTTPOpen: strings.HasSuffix(env[1], "OPEN=true")}
-		_, token, _ := strings.Cut(env[1], "TOKEN=")
-		c.HTTPToken = secret(token)
-		var p problems
-		if c.validateHTTP(&p); len(p) > 0 {
-			t.Errorf("%q: %v", env, p)
-		}
-	}
-}
-
-// A variable that is set to nothing is as good as unset.
-func TestEmptyVariablesHaveTheirDefaults(t *testing.T) {
-	t.Setenv("ROOMWATCH_INTERVAL", "")
-	t.Setenv("ROOMWATCH_ENDPOINT", "")
-	c, err := loadConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c.Interval.String() != "10s" || c.Endpoint != "china" {
-		t.Errorf("interval %s, endpoint %q", c.Interval, c.Endpoint)
-	}
-}
-
 // help config prints every variable, and the README's table has each with the
 // same default.
 func TestHelpConfigIsComplete(t *testing.T) {
@@ -229,16 +200,6 @@ func TestHelpConfigIsComplete(t *testing.T) {
 		}
 		if !strings.Contains(string(readme), row) {
 			t.Errorf("the README's table lacks %q", row)
-		}
-	}
-}
-
-// A secret hides from every verb.
-func TestSecretsAreNotPrinted(t *testing.T) {
-	c := config{SecretKey: "hush", UserSig: "hush", NATS: environ.NATS{NATSPassword: "hush", NATSToken: "hush"}, HTTPToken: "hush"}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		if s := fmt.Sprintf(verb, c); strings.Contains(s, "hush") || strings.Contains(s, "68757368") {
-			t.Errorf("%s prints %s", verb, s)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,8 @@ import (
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/diff"
 	"roomwatch/poller/simulator"
 )
@@ -50,7 +53,7 @@ func demoCommand() *cobra.Command {
 			"the first one was: the simulated world has lived on meanwhile.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configured((*config).validateForDemo)
+			cfg, err := config.Read(validateForDemo)
 			if err != nil {
 				return err
 			}
@@ -61,23 +64,23 @@ func demoCommand() *cobra.Command {
 
 // validateForDemo checks what is left of the configuration when the demo has
 // put its own application and server in.
-func (c *config) validateForDemo() error {
+func validateForDemo(c *config.Config) error {
 	c.SDKAppID, c.Identifier = demoApp, "administrator"
 	c.SecretKey, c.SecretKeyFile, c.UserSig = demoKey, "", ""
 	c.Endpoint, c.NATSURL, c.NATSDomain = "http://127.0.0.1", "", "" // the port comes with the simulator
 	c.Interval = demoInterval
 	c.DataDir = filepath.Join(c.DataDir, "demo")
 	if environ.Value("ROOMWATCH_LOG_LEVEL") == "" {
-		c.LogLevel = 4 // slog.LevelWarn: the events are the show
+		c.LogLevel = slog.LevelWarn // the events are the show
 	}
-	return c.validate()
+	return c.Validate()
 }
 
-func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error) {
-	log, flush := environ.Unblocked(cfg.logger, stderr)
+func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err error) {
+	log, flush := environ.Unblocked(cfg.Logger, stderr)
 	defer flush()
 	defer program.Survive(ctx, log)()
-	environ.WarnOfUnknown(ctx, log, "roomwatch", unknownVariables())
+	environ.WarnOfUnknown(ctx, log, "roomwatch", config.Unknown())
 	began, err := worldStart(cfg.DataDir, time.Now())
 	if err != nil {
 		return err
@@ -99,18 +102,18 @@ func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error)
 	}
 	cfg.HTTPAddr = freeHTTP(ctx, cfg.HTTPAddr)
 
-	d, err := newDaemon(ctx, &cfg, log)
+	d, err := daemon.New(ctx, &cfg, log)
 	if err != nil {
 		return errors.Join(err, service.Close())
 	}
-	defer func() { err = errors.Join(err, d.close()) }()
+	defer func() { err = errors.Join(err, d.Close()) }()
 	if err := greet(stdout, d, &cfg); err != nil {
 		return errors.Join(err, service.Close())
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveSimulator(ctx, service, world) })
-	g.Go(func() error { return d.run(ctx) })
-	g.Go(func() error { return d.show(ctx, stdout) })
+	g.Go(func() error { return d.Run(ctx) })
+	g.Go(func() error { return show(ctx, d, &cfg, log, stdout) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -122,17 +125,17 @@ func demo(ctx context.Context, cfg config, stdout, stderr io.Writer) (err error)
 const demoPatience = 10 * time.Minute
 
 // show prints the events from the stream, as every subscriber gets them.
-func (d *daemon) show(ctx context.Context, w io.Writer) error {
+func show(ctx context.Context, d *daemon.Daemon, cfg *config.Config, log *slog.Logger, w io.Writer) error {
 	select {
-	case <-d.pub.Recovered(): // the stream is there
+	case <-d.Recovered(): // the stream is there
 	case <-ctx.Done():
 		return nil
 	}
 	p := newEventPrinter(w, isTerminal(w))
-	return follow(ctx, d.pub.Conn(), d.cfg, selection{}, d.log, demoPatience, func(_ []byte, e diff.Event) error { return p.print(e) })
+	return follow(ctx, d.Conn(), cfg, selection{}, log, demoPatience, func(_ []byte, e diff.Event) error { return p.print(e) })
 }
 
-func greet(w io.Writer, d *daemon, cfg *config) error {
+func greet(w io.Writer, d *daemon.Daemon, cfg *config.Config) error {
 	_, err := fmt.Fprintf(w, `roomwatch watches a simulated service with some %d live rooms. Ctrl-C stops it.
 
 Subscribe from another terminal:
@@ -140,11 +143,11 @@ Subscribe from another terminal:
   go run ./cmd/roomaudit run
   nats --server %s subscribe '%s.>'
 
-`, demoRooms, whereNATSIs(d.natsURL(), cfg.NATSPort), d.natsURL(), cfg.SubjectPrefix)
-	if err != nil || d.listener == nil {
+`, demoRooms, whereNATSIs(d.NATSURL(), cfg.NATSPort), d.NATSURL(), cfg.SubjectPrefix)
+	if err != nil || d.HTTPAddr() == "" {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "Status page: http://%s/\n\n", d.listener.Addr())
+	_, err = fmt.Fprintf(w, "Status page: http://%s/\n\n", d.HTTPAddr())
 	return err
 }
 
@@ -220,7 +223,7 @@ func freeHTTP(ctx context.Context, addr string) string {
 	}
 	l, err := listenFree(ctx, addr)
 	if err != nil {
-		return addr // newDaemon says what is wrong with it
+		return addr // the daemon says what is wrong with it
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
@@ -20,11 +21,11 @@ import (
 )
 
 // endlessReads are the reads of the commands; each calls seen for each message.
-var endlessReads = map[string]func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error{
-	"verify": func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error {
+var endlessReads = map[string]func(ctx context.Context, nc *nats.Conn, cfg *config.Config, seen func()) error{
+	"verify": func(ctx context.Context, nc *nats.Conn, cfg *config.Config, seen func()) error {
 		return eachMessage(ctx, nc, cfg, func(events.Message) error { seen(); return nil })
 	},
-	"tail": func(ctx context.Context, nc *nats.Conn, cfg *config, seen func()) error {
+	"tail": func(ctx context.Context, nc *nats.Conn, cfg *config.Config, seen func()) error {
 		return follow(ctx, nc, cfg, selection{since: past(time.Hour)}, slog.New(slog.DiscardHandler), tailPatience,
 			func([]byte, diff.Event) error { seen(); return nil })
 	},
@@ -65,7 +66,7 @@ func readLeaderless(t *testing.T, command string, what func(l *natstest.Leaderle
 		var seen atomic.Int64
 		ended := make(chan error, 1)
 		go func() {
-			ended <- endlessReads[command](ctx, conn, &config{Stream: "LIVE", SubjectPrefix: "live", SDKAppID: testApp}, func() {
+			ended <- endlessReads[command](ctx, conn, &config.Config{Stream: "LIVE", SubjectPrefix: "live", SDKAppID: testApp}, func() {
 				if seen.Add(1) == 1 {
 					l.Cut("CONSUMER.CREATE")
 					time.Sleep(5 * time.Second)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/streams"
@@ -22,7 +23,7 @@ const followPause = time.Second
 type tailer struct {
 	nc   *nats.Conn
 	js   jetstream.JetStream
-	cfg  *config
+	cfg  *config.Config
 	s    selection
 	log  *slog.Logger
 	show func([]byte, diff.Event) error
@@ -42,7 +43,7 @@ func (e shownError) Error() string { return e.err.Error() }
 //
 // It goes on where it was when NATS was away, however long. A JetStream that gives
 // no answer for longer than patience, while NATS is there, ends it with an error.
-func follow(ctx context.Context, nc *nats.Conn, cfg *config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
+func follow(ctx context.Context, nc *nats.Conn, cfg *config.Config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
 	js, err := publisher.JetStream(nc, cfg.NATSDomain)
 	if err != nil {
 		return err

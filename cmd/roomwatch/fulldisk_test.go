@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/poller/simulator"
 )
 
@@ -60,39 +62,39 @@ func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 		k, v, _ := strings.Cut(kv, "=")
 		t.Setenv(k, v)
 	}
-	cfg, err := configured((*config).validate)
+	cfg, err := config.Read((*config.Config).Validate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out lockedBuffer
-	d, err := newDaemon(t.Context(), &cfg, cfg.logger(&out))
+	d, err := daemon.New(t.Context(), &cfg, cfg.Logger(&out))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const patience = 4 * time.Second // twice this is more than what a request waits for
-	d.embedded.patience = patience
-	nc, err := nats.Connect("", nats.InProcessServer(d.embedded), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
+	d.EmbeddedPatience = patience
+	nc, err := nats.Connect(d.NATSURL(), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- d.run(ctx) }()
+	go func() { ended <- d.Run(ctx) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("run: %v\n%s", err, &out)
 		}
 		nc.Close()
-		if err := d.close(); err != nil {
+		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
 
-	eventually(t, "events", func() bool { return d.pub.Status().Stored > 60 })
+	eventually(t, "events", func() bool { return d.Status().Outbox.Stored > 60 })
 	filler := fill(t, dir)
-	eventually(t, "a failure", func() bool { return d.pub.Status().LastError != nil })
-	if text := fmt.Sprint(d.status().Conditions); !strings.Contains(text, "disk of ROOMWATCH_DATA_DIR has room") {
+	eventually(t, "a failure", func() bool { return d.Status().NATS.LastError != nil })
+	if text := fmt.Sprint(d.Status().Conditions); !strings.Contains(text, "disk of ROOMWATCH_DATA_DIR has room") {
 		t.Errorf("the conditions do not say what helps: %s", text)
 	}
 	restarts := func() int { return strings.Count(out.String(), "started anew") }
@@ -103,10 +105,10 @@ func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
-	before := d.pub.Status().Stored
+	before := d.Status().Outbox.Stored
 	eventually(t, "events after there is room again", func() bool {
-		s := d.pub.Status()
-		return s.LastError == nil && s.Stored > before+60
+		s := d.Status()
+		return s.NATS.LastError == nil && s.Outbox.Stored > before+60
 	})
 	if n := restarts(); n != 1 || !strings.Contains(lines(out.String(), "started anew"), "no space left on device") {
 		t.Errorf("%d starts, want one that names the reason:\n%s", n, &out)

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"roomwatch/cmd/roomwatch/config"
 )
 
 // healthTimeout is less than what container engines wait by default.
@@ -20,10 +21,9 @@ func healthcheckCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// Whatever else is wrong with the configuration is for the daemon to say.
-			cfg, _ := loadConfig()
-			var p problems
-			if cfg.validateClient(&p); len(p) > 0 {
-				return fmt.Errorf("%w:\n%w", errConfig, errors.Join(p...))
+			cfg, _ := config.Load()
+			if err := cfg.ValidateClient(); err != nil {
+				return fmt.Errorf("%w:\n%w", config.ErrInvalid, err)
 			}
 			return healthcheck(cmd.Context(), "http://"+reachable(cfg.HTTPAddr))
 		},

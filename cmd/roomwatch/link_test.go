@@ -61,7 +61,7 @@ func TestStopWhileTheStateIsRebuilt(t *testing.T) {
 	})
 	p = startProcess(t, r.env(data, "NATS_URL="+wire.url()), "run")
 	eventually(t, "a rebuild", func() bool { return read.Load() > 100<<10 && strings.Contains(p.output.String(), "rebuild") })
-	<-time.After(recoveryWait) // so that pages wait to be committed
+	<-time.After(5 * time.Second) // as long as the first sweep waits, so that pages wait to be committed
 	if status := p.stop(); status != 0 {
 		t.Errorf("exit status %d:\n%s", status, p.output)
 	}

@@ -1,25 +1,15 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
-	"roomwatch/cmd/roomwatch/web"
-	"roomwatch/poller"
 	"roomwatch/poller/simulator"
-	"roomwatch/publisher"
-	"roomwatch/state"
 )
 
 // A failure of the service is told with its reason and its fix by the log, the
@@ -109,66 +99,6 @@ func TestReasonOfAFullDisk(t *testing.T) {
 	}
 }
 
-// runDaemon runs a daemon in this process until the test ends.
-func runDaemon(t *testing.T, cfg *config) *daemon {
-	t.Helper()
-	var out lockedBuffer
-	d, err := newDaemon(t.Context(), cfg, cfg.logger(&out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(<-ended, d.close()); err != nil {
-			t.Errorf("%v\n%s", err, &out)
-		}
-	})
-	return d
-}
-
-// A stream that takes no events is told as it is, and after a minute roomwatch is not ready.
-func TestReasonOfAFullStream(t *testing.T) {
-	r := newRig(t, simulator.Config{Seed: 1, Rooms: 30, Enters: 200, Quota: -1})
-	js, err := jetstream.New(r.nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
-		Name: "LIVE", Subjects: []string{"live.>"}, MaxMsgs: 20, Discard: jetstream.DiscardNew, AllowAtomicPublish: true, AllowDirect: true,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	for _, kv := range r.env(t.TempDir()) {
-		k, v, _ := strings.Cut(kv, "=")
-		t.Setenv(k, v)
-	}
-	cfg, err := configured((*config).validate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := runDaemon(t, &cfg)
-	eventually(t, "an error of the stream", func() bool { return d.pub.Status().LastError != nil })
-	pub := d.pub.Status()
-	for after, want := range map[time.Duration]string{time.Second: web.Degraded, outboxPatience + time.Second: web.Failing} {
-		found := false
-		for _, c := range d.conditions(pub.LastErrorSince.Add(after), poller.Status{}, pub, state.Status{}) {
-			if c.About != "stream" {
-				continue
-			}
-			found = true
-			if c.Level != want || !strings.Contains(c.Text, "maximum messages exceeded") || !strings.Contains(c.Text, "nats stream edit LIVE") {
-				t.Errorf("after %s: %+v, want %s", after, c, want)
-			}
-		}
-		if !found {
-			t.Errorf("after %s: no condition", after)
-		}
-	}
-}
-
 // Check beside a daemon that is not ready says what the daemon says.
 func TestCheckTellsWhatTheDaemonSays(t *testing.T) {
 	var down atomic.Bool
@@ -189,22 +119,5 @@ func TestCheckTellsWhatTheDaemonSays(t *testing.T) {
 	eventually(t, "a daemon that is not ready", func() bool { code, _ := fetch(addr, "/readyz"); return code == http.StatusServiceUnavailable })
 	if exit, out := runWith(t, env, "check"); exit != 1 || !strings.Contains(lines(out, "FAILED"), "sweep: the newest complete sweep ended at") {
 		t.Errorf("exit status %d:\n%s", exit, out)
-	}
-}
-
-// What is wrong is told of the part that it is wrong with.
-func TestConditionOfTheSink(t *testing.T) {
-	d := &daemon{cfg: &config{DataDir: "/data", Interval: time.Second}}
-	now := time.Now()
-	report := &poller.Report{Begin: now, End: now}
-	failure := poller.Failure{Err: fmt.Errorf("page 1: %w: %w", poller.ErrSink, syscall.ENOSPC), At: now}
-	for _, poll := range []poller.Status{
-		{LastFailure: failure, FailingSince: now},
-		{LastFailure: failure, FailingSince: now, LastComplete: report},
-	} {
-		list := d.conditions(now, poll, publisher.Status{Connected: true}, state.Status{})
-		if len(list) != 1 || !strings.Contains(list[0].Text, "no space left on device") || !strings.Contains(list[0].Mend, "ROOMWATCH_DATA_DIR, /data, has room") {
-			t.Errorf("%+v", list)
-		}
 	}
 }

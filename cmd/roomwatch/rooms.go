@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -15,7 +14,9 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 )
 
@@ -47,11 +48,11 @@ func roomsCommand() *cobra.Command {
 			if err := q.check(cmd.Flags().Changed("category")); err != nil {
 				return err
 			}
-			cfg, err := configured()
+			cfg, err := config.Read()
 			if err != nil {
 				return err
 			}
-			c, err := cfg.client()
+			c, err := newClient(&cfg)
 			if err != nil {
 				return err
 			}
@@ -71,13 +72,13 @@ func roomsCommand() *cobra.Command {
 
 // check returns every problem of a query; oneCategory: a category was asked for.
 func (q roomsQuery) check(oneCategory bool) error {
-	var p problems
-	p.add(slices.Contains([]string{"views", "created", "name", "id"}, strings.TrimPrefix(q.sort, "-")),
+	var p environ.Problems
+	p.Add(slices.Contains([]string{"views", "created", "name", "id"}, strings.TrimPrefix(q.sort, "-")),
 		"--sort is %q: choose from views, created, name and id, with - in front for the other way round", q.sort)
 	_, err := strconv.ParseInt(q.category, 10, 64)
-	p.add(!oneCategory || err == nil, "--category is %q: write a whole number", q.category)
-	p.add(q.limit >= 1, "--limit is %d: set at least 1, or --all", q.limit)
-	return program.BadFlags(errors.Join(p...))
+	p.Add(!oneCategory || err == nil, "--category is %q: write a whole number", q.category)
+	p.Add(q.limit >= 1, "--limit is %d: set at least 1, or --all", q.limit)
+	return program.BadFlags(p.Err())
 }
 
 // rooms prints the list page by page: it can be longer than the memory.

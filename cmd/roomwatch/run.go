@@ -8,7 +8,8 @@ import (
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
-	"roomwatch/publisher"
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/daemon"
 )
 
 func runCommand() *cobra.Command {
@@ -20,15 +21,15 @@ func runCommand() *cobra.Command {
 			"Without NATS_URL it brings a JetStream server of its own, on 127.0.0.1.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			cfg, err := configured((*config).validate)
+			cfg, err := config.Read((*config.Config).Validate)
 			if err != nil {
 				return err
 			}
-			log, flush := environ.Unblocked(cfg.logger, cmd.ErrOrStderr())
+			log, flush := environ.Unblocked(cfg.Logger, cmd.ErrOrStderr())
 			defer flush()
 			defer program.Survive(cmd.Context(), log)()
-			environ.WarnOfUnknown(cmd.Context(), log, "roomwatch", unknownVariables())
-			d, err := newDaemon(cmd.Context(), &cfg, log)
+			environ.WarnOfUnknown(cmd.Context(), log, "roomwatch", config.Unknown())
+			d, err := daemon.New(cmd.Context(), &cfg, log)
 			if program.Stopped(cmd.Context(), err) {
 				log.InfoContext(cmd.Context(), "stop", "reason", "a signal before the start was done")
 				return nil
@@ -36,21 +37,14 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { err = errors.Join(err, d.close()) }()
+			defer func() { err = errors.Join(err, d.Close()) }()
 			log.InfoContext(cmd.Context(), "start", "version", program.Version(), "sdkappid", cfg.SDKAppID,
-				"endpoint", cfg.Endpoint, "nats", cmp.Or(d.natsURL(), "away"), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
-			if err := d.run(cmd.Context()); err != nil {
+				"endpoint", cfg.Endpoint, "nats", cmp.Or(d.NATSURL(), "away"), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
+			if err := d.Run(cmd.Context()); err != nil {
 				return err
 			}
 			log.InfoContext(cmd.Context(), "stop")
 			return nil
 		},
-	}
-}
-
-func (c *config) streamConfig() publisher.StreamConfig {
-	return publisher.StreamConfig{
-		Name: c.Stream, Prefix: c.SubjectPrefix, Domain: c.NATSDomain,
-		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes),
 	}
 }

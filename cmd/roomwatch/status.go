@@ -2,198 +2,124 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"io"
+	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/diff"
-	"roomwatch/poller"
-	"roomwatch/publisher"
-	"roomwatch/state"
 )
 
-// outboxPatience is how long an event may wait for the stream before somebody
-// should look, and the stream may refuse events before roomwatch is not ready.
-const outboxPatience = time.Minute
-
-// lossTold is how long a stream that has lost its history is told of.
-const lossTold = 24 * time.Hour
-
-// serve shows the daemon over HTTP until ctx is done, and closes l.
-func (d *daemon) serve(ctx context.Context, l net.Listener) error {
-	w, err := d.web()
-	if err != nil {
-		return errors.Join(err, l.Close())
+func statusCommand() *cobra.Command {
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "How the running daemon is doing",
+		Long: "status asks the daemon at ROOMWATCH_HTTP_ADDR, with the token if one is set. Exit status 1 if no daemon answers\n" +
+			"or if it is not ready, so it can serve as a probe.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Read()
+			if err != nil {
+				return err
+			}
+			c, err := newClient(&cfg)
+			if err != nil {
+				return err
+			}
+			return showStatus(cmd.Context(), c, raw, cmd.OutOrStdout())
+		},
 	}
-	return w.Serve(ctx, l)
+	cmd.Flags().BoolVar(&raw, "json", false, "print it as the API gives it")
+	return cmd
 }
 
-// web is what the daemon shows over HTTP.
-func (d *daemon) web() (*web.Server, error) {
-	token, err := d.cfg.followedToken(d.log)
-	if err != nil {
-		return nil, err
+func showStatus(ctx context.Context, c *client, raw bool, w io.Writer) error {
+	var body json.RawMessage
+	if err := c.get(ctx, "/api/v1/status", nil, &body); err != nil {
+		return err
 	}
-	return web.New(web.Config{
-		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
-		Status: d.status, Rooms: d.store, Metrics: d.metrics,
-		Connect: d.readers.Connect, Domain: d.cfg.NATSDomain, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
-		Log: d.log,
-	}), nil
+	var s web.Status
+	err := json.Unmarshal(body, &s)
+	if err == nil && s.Health == "" {
+		err = errors.New("it has no health")
+	}
+	if err != nil {
+		return fmt.Errorf("what answers at %s gives no status: %w; set ROOMWATCH_HTTP_ADDR to where roomwatch answers", c.base, err)
+	}
+	if raw {
+		_, err = fmt.Fprintf(w, "%s\n", body)
+	} else {
+		_, err = io.WriteString(w, statusText(s))
+	}
+	if err != nil {
+		return fmt.Errorf("print status: %w", err)
+	}
+	if s.Health == web.Failing {
+		return program.ErrReported
+	}
+	return nil
 }
 
-// status is how the daemon is doing. It is in memory, but for the oldest event
-// that waits, which may have to be read from the outbox.
-func (d *daemon) status() web.Status {
-	now := time.Now()
-	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
-	s := web.Status{
-		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
-		Health: web.OK, Conditions: d.conditions(now, poll, pub, st),
-		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
-		Sweep:        currentSweep(st.Sweep, poll.Sweep),
-		LastComplete: completeSweep(poll.LastComplete),
-		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing},
-		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
-			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
-		}},
-		Outbox: web.Outbox{
-			Depth: pub.Waiting, Oldest: web.Time{Time: pub.WaitingSince},
-			Epoch: pub.Epoch, Assigned: pub.Assigned, Stored: pub.Stored,
-		},
-		NATS: web.NATS{
-			Connected: pub.Connected, Server: d.natsURL(), Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix,
-			Batches: pub.Batches, Claim: pub.Fence,
-		},
-		Events: map[string]int64{},
+// statusText is a status for people, a line for each thing.
+func statusText(s web.Status) string {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-13s %s\n", what, plain(fmt.Sprintf(format, args...)))
 	}
+	ago := func(t web.Time) string { return age(s.Now.Sub(t.Time)) + " ago" }
+	line("health", "%s", s.Health)
 	for _, c := range s.Conditions {
-		if c.Level == web.Failing || s.Health == web.OK {
-			s.Health = c.Level
+		line("  "+c.Level, "%s: %s", c.About, c.Text)
+		if c.Mend != "" {
+			line("", "%s", c.Mend)
 		}
 	}
-	if f := poll.LastFailure; f.Err != nil {
-		s.LastFailure = &web.Failure{At: web.Time{Time: f.At}, Text: f.Err.Error()}
+	line("version", "%s, started %s", s.Version, ago(s.Started))
+	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
+	line("rooms", "%s live, %s of them not shown by the newest sweeps", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)))
+	if p := s.Sweep; p != nil {
+		line("sweep", "no. %d goes on since %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
+			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
 	}
-	if pub.LastError != nil {
-		s.NATS.LastError = &web.Lasting{Since: web.Time{Time: pub.LastErrorSince}, Text: pub.LastError.Error()}
+	if p := s.LastComplete; p != nil {
+		line("last complete", "%s, in %s: %s, %s, %s, %s", ago(p.Ended), time.Duration(p.Duration*float64(time.Second)).Round(time.Millisecond),
+			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
 	}
+	if f := s.LastFailure; f != nil {
+		line("last failure", "%s: %s", ago(f.At), f.Text)
+	}
+	line("outbox", "%s, numbers given to %d, stored to %d, epoch %s", waiting(s), s.Outbox.Assigned, s.Outbox.Stored, s.Outbox.Epoch)
+	nats := "not connected"
+	if s.NATS.Connected {
+		nats = "connected to " + s.NATS.Server
+	}
+	line("nats", "%s, stream %s, subjects %s.>", nats, s.NATS.Stream, s.NATS.Prefix)
+	var events []string
 	for _, t := range diff.Types() {
-		s.Events[string(t)] = int64(pub.Events[t])
+		events = append(events, fmt.Sprintf("%s %s", number(s.Events[string(t)]), t))
 	}
-	return s
+	line("events", "%s since the start", strings.Join(events, ", "))
+	return b.String()
 }
 
-// endpoint is the base URL of the service, not its short name.
-func (d *daemon) endpoint() string {
-	e, err := poller.ParseEndpoint(d.cfg.Endpoint)
-	if err != nil {
-		return d.cfg.Endpoint // unreachable: the poller was made with it
+func retries(n int) string {
+	if n == 1 {
+		return "1 retry"
 	}
-	return e.String()
+	return number(int64(n)) + " retries"
 }
 
-func currentSweep(number uint64, r *poller.Report) *web.Sweep {
-	if r == nil {
-		return nil
+func waiting(s web.Status) string {
+	if s.Outbox.Depth == 0 {
+		return "nothing waits"
 	}
-	return &web.Sweep{
-		Number: number, Began: web.Time{Time: r.Begin},
-		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries,
-	}
+	return fmt.Sprintf("%s since %s", counted(s.Outbox.Depth, "event"), age(s.Now.Sub(s.Outbox.Oldest.Time)))
 }
-
-func completeSweep(r *poller.Report) *web.CompleteSweep {
-	if r == nil {
-		return nil
-	}
-	return &web.CompleteSweep{
-		Began: web.Time{Time: r.Begin}, Ended: web.Time{Time: r.End}, Duration: r.End.Sub(r.Begin).Seconds(),
-		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries, Duplicates: r.Duplicates,
-	}
-}
-
-// conditions says what keeps the daemon from doing what it is for, and what
-// somebody should look at although it does.
-func (d *daemon) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
-	list := []web.Condition{}
-	add := func(level, about, text, mend string) {
-		list = append(list, web.Condition{Level: level, About: about, Text: text, Mend: mend})
-	}
-	switch last := poll.LastComplete; {
-	case poll.Refused.Err != nil:
-		add(web.Failing, "source", fmt.Sprintf("the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err),
-			"change what it names and start roomwatch again; `roomwatch check` tries it with one request")
-	case last == nil:
-		add(web.Failing, "sweep", "no sweep has been complete since the start"+lastFailure(poll), d.sweepMend(poll.LastFailure.Err))
-	case now.Sub(last.End) > 3*d.cfg.Interval+last.End.Sub(last.Begin):
-		add(web.Failing, "sweep", fmt.Sprintf("the newest complete sweep ended at %s", stamp(last.End))+lastFailure(poll), d.sweepMend(poll.LastFailure.Err))
-	case !poll.FailingSince.IsZero():
-		about := "source"
-		if errors.Is(poll.LastFailure.Err, poller.ErrSink) {
-			about = "state"
-		}
-		add(web.Degraded, about, fmt.Sprintf("sweeps fail since %s", stamp(poll.FailingSince))+lastFailure(poll), d.sweepMend(poll.LastFailure.Err))
-	}
-	if !pub.Connected {
-		add(web.Failing, "nats", fmt.Sprintf("NATS is not connected; %d events wait on disk", st.Waiting),
-			"see that NATS runs and can be reached; the connection is tried again for ever")
-	}
-	if pub.LastError != nil {
-		level := web.Degraded
-		if now.Sub(pub.LastErrorSince) > outboxPatience {
-			level = web.Failing // nobody hears of anything
-		}
-		add(level, "stream", fmt.Sprintf("events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError), d.storeMend(pub.LastError))
-	} else if pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience {
-		add(web.Degraded, "outbox", fmt.Sprintf("%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince)),
-			"wait if they become fewer; else look at NATS and its disk")
-	}
-	if made := pub.MadeAnew; !made.IsZero() && now.Sub(made) < lossTold {
-		add(web.Degraded, "history", fmt.Sprintf("stream %s was made anew, found at %s: the events that the one before it had are gone", d.cfg.Stream, stamp(made)),
-			"find out who removed it; readers that begin at its start lack the rooms that were told before; this is shown for a day, or until a restart")
-	}
-	if st.Guarded {
-		add(web.Degraded, "guard", fmt.Sprintf("%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
-			st.Missing, st.Rooms, d.cfg.MassEndSweeps, d.cfg.policy().MassEndSpan(), st.Doubted),
-			"look at what the service answers; if the rooms are really gone, nothing is to be done")
-	}
-	return list
-}
-
-// sweepMend says what helps sweeps to be complete.
-func (d *daemon) sweepMend(err error) string {
-	switch hint := poller.Hint(err); {
-	case err == nil:
-		return "wait for the first one"
-	case errors.Is(err, poller.ErrSink):
-		return fmt.Sprintf("see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it; sweeps are retried for ever", d.cfg.DataDir)
-	case hint != "":
-		return hint
-	}
-	return "look at its failure; sweeps are retried for ever"
-}
-
-// storeMend says what helps a stream that takes no events. What refuses them says
-// so itself; a server that says nothing may be one whose disk was full.
-func (d *daemon) storeMend(err error) string {
-	switch {
-	case !publisher.Unanswered(err):
-		return ""
-	case d.embedded != nil:
-		return "see that the disk of ROOMWATCH_DATA_DIR has room; the embedded server is started anew by itself when it has"
-	}
-	return "see that NATS answers and that its disk has room; after a full disk nats-server writes to a stream again only when it was restarted"
-}
-
-func lastFailure(s poller.Status) string {
-	if s.LastFailure.Err == nil {
-		return ""
-	}
-	return fmt.Sprintf("; the newest failure, at %s: %v", stamp(s.LastFailure.At), s.LastFailure.Err)
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 )
@@ -69,7 +71,7 @@ func tailCommand() *cobra.Command {
 			if err := s.check(cmd.Flags().Changed("room")); err != nil {
 				return err
 			}
-			cfg, err := configured((*config).validateNATS)
+			cfg, err := config.Read((*config.Config).ValidateNATS)
 			if err != nil {
 				return err
 			}
@@ -94,14 +96,14 @@ func tailCommand() *cobra.Command {
 
 // tail connects and shows events until ctx is done. NATS_URL empty means the
 // embedded server of a roomwatch on this machine.
-func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.Event) error, stderr io.Writer) error {
+func tail(ctx context.Context, cfg *config.Config, s selection, show func([]byte, diff.Event) error, stderr io.Writer) error {
 	if cfg.NATSURL == "" {
 		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
 	}
-	log := cfg.logger(stderr)
+	log := cfg.Logger(stderr)
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.connectConfig(log)
+	connect := cfg.Connection(log)
 	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
 	// NATS leaves a request unanswered that it does not allow; waiting on would
 	// look like a stream in which nothing happens.
@@ -120,15 +122,15 @@ func tail(ctx context.Context, cfg *config, s selection, show func([]byte, diff.
 
 // check returns every problem of a selection; oneRoom: a room was asked for.
 func (s selection) check(oneRoom bool) error {
-	var p problems
+	var p environ.Problems
 	for _, t := range s.types {
-		p.add(isType(t), "--type is %q: choose from %s", t, typeList())
+		p.Add(config.IsEventType(t), "--type is %q: choose from %s", t, config.EventTypes())
 	}
-	p.add(!oneRoom || s.room != "", "--room is empty: write a RoomId")
-	return program.BadFlags(errors.Join(p...))
+	p.Add(!oneRoom || s.room != "", "--room is empty: write a RoomId")
+	return program.BadFlags(p.Err())
 }
 
-func (s selection) filters(cfg *config) []string {
+func (s selection) filters(cfg *config.Config) []string {
 	if len(s.types) == 0 {
 		return []string{publisher.Filter(cfg.SubjectPrefix, "", cfg.SDKAppID, s.room)}
 	}

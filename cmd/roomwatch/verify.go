@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
@@ -35,7 +36,7 @@ func verifyCommand() *cobra.Command {
 			"beginnings, rooms announced twice, times that run backwards, ids and subjects that are not those of the event.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := configured((*config).validateNATS)
+			cfg, err := config.Read((*config.Config).ValidateNATS)
 			if err != nil {
 				return err
 			}
@@ -85,13 +86,13 @@ func printFinding(w io.Writer) func(finding) error {
 
 // verify connects, checks the stream and shows what it finds. NATS_URL empty
 // means the embedded server of a roomwatch on this machine.
-func verify(ctx context.Context, cfg *config, show func(finding) error, stderr io.Writer) error {
+func verify(ctx context.Context, cfg *config.Config, show func(finding) error, stderr io.Writer) error {
 	if cfg.NATSURL == "" {
 		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
 	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.connectConfig(cfg.logger(stderr))
+	connect := cfg.Connection(cfg.Logger(stderr))
 	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("verify stream %s: %w", cfg.Stream, err)) }
 	nc, err := publisher.Dial(ctx, connect)
@@ -127,7 +128,7 @@ func verify(ctx context.Context, cfg *config, show func(finding) error, stderr i
 }
 
 // eachMessage reads what the stream holds when it is called.
-func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config, take func(events.Message) error) error {
+func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config.Config, take func(events.Message) error) error {
 	failed := func(err error) error {
 		return fmt.Errorf("read stream %s: %w", cfg.Stream, streams.Reader(cfg.Stream, 0).Explain(err))
 	}

@@ -1,4 +1,6 @@
-package main
+// Package tracing sends spans to a collector, as the variables of OpenTelemetry
+// say. variables.go checks them, because the library ignores a wrong one.
+package tracing
 
 import (
 	"context"
@@ -16,49 +18,47 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/cmd/internal/program"
-	hide "roomwatch/publisher/secret"
+	"roomwatch/publisher/secret"
 	"roomwatch/state"
 )
 
 // flushTime is how long a stop may wait for the last spans to be sent.
 const flushTime = 2 * time.Second
 
-// A tracing sends the spans of sweeps, pages, commits and publishes where the
+// A Tracing sends the spans of sweeps, pages, commits and publishes where the
 // variables of OpenTelemetry say, if they say so. What cannot be sent is dropped:
 // nothing waits for it.
-type tracing struct {
-	tracer   trace.Tracer
+type Tracing struct {
+	Tracer   trace.Tracer
 	shutdown func(context.Context) error
 }
 
-// newTracing reads the environment. Without an endpoint nothing is traced.
-func newTracing(ctx context.Context, log *slog.Logger) (*tracing, error) {
+// New reads the environment, which [Check] has found right. Without an endpoint
+// nothing is traced.
+func New(ctx context.Context, log *slog.Logger) (*Tracing, error) {
 	if !isTraced() {
-		return &tracing{tracer: noop.Tracer{}, shutdown: func(context.Context) error { return nil }}, nil
+		return &Tracing{Tracer: noop.Tracer{}, shutdown: func(context.Context) error { return nil }}, nil
 	}
-	if err := tracingProblems(); err != nil {
-		return nil, fmt.Errorf("%w:\n%w", errConfig, err)
-	}
-	scrub := hide.NewScrubber(tracingSecrets()...)
+	scrub := secret.NewScrubber(secrets()...)
 	listen(log, scrub)
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHeaders(tracingHeaders()))
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithHeaders(headers()))
 	if err != nil {
-		return nil, fmt.Errorf("%w: OTEL_EXPORTER_OTLP_ENDPOINT: %s", errConfig, scrub.Line(err.Error()))
+		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %s", scrub.Line(err.Error()))
 	}
 	// What the environment says of the resource comes last and wins.
 	about, err := resource.New(ctx, resource.WithTelemetrySDK(),
 		resource.WithAttributes(attribute.String("service.name", "roomwatch"), attribute.String("service.version", program.Version())),
 		resource.WithFromEnv())
 	if err != nil {
-		return nil, fmt.Errorf("%w: OTEL_RESOURCE_ATTRIBUTES: %s", errConfig, scrub.Line(err.Error()))
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %s", scrub.Line(err.Error()))
 	}
 	p := sdk.NewTracerProvider(sdk.WithBatcher(&reportingExporter{SpanExporter: exporter, log: log, scrub: scrub}), sdk.WithResource(about), sdk.WithRawSpanLimits(spanLimits()))
-	return &tracing{tracer: p.Tracer("roomwatch"), shutdown: p.Shutdown}, nil
+	return &Tracing{Tracer: p.Tracer("roomwatch"), shutdown: p.Shutdown}, nil
 }
 
 // listen takes what the library would write to standard error by itself into the
 // log. It has one logger and one handler for the whole process.
-func listen(log *slog.Logger, scrub hide.Scrubber) {
+func listen(log *slog.Logger, scrub secret.Scrubber) {
 	ctx := context.Background()
 	otel.SetLogger(funcr.New(func(_, said string) {
 		log.WarnContext(ctx, "traces", "said", scrub.Line(said))
@@ -77,8 +77,8 @@ func spanLimits() sdk.SpanLimits {
 	return l
 }
 
-// close sends what waits, for a while.
-func (t *tracing) close() {
+// Close sends what waits, for a while.
+func (t *Tracing) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	_ = t.shutdown(ctx) // the exporter has said what it could not send
@@ -89,7 +89,7 @@ func (t *tracing) close() {
 type reportingExporter struct {
 	sdk.SpanExporter
 	log     *slog.Logger
-	scrub   hide.Scrubber
+	scrub   secret.Scrubber
 	failing bool // of the batcher's one goroutine
 }
 

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -8,10 +8,8 @@ import (
 )
 
 const (
-	// embeddedPatience is how long the embedded server may fail to store before it
-	// is started anew; it doubles with each start that does not help, up to embeddedMost.
-	embeddedPatience = 30 * time.Second
-	embeddedMost     = 10 * time.Minute
+	embeddedPatience = 30 * time.Second // see [Daemon]
+	embeddedMost     = 10 * time.Minute // to which it doubles
 )
 
 // tend starts the server anew when it is up and stores nothing, until ctx is done.
@@ -22,10 +20,10 @@ const (
 //
 // While the disk takes no files the server is left alone: it would not start, and
 // as it is, its events can be read.
-func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
-	look := time.NewTicker(e.patience / 10)
+func (e *embedded) tend(ctx context.Context, patience time.Duration, status func() publisher.Status) {
+	look := time.NewTicker(patience / 10)
 	defer look.Stop()
-	wait, started := e.patience, time.Time{}
+	wait, started := patience, time.Time{}
 	for {
 		select {
 		case <-look.C:
@@ -34,14 +32,14 @@ func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
 		}
 		s := status()
 		if s.LastError == nil {
-			wait = e.patience
+			wait = patience
 			continue
 		}
 		since := s.LastErrorSince
 		if started.After(since) {
 			since = started
 		}
-		if !e.stuck(s) || time.Since(since) < wait || tryDisk(e.dir) != nil {
+		if !e.stuck(s) || time.Since(since) < wait || TryDisk(e.dir) != nil {
 			continue
 		}
 		e.log.WarnContext(ctx, "embedded nats-server is started anew", "reason", "it stores nothing although its disk takes files",
@@ -52,7 +50,7 @@ func (e *embedded) tend(ctx context.Context, status func() publisher.Status) {
 		wait, started = min(2*wait, embeddedMost), time.Now()
 		if err := e.start(ctx); err != nil && ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "embedded nats-server", "error", err)
-			wait = e.patience // there is nothing to be kept from its work
+			wait = patience // there is nothing to be kept from its work
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package tracing
 
 import (
 	"crypto/tls"
@@ -81,8 +81,8 @@ func isTraced() bool {
 	return otelValue(otlp+"TRACES_ENDPOINT")+otelValue(otlp+"ENDPOINT") != "" && !strings.EqualFold(otelValue("OTEL_SDK_DISABLED"), "true")
 }
 
-// tracingProblems names each variable that the library could not read.
-func tracingProblems() error {
+// Check names each variable that the library could not read.
+func Check() error {
 	if !isTraced() {
 		return nil
 	}
@@ -130,9 +130,9 @@ func areHeaders(h map[string]string) bool {
 	return true
 }
 
-// tracingHeaders returns the headers of the requests. The library drops user and
+// headers returns the headers of the requests. The library drops user and
 // password of a URL; they become what any HTTP client makes of them.
-func tracingHeaders() map[string]string {
+func headers() map[string]string {
 	h, err := pairs(firstOf(otlp+"TRACES_HEADERS", otlp+"HEADERS"))
 	if err != nil {
 		h = map[string]string{} // there are none
@@ -155,30 +155,30 @@ func firstOf(names ...string) string {
 	return ""
 }
 
-// tracingSecrets returns what must not be shown of the variables: each value of a
+// secrets returns what must not be shown of the variables: each value of a
 // header, also without a scheme such as Bearer, and what a URL has of a user.
-func tracingSecrets() []string {
-	var secrets []string
+func secrets() []string {
+	var list []string
 	for _, prefix := range []string{otlp, otlp + "TRACES_"} {
 		for pair := range strings.SplitSeq(otelValue(prefix+"HEADERS"), ",") {
 			_, value, _ := strings.Cut(pair, "=")
-			secrets = append(secrets, strings.TrimSpace(value))
+			list = append(list, strings.TrimSpace(value))
 		}
 		if u, err := url.Parse(otelValue(prefix + "ENDPOINT")); err == nil && u.User != nil {
 			password, ok := u.User.Password()
 			if !ok {
 				password = u.User.Username()
 			}
-			secrets = append(secrets, u.User.String(), password)
+			list = append(list, u.User.String(), password)
 		}
 	}
-	for _, value := range tracingHeaders() {
-		secrets = append(secrets, value)
+	for _, value := range headers() {
+		list = append(list, value)
 	}
-	for _, s := range secrets {
+	for _, s := range list {
 		if _, token, ok := strings.Cut(s, " "); ok {
-			secrets = append(secrets, strings.TrimSpace(token))
+			list = append(list, strings.TrimSpace(token))
 		}
 	}
-	return secrets
+	return list
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 // diskRoom is what a disk must take so that it has room, in bytes.
 const diskRoom = 1 << 20
 
-// tryDisk writes a file into a directory, and removes it.
-func tryDisk(dir string) (err error) {
+// TryDisk writes a file into a directory, and removes it.
+func TryDisk(dir string) (err error) {
 	f, err := os.CreateTemp(dir, "room-")
 	if err != nil {
 		return fmt.Errorf("try disk: %w", err)

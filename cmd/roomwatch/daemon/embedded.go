@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// embeddedName tells the server of a roomwatch from any other.
-	embeddedName = "roomwatch-embedded"
+	// EmbeddedName tells the server of a roomwatch from any other.
+	EmbeddedName = "roomwatch-embedded"
 	// embeddedReady bounds the start of the embedded server: it reads its store first.
 	embeddedReady = 30 * time.Second
 	// embeddedGrace bounds, when roomwatch stops, the stop of the server.
@@ -26,9 +26,8 @@ const (
 // An embedded is a JetStream server in this process, on the loopback interface
 // alone. Every write is synced to the disk before it is acknowledged.
 type embedded struct {
-	dir      string
-	log      *slog.Logger
-	patience time.Duration // see tend
+	dir string
+	log *slog.Logger
 
 	mu    sync.Mutex
 	port  int
@@ -38,7 +37,7 @@ type embedded struct {
 
 // startEmbedded starts the server on the files under dir. Port 0 is any free one.
 func startEmbedded(ctx context.Context, dir string, port int, log *slog.Logger) (*embedded, error) {
-	e := &embedded{dir: filepath.Join(dir, "nats"), log: log, patience: embeddedPatience, port: port}
+	e := &embedded{dir: filepath.Join(dir, "nats"), log: log, port: port}
 	if port == 0 {
 		e.port = server.RANDOM_PORT
 	}
@@ -51,7 +50,7 @@ func startEmbedded(ctx context.Context, dir string, port int, log *slog.Logger) 
 // server then hears that it is down.
 func (e *embedded) start(ctx context.Context) error {
 	s, err := server.NewServer(&server.Options{
-		ServerName: embeddedName,
+		ServerName: EmbeddedName,
 		Host:       "127.0.0.1",
 		Port:       e.port,
 		JetStream:  true,

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -14,39 +14,39 @@ import (
 // validateSigner checks who asks the service. The key and the UserSig are tried
 // by a signer for some application with some life, so that they are named also
 // if those of the configuration are no good.
-func (c *config) validateSigner(p *problems) {
+func (c *Config) validateSigner(p *environ.Problems) {
 	switch id := environ.Value("ROOMWATCH_SDKAPPID"); {
 	case c.SDKAppID > 0 && c.SDKAppID <= math.MaxUint32:
 	case id == "":
-		p.add(false, "ROOMWATCH_SDKAPPID is missing: set it to the number that the console shows")
+		p.Add(false, "ROOMWATCH_SDKAPPID is missing: set it to the number that the console shows")
 	default:
 		_, err := strconv.ParseInt(id, 0, 64) // an error is named already
-		p.add(err != nil, "ROOMWATCH_SDKAPPID is %d: write the number that the console shows", c.SDKAppID)
+		p.Add(err != nil, "ROOMWATCH_SDKAPPID is %d: write the number that the console shows", c.SDKAppID)
 	}
-	p.add(c.UserSigTTL >= time.Minute, "ROOMWATCH_USERSIG_TTL is %s: set at least 1m", c.UserSigTTL)
+	p.Add(c.UserSigTTL >= time.Minute, "ROOMWATCH_USERSIG_TTL is %s: set at least 1m", c.UserSigTTL)
 	given := 0
 	for _, s := range []string{string(c.SecretKey), c.SecretKeyFile, string(c.UserSig), c.UserSigFile} {
 		if s != "" {
 			given++
 		}
 	}
-	p.add(given == 1, "%d of ROOMWATCH_SECRET_KEY, ROOMWATCH_SECRET_KEY_FILE, ROOMWATCH_USERSIG and ROOMWATCH_USERSIG_FILE are set: set one of them", given)
+	p.Add(given == 1, "%d of ROOMWATCH_SECRET_KEY, ROOMWATCH_SECRET_KEY_FILE, ROOMWATCH_USERSIG and ROOMWATCH_USERSIG_FILE are set: set one of them", given)
 	if given != 1 {
 		return
 	}
 	some := *c
 	some.SDKAppID, some.UserSigTTL = 1, time.Minute
-	_, err := some.signer(slog.New(slog.DiscardHandler))
-	p.add(err == nil, "%w", err)
+	_, err := some.Signer(slog.New(slog.DiscardHandler))
+	p.Add(err == nil, "%w", err)
 }
 
-// signer is who asks the service, by key or by a ready UserSig. What is in a file
+// Signer is who asks the service, by key or by a ready UserSig. What is in a file
 // is exchanged when the file is. The error names the variable.
-func (c *config) signer(log *slog.Logger) (*poller.Signer, error) {
-	byKey := func(key secret) (*poller.Signer, error) {
+func (c *Config) Signer(log *slog.Logger) (*poller.Signer, error) {
+	byKey := func(key environ.Secret) (*poller.Signer, error) {
 		return poller.NewSigner(int64(c.SDKAppID), c.Identifier, string(key), c.UserSigTTL)
 	}
-	ready := func(userSig secret) (*poller.Signer, error) {
+	ready := func(userSig environ.Secret) (*poller.Signer, error) {
 		return poller.ReadySigner(int64(c.SDKAppID), c.Identifier, string(userSig))
 	}
 	variable, value, file, newSigner := "ROOMWATCH_SECRET_KEY", c.SecretKey, c.SecretKeyFile, byKey
@@ -60,7 +60,7 @@ func (c *config) signer(log *slog.Logger) (*poller.Signer, error) {
 		}
 		return s, nil
 	}
-	f, err := environ.NewSecretFile(variable+"_FILE", file, func(s secret) error {
+	f, err := environ.NewSecretFile(variable+"_FILE", file, func(s environ.Secret) error {
 		_, err := newSigner(s)
 		return err
 	}, log)

@@ -1,4 +1,10 @@
-package main
+// Package daemon is what `roomwatch run` runs: the parts of the program, tied
+// together.
+//
+// daemon.go is the wiring, from top to bottom. status.go says how the parts are
+// doing, conditions.go what of it keeps the daemon from its work. embedded.go is
+// the JetStream server for those who have none.
+package daemon
 
 import (
 	"context"
@@ -8,12 +14,15 @@ import (
 	"net"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/tracing"
 	"roomwatch/poller"
 	"roomwatch/publisher"
 	"roomwatch/state"
@@ -30,14 +39,19 @@ const recoveryWait = 5 * time.Second
 // start.
 const publishGrace = 3 * time.Second
 
-// A daemon is all the parts, tied together. Its fields stand in the order in
+// A Daemon is all the parts, tied together. Its fields stand in the order in
 // which they are made; they are taken down in the opposite one.
-type daemon struct {
-	cfg      *config
+type Daemon struct {
+	// EmbeddedPatience is how long the embedded server may fail to store before it
+	// is started anew; it doubles with each start that does not help. It may be
+	// changed before Run.
+	EmbeddedPatience time.Duration
+
+	cfg      *config.Config
 	started  time.Time
 	log      *slog.Logger
 	metrics  *prometheus.Registry
-	tracing  *tracing
+	tracing  *tracing.Tracing
 	listener net.Listener // nil: no HTTP
 
 	store    *state.Store
@@ -48,40 +62,40 @@ type daemon struct {
 	commit   *state.Committer
 }
 
-// newDaemon opens and connects everything. After an error nothing is left open.
-func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, err error) {
-	d := &daemon{cfg: cfg, started: time.Now(), log: log, metrics: prometheus.NewRegistry()}
+// New opens and connects everything. After an error nothing is left open.
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
+	d := &Daemon{EmbeddedPatience: embeddedPatience, cfg: cfg, started: time.Now(), log: log, metrics: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, d.close())
+			err = errors.Join(err, d.Close())
 		}
 	}()
 	d.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.metrics.MustRegister(infoMetrics(cfg.SDKAppID)...)
-	if d.tracing, err = newTracing(ctx, log); err != nil {
-		return nil, err
+	if d.tracing, err = tracing.New(ctx, log); err != nil {
+		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
-	if d.poll, err = newPoller(cfg, log, d.metrics, d.tracing.tracer); err != nil {
-		return nil, fmt.Errorf("%w: %w", errConfig, err)
+	if d.poll, err = NewPoller(cfg, log, d.metrics, d.tracing.Tracer); err != nil {
+		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
 	d.store, err = state.Open(state.Config{
-		Path:     cfg.statePath(),
+		Path:     cfg.StatePath(),
 		SDKAppID: cfg.SDKAppID,
-		Policy:   cfg.policy(),
+		Policy:   cfg.Policy(),
 		Log:      log,
 		Metrics:  d.metrics,
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.commit = d.store.NewCommitter(log, d.tracing.tracer)
+	d.commit = d.store.NewCommitter(log, d.tracing.Tracer)
 	if cfg.HTTPAddr != "off" {
 		var lc net.ListenConfig
 		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
 			return nil, fmt.Errorf("serve http: %w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err)
 		}
 	}
-	connect := cfg.connectConfig(log)
+	connect := cfg.Connection(log)
 	if cfg.NATSURL == "" {
 		if d.embedded, err = startEmbedded(ctx, cfg.DataDir, cfg.NATSPort, log); err != nil {
 			return nil, err
@@ -102,8 +116,8 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 		return nil, err
 	}
 	d.pub, err = publisher.New(publisher.Config{
-		Conn: nc, Redial: connector.Connect, Outbox: d.store, Stream: cfg.streamConfig(), SDKAppID: cfg.SDKAppID,
-		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.tracer,
+		Conn: nc, Redial: connector.Connect, Outbox: d.store, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID,
+		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.Tracer,
 	})
 	if err != nil {
 		nc.Close()
@@ -112,12 +126,13 @@ func newDaemon(ctx context.Context, cfg *config, log *slog.Logger) (_ *daemon, e
 	return d, nil
 }
 
-func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*poller.Poller, error) {
+// NewPoller returns the poller of a configuration. Metrics and tracer may be nil.
+func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*poller.Poller, error) {
 	endpoint, err := poller.ParseEndpoint(cfg.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
 	}
-	signer, err := cfg.signer(log)
+	signer, err := cfg.Signer(log)
 	if err != nil {
 		return nil, err
 	}
@@ -128,10 +143,10 @@ func newPoller(cfg *config, log *slog.Logger, metrics prometheus.Registerer, tra
 	})
 }
 
-// run watches until ctx is done or a part gives up. It stops in the direction
+// Run watches until ctx is done or a part gives up. It stops in the direction
 // in which the data flows: what was read is committed, what is being published
 // is finished, the rest waits in the outbox for the next start.
-func (d *daemon) run(ctx context.Context) error {
+func (d *Daemon) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	published, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPublishing()
@@ -144,7 +159,7 @@ func (d *daemon) run(ctx context.Context) error {
 	g.Go(func() error { return d.pub.Run(published) })
 	if d.embedded != nil {
 		g.Go(func() error {
-			d.embedded.tend(ctx, d.pub.Status)
+			d.embedded.tend(ctx, d.EmbeddedPatience, d.pub.Status)
 			return nil
 		})
 	}
@@ -171,7 +186,7 @@ func (d *daemon) run(ctx context.Context) error {
 
 // whyAway says why the stream was not compared with the state yet. NATS may well
 // be there, and the stream be what is in the way.
-func (d *daemon) whyAway() []any {
+func (d *Daemon) whyAway() []any {
 	pub := d.pub.Status()
 	switch {
 	case !pub.Connected:
@@ -182,8 +197,8 @@ func (d *daemon) whyAway() []any {
 	return []any{"mend", "wait: NATS is slow to answer; events wait on disk until then"}
 }
 
-// close takes everything down that is up.
-func (d *daemon) close() error {
+// Close takes everything down that is up.
+func (d *Daemon) Close() error {
 	var errs []error
 	if d.pub != nil {
 		d.pub.Conn().Close()
@@ -200,15 +215,29 @@ func (d *daemon) close() error {
 		errs = append(errs, d.store.Close())
 	}
 	if d.tracing != nil {
-		d.tracing.close()
+		d.tracing.Close()
 	}
 	return errors.Join(errs...)
 }
 
-// natsURL says where the daemon's events can be read; empty while NATS is away.
-func (d *daemon) natsURL() string {
+// NATSURL says where the daemon's events can be read; empty while NATS is away.
+func (d *Daemon) NATSURL() string {
 	if d.embedded != nil {
 		return d.embedded.url()
 	}
 	return publisher.Server(d.pub.Conn())
 }
+
+// HTTPAddr is where the status page is, before Run; empty if it is nowhere.
+func (d *Daemon) HTTPAddr() string {
+	if d.listener == nil {
+		return ""
+	}
+	return d.listener.Addr().String()
+}
+
+// Recovered is closed when the stream is there and was compared with the state.
+func (d *Daemon) Recovered() <-chan struct{} { return d.pub.Recovered() }
+
+// Conn is the connection to NATS that is used now.
+func (d *Daemon) Conn() *nats.Conn { return d.pub.Conn() }

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"roomwatch/cmd/internal/environ"
+	"roomwatch/diff"
+	"roomwatch/publisher"
+)
+
+// StatePath is where the state file is.
+func (c *Config) StatePath() string { return filepath.Join(c.DataDir, "state.db") }
+
+// Policy is what counts as a change.
+func (c *Config) Policy() diff.Policy {
+	p := diff.Policy{
+		SilentBaseline: c.Baseline == "silent",
+		MinChange:      c.ViewCountMinChange,
+		MinPercent:     c.ViewCountMinPercent,
+		MinInterval:    c.ViewCountMinInterval,
+		Interval:       c.Interval,
+		AbsentSweeps:   c.AbsentSweeps,
+		MassEndPercent: c.MassEndPercent,
+		MassEndSweeps:  c.MassEndSweeps,
+	}
+	for _, e := range c.Events {
+		p.Publish = append(p.Publish, diff.Type(e))
+	}
+	return p
+}
+
+// StreamConfig names the stream, and says what one is like that roomwatch makes.
+func (c *Config) StreamConfig() publisher.StreamConfig {
+	return publisher.StreamConfig{
+		Name: c.Stream, Prefix: c.SubjectPrefix, Domain: c.NATSDomain,
+		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes),
+	}
+}
+
+// Connection says where NATS is and who asks.
+func (c *Config) Connection(log *slog.Logger) publisher.ConnectConfig {
+	return c.ConnectConfig("roomwatch", c.NATSURL, log)
+}
+
+// Logger writes to w.
+func (c *Config) Logger(w io.Writer) *slog.Logger {
+	return environ.Logger(w, c.LogLevel, c.LogFormat)
+}

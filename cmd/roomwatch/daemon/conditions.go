@@ -1,0 +1,134 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/poller"
+	"roomwatch/publisher"
+	"roomwatch/state"
+)
+
+// outboxPatience is how long an event may wait for the stream before somebody
+// should look, and the stream may refuse events before roomwatch is not ready.
+const outboxPatience = time.Minute
+
+// lossTold is how long a stream that has lost its history is told of.
+const lossTold = 24 * time.Hour
+
+// The rules say what keeps the daemon from doing what it is for, and what
+// somebody should look at although it does.
+type rules struct {
+	cfg      *config.Config
+	embedded bool // the server of the stream
+}
+
+// conditions applies them to what the parts say of themselves.
+func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
+	return slices.Concat([]web.Condition{}, // never null
+		r.sweeps(now, poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.guard(st))
+}
+
+func condition(level, about, mend, format string, args ...any) []web.Condition {
+	return []web.Condition{{Level: level, About: about, Text: fmt.Sprintf(format, args...), Mend: mend}}
+}
+
+func (r rules) sweeps(now time.Time, poll poller.Status) []web.Condition {
+	switch last := poll.LastComplete; {
+	case poll.Refused.Err != nil:
+		return condition(web.Failing, "source", "change what it names and start roomwatch again; `roomwatch check` tries it with one request",
+			"the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err)
+	case last == nil:
+		return condition(web.Failing, "sweep", r.sweepMend(poll.LastFailure.Err), "no sweep has been complete since the start%s", lastFailure(poll))
+	case now.Sub(last.End) > 3*r.cfg.Interval+last.End.Sub(last.Begin):
+		return condition(web.Failing, "sweep", r.sweepMend(poll.LastFailure.Err), "the newest complete sweep ended at %s%s", stamp(last.End), lastFailure(poll))
+	case !poll.FailingSince.IsZero():
+		about := "source"
+		if errors.Is(poll.LastFailure.Err, poller.ErrSink) {
+			about = "state"
+		}
+		return condition(web.Degraded, about, r.sweepMend(poll.LastFailure.Err), "sweeps fail since %s%s", stamp(poll.FailingSince), lastFailure(poll))
+	}
+	return nil
+}
+
+func (r rules) nats(pub publisher.Status, st state.Status) []web.Condition {
+	if pub.Connected {
+		return nil
+	}
+	return condition(web.Failing, "nats", "see that NATS runs and can be reached; the connection is tried again for ever",
+		"NATS is not connected; %d events wait on disk", st.Waiting)
+}
+
+func (r rules) stream(now time.Time, pub publisher.Status, st state.Status) []web.Condition {
+	switch {
+	case pub.LastError != nil:
+		level := web.Degraded
+		if now.Sub(pub.LastErrorSince) > outboxPatience {
+			level = web.Failing // nobody hears of anything
+		}
+		return condition(level, "stream", r.storeMend(pub.LastError),
+			"events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError)
+	case pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience:
+		return condition(web.Degraded, "outbox", "wait if they become fewer; else look at NATS and its disk",
+			"%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince))
+	}
+	return nil
+}
+
+func (r rules) history(now time.Time, pub publisher.Status) []web.Condition {
+	made := pub.MadeAnew
+	if made.IsZero() || now.Sub(made) >= lossTold {
+		return nil
+	}
+	return condition(web.Degraded, "history",
+		"find out who removed it; readers that begin at its start lack the rooms that were told before; this is shown for a day, or until a restart",
+		"stream %s was made anew, found at %s: the events that the one before it had are gone", r.cfg.Stream, stamp(made))
+}
+
+func (r rules) guard(st state.Status) []web.Condition {
+	if !st.Guarded {
+		return nil
+	}
+	return condition(web.Degraded, "guard", "look at what the service answers; if the rooms are really gone, nothing is to be done",
+		"%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
+		st.Missing, st.Rooms, r.cfg.MassEndSweeps, r.cfg.Policy().MassEndSpan(), st.Doubted)
+}
+
+// sweepMend says what helps sweeps to be complete.
+func (r rules) sweepMend(err error) string {
+	switch hint := poller.Hint(err); {
+	case err == nil:
+		return "wait for the first one"
+	case errors.Is(err, poller.ErrSink):
+		return fmt.Sprintf("see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it; sweeps are retried for ever", r.cfg.DataDir)
+	case hint != "":
+		return hint
+	}
+	return "look at its failure; sweeps are retried for ever"
+}
+
+// storeMend says what helps a stream that takes no events. What refuses them says
+// so itself; a server that says nothing may be one whose disk was full.
+func (r rules) storeMend(err error) string {
+	switch {
+	case !publisher.Unanswered(err):
+		return ""
+	case r.embedded:
+		return "see that the disk of ROOMWATCH_DATA_DIR has room; the embedded server is started anew by itself when it has"
+	}
+	return "see that NATS answers and that its disk has room; after a full disk nats-server writes to a stream again only when it was restarted"
+}
+
+func lastFailure(s poller.Status) string {
+	if s.LastFailure.Err == nil {
+		return ""
+	}
+	return fmt.Sprintf("; the newest failure, at %s: %v", stamp(s.LastFailure.At), s.LastFailure.Err)
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

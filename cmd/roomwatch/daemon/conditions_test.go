@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/poller"
+	"roomwatch/poller/simulator"
+	"roomwatch/publisher"
+	"roomwatch/state"
+)
+
+const (
+	testApp = 88888888
+	testKey = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"
+)
+
+// serveJetStream returns the address of a NATS server, and a connection to it.
+func serveJetStream(t *testing.T) (string, *nats.Conn) {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return s.ClientURL(), nc
+}
+
+// runDaemon runs a daemon on a simulated service until the test ends.
+func runDaemon(t *testing.T, natsURL string, c simulator.Config) *Daemon {
+	t.Helper()
+	c.SDKAppID, c.SecretKey = testApp, testKey
+	world, err := simulator.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := httptest.NewServer(world)
+	t.Cleanup(service.Close)
+	for name, value := range map[string]string{
+		"ROOMWATCH_SDKAPPID": strconv.Itoa(testApp), "ROOMWATCH_SECRET_KEY": testKey,
+		"ROOMWATCH_ENDPOINT": service.URL, "ROOMWATCH_REQUESTS_PER_SECOND": "500", "ROOMWATCH_INTERVAL": "100ms",
+		"NATS_URL": natsURL, "ROOMWATCH_DATA_DIR": t.TempDir(), "ROOMWATCH_HTTP_ADDR": "off",
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, err := config.Read((*config.Config).Validate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(t.Context(), &cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, d.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// A stream that takes no events is told as it is, and after a minute roomwatch is not ready.
+func TestReasonOfAFullStream(t *testing.T) {
+	url, nc := serveJetStream(t)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "LIVE", Subjects: []string{"live.>"}, MaxMsgs: 20, Discard: jetstream.DiscardNew, AllowAtomicPublish: true, AllowDirect: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	d := runDaemon(t, url, simulator.Config{Seed: 1, Rooms: 30, Enters: 200, Quota: -1})
+	for end := time.Now().Add(30 * time.Second); d.pub.Status().LastError == nil; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no error of the stream")
+		}
+	}
+	pub := d.pub.Status()
+	for after, want := range map[time.Duration]string{time.Second: web.Degraded, outboxPatience + time.Second: web.Failing} {
+		found := false
+		for _, c := range (rules{cfg: d.cfg}).conditions(pub.LastErrorSince.Add(after), poller.Status{}, pub, state.Status{}) {
+			if c.About != "stream" {
+				continue
+			}
+			found = true
+			if c.Level != want || !strings.Contains(c.Text, "maximum messages exceeded") || !strings.Contains(c.Text, "nats stream edit LIVE") {
+				t.Errorf("after %s: %+v, want %s", after, c, want)
+			}
+		}
+		if !found {
+			t.Errorf("after %s: no condition", after)
+		}
+	}
+}
+
+// What is wrong is told of the part that it is wrong with.
+func TestConditionOfTheSink(t *testing.T) {
+	r := rules{cfg: &config.Config{DataDir: "/data", Interval: time.Second}}
+	now := time.Now()
+	report := &poller.Report{Begin: now, End: now}
+	failure := poller.Failure{Err: fmt.Errorf("page 1: %w: %w", poller.ErrSink, syscall.ENOSPC), At: now}
+	for _, poll := range []poller.Status{
+		{LastFailure: failure, FailingSince: now},
+		{LastFailure: failure, FailingSince: now, LastComplete: report},
+	} {
+		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{})
+		if len(list) != 1 || !strings.Contains(list[0].Text, "no space left on device") || !strings.Contains(list[0].Mend, "ROOMWATCH_DATA_DIR, /data, has room") {
+			t.Errorf("%+v", list)
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/diff"
+	"roomwatch/poller"
+)
+
+// serve shows the daemon over HTTP until ctx is done, and closes l.
+func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
+	w, err := d.web()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	return w.Serve(ctx, l)
+}
+
+// web is what the daemon shows over HTTP.
+func (d *Daemon) web() (*web.Server, error) {
+	token, err := d.cfg.CurrentToken(d.log)
+	if err != nil {
+		return nil, err
+	}
+	return web.New(web.Config{
+		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
+		Status: d.Status, Rooms: d.store, Metrics: d.metrics,
+		Connect: d.readers.Connect, Domain: d.cfg.NATSDomain, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
+		Log: d.log,
+	}), nil
+}
+
+// Status is how the daemon is doing. It is in memory, but for the oldest event
+// that waits, which may have to be read from the outbox.
+func (d *Daemon) Status() web.Status {
+	now := time.Now()
+	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
+	s := web.Status{
+		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
+		Health: web.OK, Conditions: rules{d.cfg, d.embedded != nil}.conditions(now, poll, pub, st),
+		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
+		Sweep:        currentSweep(st.Sweep, poll.Sweep),
+		LastComplete: completeSweep(poll.LastComplete),
+		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing},
+		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
+			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
+		}},
+		Outbox: web.Outbox{
+			Depth: pub.Waiting, Oldest: web.Time{Time: pub.WaitingSince},
+			Epoch: pub.Epoch, Assigned: pub.Assigned, Stored: pub.Stored,
+		},
+		NATS: web.NATS{
+			Connected: pub.Connected, Server: d.NATSURL(), Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix,
+			Batches: pub.Batches, Claim: pub.Fence,
+		},
+		Events: map[string]int64{},
+	}
+	for _, c := range s.Conditions {
+		if c.Level == web.Failing || s.Health == web.OK {
+			s.Health = c.Level
+		}
+	}
+	if f := poll.LastFailure; f.Err != nil {
+		s.LastFailure = &web.Failure{At: web.Time{Time: f.At}, Text: f.Err.Error()}
+	}
+	if pub.LastError != nil {
+		s.NATS.LastError = &web.Lasting{Since: web.Time{Time: pub.LastErrorSince}, Text: pub.LastError.Error()}
+	}
+	for _, t := range diff.Types() {
+		s.Events[string(t)] = int64(pub.Events[t])
+	}
+	return s
+}
+
+// endpoint is the base URL of the service, not its short name.
+func (d *Daemon) endpoint() string {
+	e, err := poller.ParseEndpoint(d.cfg.Endpoint)
+	if err != nil {
+		return d.cfg.Endpoint // unreachable: the poller was made with it
+	}
+	return e.String()
+}
+
+func currentSweep(number uint64, r *poller.Report) *web.Sweep {
+	if r == nil {
+		return nil
+	}
+	return &web.Sweep{
+		Number: number, Began: web.Time{Time: r.Begin},
+		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries,
+	}
+}
+
+func completeSweep(r *poller.Report) *web.CompleteSweep {
+	if r == nil {
+		return nil
+	}
+	return &web.CompleteSweep{
+		Began: web.Time{Time: r.Begin}, Ended: web.Time{Time: r.End}, Duration: r.End.Sub(r.Begin).Seconds(),
+		Pages: r.Pages, Rooms: r.Rooms, Requests: r.Requests, Retries: r.Retries, Duplicates: r.Duplicates,
+	}
+}

@@ -71,3 +71,31 @@ func TestPark(t *testing.T) {
 		}
 	})
 }
+
+// The first message of a stream that was made anew has the number of another one
+// that is parked: it is parked, too, and no duplicate of that.
+func TestParkFromAStreamMadeAnew(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+		r := newRig(t, srv)
+		s := r.makeStream("PARKED", "parked.>")
+		stop := r.subscribe(events.Options{Park: "parked.test"}, (&worker{}).handle)
+		parked := func(want string) func() bool {
+			return func() bool {
+				m, err := s.GetLastMsgForSubject(t.Context(), "parked.test")
+				return err == nil && string(m.Data) == want
+			}
+		}
+		r.publish(events.Message{Subject: "live.room.created.88888888.d", ID: "x", Body: []byte("one")})
+		until(t, "the first is parked", parked("one"))
+		if err := r.js.DeleteStream(t.Context(), "LIVE"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second) // the duplicate window of PARKED is two minutes
+		r.makeStream("LIVE", "live.>")
+		r.publish(events.Message{Subject: "live.room.created.88888888.d", ID: "y", Body: []byte("two")})
+		until(t, "the second is parked", parked("two"))
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

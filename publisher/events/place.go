@@ -27,6 +27,13 @@ type Place interface {
 	Save(context.Context, Position) error
 }
 
+// A placeError says that the place cannot be read. What it wraps is said of where
+// the place is kept, and not of the stream of the events.
+type placeError struct{ err error }
+
+func (e *placeError) Error() string { return "read the place: " + e.err.Error() }
+func (e *placeError) Unwrap() error { return e.err }
+
 func (s *subscription) place() Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +47,7 @@ func (s *subscription) recall(ctx context.Context) error {
 	}
 	p, err := s.o.Place.Load(ctx)
 	if err != nil {
-		return err
+		return &placeError{err}
 	}
 	s.mu.Lock()
 	s.position = p
@@ -51,39 +58,46 @@ func (s *subscription) recall(ctx context.Context) error {
 // resume says where a durable begins that was removed, perhaps with its stream:
 // behind the position, or with the first message of a stream that was made anew.
 // It tells of what is gone.
-func (s *subscription) resume(ctx context.Context, stream *jetstream.StreamInfo) (start uint64, err error) {
+func (s *subscription) resume(ctx context.Context, stream *jetstream.StreamInfo) (start uint64) {
 	first, was := max(stream.State.FirstSeq, 1), s.place()
-	if !stream.Created.Equal(was.Made) {
-		s.o.Log.WarnContext(ctx, "stream was made anew: the events that were in it and not handled are gone", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first)
-		return first, s.drain(ctx)
+	if !stream.Created.Equal(was.Made) || stream.State.LastSeq < was.Sequence {
+		s.o.Log.WarnContext(ctx, "stream was made anew, or restored from an old copy: the events that were in it and not handled are gone", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first)
+		s.leave()
+		return first
 	}
-	start = was.Sequence + 1
-	if start < first {
-		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its place are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "gone", first-start)
-		return first, nil
+	if start = was.Sequence + 1; start < first {
+		// How many of them the durable would have delivered nobody knows any more.
+		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its place are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "gone_at_most", first-start)
+		return first
 	}
 	s.o.Log.WarnContext(ctx, "durable was removed: it is made anew where it was", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence)
-	return start, nil
+	return start
 }
 
-// drain waits until nothing is held of a stream that is gone: the numbers of its
-// messages are those of others in the new one.
-func (s *subscription) drain(ctx context.Context) error {
+func newOrigin() *origin { return &origin{gone: make(chan struct{})} }
+
+// enter notes which stream is read from now on.
+func (s *subscription) enter(made time.Time) {
 	s.mu.Lock()
-	for seq, d := range s.held {
-		if !d.queued {
-			delete(s.held, seq)
-		}
-	}
+	was := s.made
+	s.made = made
 	s.mu.Unlock()
-	for s.holds() > 0 {
-		select {
-		case <-s.freed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	if !was.IsZero() && !was.Equal(made) {
+		s.leave()
 	}
-	return nil
+}
+
+// leave notes that the stream is gone from which the deliveries are that are held.
+// They are handled, before newer ones of their room, and not acknowledged: their
+// numbers are those of other messages in the next stream. Nothing waits for them,
+// for a handler may fail for long.
+func (s *subscription) leave() {
+	s.begin()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left += len(s.held)
+	close(s.of.gone)
+	s.of, s.held = newOrigin(), map[uint64]*delivery{}
 }
 
 // track notes how far the subscriber has come, until ctx is done and once more then.

@@ -39,7 +39,7 @@ func (s *subscription) read(ctx context.Context) error {
 		}
 		if text := fmt.Sprint(err); text != told {
 			told = text
-			s.o.Log.InfoContext(ctx, "read events", "error", err)
+			s.report(ctx, err)
 		}
 		if sleep(ctx, pause) {
 			pause = min(2*pause, pauseMost)
@@ -47,6 +47,19 @@ func (s *subscription) read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// report logs why no events are read.
+func (s *subscription) report(ctx context.Context, err error) {
+	var place *placeError
+	switch {
+	case errors.As(err, &place):
+		s.o.Log.ErrorContext(ctx, "place of the subscriber cannot be read: no events are read", "durable", s.o.Durable, "error", err, "fix", "see where the place is kept; it is tried again for ever")
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		s.o.Log.ErrorContext(ctx, "stream of the events was removed", "stream", s.o.Stream, "durable", s.o.Durable, "fix", "see that roomwatch runs, which makes it; it is waited for")
+	default:
+		s.o.Log.InfoContext(ctx, "read events", "durable", s.o.Durable, "error", err)
+	}
 }
 
 // reopen looks whether the consumer is still there. One that was removed is made
@@ -76,13 +89,17 @@ func removed(err error) bool {
 
 // final reports whether waiting does not mend an error.
 func (s *subscription) final(err error) bool {
-	if removed(err) {
-		return s.made.IsZero() // else it was there, and is made anew
-	}
 	for _, e := range []error{ErrShared, errUnfit, nats.ErrConnectionClosed, nats.ErrPermissionViolation} {
 		if errors.Is(err, e) {
 			return true
 		}
+	}
+	var place *placeError
+	if errors.As(err, &place) {
+		return false
+	}
+	if removed(err) {
+		return s.made.IsZero() // else it was there, and is made anew
 	}
 	var refused *jetstream.APIError // such as a filter that NATS does not take
 	return errors.As(err, &refused) && refused.Code == 400
@@ -134,9 +151,7 @@ func (s *subscription) learn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.made = stream.CachedInfo().Created
+	s.enter(stream.CachedInfo().Created)
 	return nil
 }
 
@@ -162,9 +177,7 @@ func (s *subscription) begins(ctx context.Context, want *jetstream.ConsumerConfi
 	info := stream.CachedInfo()
 	start := info.State.LastSeq + 1
 	if known {
-		if start, err = s.resume(ctx, info); err != nil {
-			return err
-		}
+		start = s.resume(ctx, info)
 	}
 	want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, start
 	s.mu.Lock()
@@ -214,7 +227,8 @@ func (s *subscription) session(ctx context.Context, cons jetstream.Consumer) err
 // room waits until there is room for more events, and returns for how many.
 func (s *subscription) room(ctx context.Context) (int, error) {
 	for {
-		if free := s.o.Pending - s.holds(); free > 0 {
+		held, left := s.holds()
+		if free := s.o.Pending - held - left; free > 0 {
 			return free, nil
 		}
 		select {
@@ -242,7 +256,7 @@ func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uin
 		if err != nil {
 			return 0, err
 		}
-		held := s.holds()
+		held, left := s.holds()
 		if info.NumAckPending <= held {
 			s.begin()
 			return info.Delivered.Consumer, nil
@@ -254,7 +268,7 @@ func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uin
 		if time.Since(began) > 3*s.o.AckWait {
 			return 0, fmt.Errorf("%w: it holds %d events", ErrShared, info.NumAckPending-held)
 		}
-		free := max(1, s.o.Pending-held)
+		free := max(1, s.o.Pending-held-left)
 		err = fetch(ctx, cons, free, settleWait, s.take)
 		if err != nil {
 			return 0, err

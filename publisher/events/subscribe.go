@@ -46,7 +46,7 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, o Options, h Handler
 	defer stop()
 	s := &subscription{
 		o: o, js: js, handle: h, work: work,
-		held: map[uint64]*delivery{}, rooms: map[string][]*delivery{}, done: newIDs(o.Remember),
+		of: newOrigin(), held: map[uint64]*delivery{}, rooms: map[string][]*delivery{}, done: newIDs(o.Remember),
 		slots: make(chan struct{}, o.Workers), freed: make(chan struct{}, 1),
 	}
 	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -77,6 +77,7 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, o Options, h Handler
 
 // A delivery is a message that is not acknowledged yet.
 type delivery struct {
+	of     *origin       // the stream that it is from
 	first  jetstream.Msg // what it says; does not change
 	msg    jetstream.Msg // what to acknowledge: the newest delivery of it; read under mu
 	seq    uint64        // in the stream
@@ -84,6 +85,10 @@ type delivery struct {
 	err    error // why it is no event
 	queued bool
 }
+
+// An origin is a stream as it was made once. One that was made anew under the same
+// name gives the same numbers to other messages.
+type origin struct{ gone chan struct{} } // closed when the stream is
 
 // A subscription is what one call of [Subscribe] knows.
 type subscription struct {
@@ -98,7 +103,9 @@ type subscription struct {
 	running  sync.WaitGroup
 
 	mu    sync.Mutex
-	held  map[uint64]*delivery   // all deliveries that are not finished, by their place in the stream
+	of    *origin
+	held  map[uint64]*delivery   // all deliveries of it that are not finished, by their place in the stream
+	left  int                    // deliveries that are not finished and are of streams that are gone
 	rooms map[string][]*delivery // what is queued; a room that is in the map has a goroutine
 	done  *ids
 
@@ -116,7 +123,7 @@ func (s *subscription) take(msg jetstream.Msg, m *jetstream.MsgMetadata) {
 		d.msg = msg
 		return
 	}
-	d := &delivery{first: msg, msg: msg, seq: seq}
+	d := &delivery{of: s.of, first: msg, msg: msg, seq: seq}
 	d.event, d.err = Decode(msg.Data())
 	d.event.Stored = m.Timestamp
 	s.held[seq] = d
@@ -174,7 +181,11 @@ func (s *subscription) serve(room string) {
 		}
 		s.mu.Lock()
 		s.rooms[room] = s.rooms[room][1:]
-		delete(s.held, d.seq)
+		if d.of == s.of {
+			delete(s.held, d.seq)
+		} else {
+			s.left--
+		}
 		s.mu.Unlock()
 		select {
 		case s.freed <- struct{}{}:
@@ -215,11 +226,12 @@ func (s *subscription) unfinished() []jetstream.Msg {
 	return list
 }
 
-// holds returns how many deliveries are not finished.
-func (s *subscription) holds() int {
+// holds returns how many deliveries of the stream are not finished, and how many
+// of streams that are gone.
+func (s *subscription) holds() (held, left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.held)
+	return len(s.held), s.left
 }
 
 // giveBack lets the next subscriber have at once what was not finished, and

@@ -96,21 +96,26 @@ func (s *subscription) call(e Event) (err error) {
 // NATS does not hear it, it delivers the event again, and it is known.
 func (s *subscription) settled(d *delivery, say func(jetstream.Msg) error) {
 	s.mu.Lock()
+	defer s.mu.Unlock() // while it is said, so that it is not said of a message of the next stream
 	if d.err == nil {
 		s.done.add(d.event.ID)
 	}
-	msg := d.msg
-	s.mu.Unlock()
-	_ = say(msg)
+	if d.of == s.of {
+		_ = say(d.msg)
+	}
 }
 
 // park stores a message that cannot be handled where somebody will look at it,
 // and ends it only then. While it cannot be stored its room waits.
 func (s *subscription) park(d *delivery, reason error, tries int) bool {
 	if s.o.Park == "" {
-		s.o.Log.ErrorContext(s.handlers, "message is no event", "sequence", d.seq, "error", reason, "mend", "set Park, or remove the message")
-		<-s.work.Done()
-		return false
+		s.o.Log.ErrorContext(s.handlers, "message is no event", "sequence", d.seq, "error", reason, "fix", "set Park, or remove the message")
+		select {
+		case <-d.of.gone:
+			return true // with its stream
+		case <-s.work.Done():
+			return false
+		}
 	}
 	m := s.parked(d, reason, tries)
 	pause := s.o.RetryMin
@@ -121,7 +126,7 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 		if err == nil {
 			break
 		}
-		s.o.Log.ErrorContext(s.handlers, "park event", "sequence", d.seq, "subject", s.o.Park, "error", err, "mend", "see that a stream has the subject and takes it")
+		s.o.Log.ErrorContext(s.handlers, "park event", "sequence", d.seq, "subject", s.o.Park, "error", err, "fix", "see that a stream has the subject and takes it")
 		if !sleep(s.work, pause) {
 			return false
 		}
@@ -144,7 +149,8 @@ func (s *subscription) parked(d *delivery, reason error, tries int) *nats.Msg {
 		}
 	}
 	seq := strconv.FormatUint(d.seq, 10)
-	m.Header.Set(nats.MsgIdHdr, "parked-"+s.o.Durable+"-"+s.o.Stream+"-"+seq)
+	// A stream that is made anew has the same numbers again, at other times.
+	m.Header.Set(nats.MsgIdHdr, fmt.Sprintf("parked-%s-%s-%s-%d", s.o.Durable, s.o.Stream, seq, d.event.Stored.UnixNano()))
 	m.Header.Set(HeaderReason, oneLine(reason.Error()))
 	m.Header.Set(HeaderTries, strconv.Itoa(tries))
 	m.Header.Set(HeaderDurable, s.o.Durable)

@@ -16,12 +16,12 @@ const (
 
 var (
 	errStopping = errors.New("roomnotify stops")
-	errDown     = errors.New("target is down") // or throttled: the notification waits in the store
+	errUnready  = errors.New("target is not ready") // down or throttled: the notification waits in the store
 )
 
 // attempt tries a notification until the target takes it (nil), it is to be a
 // dead letter (a permanent [form.Refusal]), the target is down or throttled
-// (errDown), or roomnotify stops (errStopping).
+// (errUnready), or roomnotify stops (errStopping).
 func (g *target) attempt(ctx context.Context, n form.Notification) error {
 	pauses := newBackOff(retryFirst, retryMax)
 	for try := 1; ; try++ {
@@ -31,12 +31,12 @@ func (g *target) attempt(ctx context.Context, n form.Notification) error {
 		case !failed || no.Permanent:
 			return err
 		case no.Busy:
-			return fmt.Errorf("%w: throttled: %s", errDown, no.Text)
+			return fmt.Errorf("%w: throttled: %s", errUnready, no.Text)
 		case g.condition() == down:
-			return fmt.Errorf("%w: %s", errDown, no.Text) // another notification has used up the tries
+			return fmt.Errorf("%w: %s", errUnready, no.Text) // another notification has used up the tries
 		case try >= g.t.MaxTries() || no.After > retryMax:
 			g.goDown(ctx, no, try)
-			return fmt.Errorf("%w: after %d tries: %s", errDown, try, no.Text)
+			return fmt.Errorf("%w: after %d tries: %s", errUnready, try, no.Text)
 		}
 		g.log.DebugContext(ctx, "try again", "id", n.ID, "try", try, "error", no.Text)
 		if !g.sleep(ctx, max(pauses.NextBackOff(), no.After)) {
@@ -45,8 +45,9 @@ func (g *target) attempt(ctx context.Context, n form.Notification) error {
 	}
 }
 
-// once makes one request, in the pace of the target, and notes what its answer
-// says of the target. It returns nil, a [form.Refusal], or errStopping.
+// once makes one request, in the pace of the target and only if it may be tried,
+// and notes what its answer says of the target. It returns nil, a
+// [form.Refusal], errUnready or errStopping.
 //
 // A notification that was answered is not sent again, so that a store that is
 // away makes nobody hear the same news twice.
@@ -59,6 +60,9 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	}
 	if !g.sleep(ctx, g.pace.Reserve().Delay()) {
 		return errStopping
+	}
+	if why := g.unready(time.Now()); why != "" { // perhaps by the answer to another notification, a moment ago
+		return fmt.Errorf("%w: %s", errUnready, why)
 	}
 	began := time.Now()
 	err := g.send(ctx, n)
@@ -73,12 +77,13 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	if !ok {
 		no = &form.Refusal{Text: err.Error()} // unreachable: send returns refusals
 	}
+	g.heed(no)
 	if no.Busy {
 		g.throttle(ctx, no)
 		return no
 	}
 	if no.Permanent {
-		g.become(ctx, refusing, no.Text)
+		g.answers(ctx, refusing, no.Text, began)
 	} else if tries, alone := g.fails(n); alone {
 		no = &form.Refusal{Text: fmt.Sprintf("failed %d times, while others were taken: %s", tries, no.Text), Permanent: true}
 		g.log.ErrorContext(ctx, "dead letter", "id", n.ID, "reason", no.Text, "fix", "see what the target has against it, then run `roomnotify resend` or `roomnotify dead drop`")
@@ -101,7 +106,7 @@ func (g *target) took(ctx context.Context, n form.Notification, began time.Time)
 		g.taken = began
 	}
 	g.mu.Unlock()
-	g.become(ctx, up, "")
+	g.answers(ctx, up, "", began)
 }
 
 // failures are those of one notification.

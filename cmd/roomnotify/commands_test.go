@@ -161,7 +161,7 @@ func (b *bench) keep(part string, rooms ...string) {
 	}
 	for i, room := range rooms {
 		e := roomEvent(uint64(i+1), room, time.Now())
-		if err := s.keep(b.t.Context(), s.subject(part, "hook", "new"), "status 410", form.New(e, "new", "hook", 0)); err != nil {
+		if _, err := s.keep(b.t.Context(), s.subject(part, "hook", "new"), "status 410", form.New(e, "new", "hook", 0), 0); err != nil {
 			b.t.Fatal(err)
 		}
 	}

@@ -25,10 +25,31 @@ func (g *target) condition() condition {
 }
 
 // ready reports whether the target may be tried now.
-func (g *target) ready() bool {
+func (g *target) ready() bool { return g.unready(time.Now()) == "" }
+
+// unready says why the target may not be tried at a time; empty if it may.
+func (g *target) unready(now time.Time) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.is != down && g.is != throttled || !time.Now().Before(g.notBefore)
+	switch {
+	case (g.is == down || g.is == throttled) && now.Before(g.notBefore):
+		return fmt.Sprintf("the target was %s already", g.is)
+	case now.Before(g.asked):
+		return "the target asked to be left alone"
+	}
+	return ""
+}
+
+// answers notes that the target answered a request that began at a time: it is up
+// or refusing. An answer to a request that began before the target became
+// throttled or down does not say that this is over.
+func (g *target) answers(ctx context.Context, c condition, why string, began time.Time) {
+	g.mu.Lock()
+	stale := (g.is == throttled || g.is == down) && !began.After(g.since)
+	g.mu.Unlock()
+	if !stale {
+		g.become(ctx, c, why)
+	}
 }
 
 // become notes how the target does, and logs it when that changes. Throttled and
@@ -40,6 +61,8 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 	if c == up || c == refusing {
 		g.probing.Reset()
 		g.throttling.Reset()
+	} else {
+		g.since = time.Now()
 	}
 	g.mu.Unlock()
 	switch {
@@ -60,7 +83,7 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 // goDown says that the target is down, and when it is tried again.
 func (g *target) goDown(ctx context.Context, no *form.Refusal, tries int) {
 	g.mu.Lock()
-	g.notBefore = time.Now().Add(max(g.probing.NextBackOff(), no.After))
+	g.notBefore = time.Now().Add(g.probing.NextBackOff())
 	g.mu.Unlock()
 	g.become(ctx, down, fmt.Sprintf("after %d tries: %s", tries, no.Text))
 }
@@ -68,14 +91,22 @@ func (g *target) goDown(ctx context.Context, no *form.Refusal, tries int) {
 // throttle leaves the target alone for as long as it asks, or for a growing
 // pause if it does not say.
 func (g *target) throttle(ctx context.Context, no *form.Refusal) {
-	g.mu.Lock()
-	after := no.After
-	if after == 0 {
-		after = g.throttling.NextBackOff()
+	if no.After == 0 {
+		g.mu.Lock()
+		if at := time.Now().Add(g.throttling.NextBackOff()); at.After(g.notBefore) {
+			g.notBefore = at
+		}
+		g.mu.Unlock()
 	}
-	if at := time.Now().Add(after); at.After(g.notBefore) {
-		g.notBefore = at
-	}
-	g.mu.Unlock()
 	g.become(ctx, throttled, no.Text)
+}
+
+// heed notes for how long the target asks to be left alone, whatever else its
+// answer says. Nothing that it answers to an earlier request shortens that.
+func (g *target) heed(no *form.Refusal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at := time.Now().Add(no.After); no.After > 0 && at.After(g.asked) {
+		g.asked = at
+	}
 }

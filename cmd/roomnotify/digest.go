@@ -47,10 +47,10 @@ func (g *target) digest(ctx context.Context, r *ruleState) error {
 		switch {
 		case errors.Is(err, errStopping):
 			return nil // it stays held
-		case errors.Is(err, errDown): // as one notification, which others can overtake if it fails alone
-			err = g.wait(ctx, n, err.Error())
+		case errors.Is(err, errUnready): // as one notification, which others can overtake if it fails alone
+			err = g.wait(ctx, n, err.Error(), last)
 		case refusal:
-			err = g.store.setAside(ctx, n, no.Text)
+			err = g.store.setAside(ctx, n, no.Text, last)
 		}
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,7 +164,8 @@ func TestKeptOnce(t *testing.T) {
 		}
 		n := form.New(r.next("x"), "r", "a", 0)
 		for range 2 {
-			for _, err := range []error{s.hold(r.t.Context(), n), s.wait(r.t.Context(), n, "x"), s.setAside(r.t.Context(), n, "x")} {
+			_, err := s.wait(r.t.Context(), n, "x", 0)
+			for _, err := range []error{err, s.hold(r.t.Context(), n, 0), s.setAside(r.t.Context(), n, "x", 0)} {
 				if err != nil {
 					t.Error(err)
 				}
@@ -172,6 +174,34 @@ func TestKeptOnce(t *testing.T) {
 		if got, want := r.subjects(), "dead.a.r 1; held.a.r 1; waiting.a.r 1"; got != want {
 			t.Errorf("the store has %q, want %q", got, want)
 		}
+	})
+}
+
+// A notification that comes back to where it was in the store, such as held, then
+// waiting for a busy target, then held again, is not taken for a duplicate of
+// its own first time there.
+func TestKeptAgainIsNoDuplicate(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		var busy atomic.Int32
+		r.to.answers(func(w http.ResponseWriter, q *http.Request) bool {
+			if !strings.Contains(q.Header.Get("webhook-id"), "-0000000000000002_") || busy.Add(1) > 3 {
+				return false
+			}
+			w.Header().Set("Retry-After", "5")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return true
+		})
+		r.put("x1", "x2")
+		r.takes("a", "x1 created", "x2 created")
+		if n := busy.Load(); n != 4 {
+			t.Errorf("x2 was sent %d times, want 3 busy answers before it is taken", n)
+		}
+		r.acked()
+		if s := r.subjects(); s != "" {
+			t.Errorf("the store still has %q", s)
+		}
+		stop()
 	})
 }
 

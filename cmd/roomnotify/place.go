@@ -52,45 +52,75 @@ func (p place) Save(ctx context.Context, at events.Position) error {
 	return nil
 }
 
-// lastSeen returns when an earlier roomnotify was last at work for any of the
-// targets; zero if that is not known.
-func (d *daemon) lastSeen(ctx context.Context, s *store) (at time.Time, err error) {
+// lastSeen returns when an earlier roomnotify was last at work for each of the
+// targets. Of one that is new, or was in no rule meanwhile, that is not when it was
+// for the others.
+func (d *daemon) lastSeen(ctx context.Context, s *store) (map[string]time.Time, error) {
+	left := map[string]time.Time{}
 	for _, t := range d.file.Targets {
 		p, err := place{s, t.Name}.Load(ctx)
 		if err != nil {
-			return at, err
+			return nil, err
 		}
-		if p.At.After(at) {
-			at = p.At
+		if !p.At.IsZero() {
+			left[t.Name] = p.At
 		}
 	}
-	return at, nil
+	return left, nil
 }
 
-// mind makes the store's stream anew when it was removed, and says when it became
-// unfit, until ctx is done.
+// mind looks after the streams until ctx is done: it says when one of them became
+// unfit, and makes the store's anew when it was removed. That the stream of the
+// events was removed is told by who reads it.
 func (d *daemon) mind(ctx context.Context) {
 	tick := time.NewTicker(mindEvery)
 	defer tick.Stop()
-	var told string
+	var kept, live changes
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		_, err := openStore(ctx, d.js, d.cfg.store(), false)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			if _, err = openStore(ctx, d.js, d.cfg.store(), true); err == nil {
-				d.log.ErrorContext(ctx, "stream was removed and is made anew: what was held back, waited or was dead in it is gone", "stream", d.cfg.store().stream())
-			}
-		}
-		switch {
-		case err == nil:
-			told = ""
-		case ctx.Err() == nil && d.js.Conn().IsConnected() && err.Error() != told:
-			told = err.Error()
-			d.log.ErrorContext(ctx, "stream cannot be used", "error", err, "fix", "see what it says; it is tried again for ever")
-		}
+		d.judge(ctx, &kept, d.cfg.store().stream(), d.mindStore(ctx))
+		d.judge(ctx, &live, d.cfg.Stream, d.mindEvents(ctx))
+	}
+}
+
+func (d *daemon) mindStore(ctx context.Context) error {
+	_, err := openStore(ctx, d.js, d.cfg.store(), false)
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return err
+	}
+	if _, err = openStore(ctx, d.js, d.cfg.store(), true); err == nil {
+		d.log.ErrorContext(ctx, "stream was removed and is made anew: what was held back, waited or was dead in it is gone", "stream", d.cfg.store().stream())
+	}
+	return err
+}
+
+func (d *daemon) mindEvents(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	s, err := d.js.Stream(ctx, d.cfg.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil {
+		_, err = d.cfg.reader().Check(s.CachedInfo().Config, 0)
+	}
+	return err
+}
+
+// judge says when a stream can no longer be used, and when it can again. While
+// NATS is away neither is known.
+func (d *daemon) judge(ctx context.Context, was *changes, stream string, err error) {
+	if ctx.Err() != nil || !d.js.Conn().IsConnected() {
+		return
+	}
+	if err == nil && was.last != "" {
+		d.log.InfoContext(ctx, "stream can be used again", "stream", stream)
+	}
+	if was.differ(err) {
+		d.log.ErrorContext(ctx, "stream cannot be used", "stream", stream, "error", err, "fix", "see what it says; it is tried again for ever")
 	}
 }

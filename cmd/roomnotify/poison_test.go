@@ -45,6 +45,65 @@ func TestFailsAlone(t *testing.T) {
 	}
 }
 
+// Where nothing else comes for long, one that fails, or a few of them, delay the
+// next ones by less than a minute each.
+func TestFailsAloneForLong(t *testing.T) {
+	for poisons := 1; poisons <= maxSuspects; poisons++ {
+		t.Run(fmt.Sprint(poisons), func(t *testing.T) {
+			inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+				stop := r.start()
+				r.to.answers(func(w http.ResponseWriter, q *http.Request) bool {
+					for i := range poisons {
+						if isEvent(q, i+1) {
+							w.WriteHeader(http.StatusInternalServerError)
+							return true
+						}
+					}
+					return false
+				})
+				for i := range poisons {
+					r.put(fmt.Sprintf("poison%d", i))
+				}
+				time.Sleep(2 * time.Hour)
+				began := time.Now()
+				r.put("ok1")
+				r.takes("a", "ok1 created")
+				if waited := time.Since(began); waited > time.Minute {
+					t.Errorf("told after %s", waited)
+				}
+				r.until("they are set aside", func() bool { return r.subjects() == fmt.Sprintf("dead.a.r %d", poisons) })
+				if waited := time.Since(began); waited > time.Duration(poisons)*2*time.Minute {
+					t.Errorf("set aside after %s", waited)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// A target that is down, and not for one notification, is asked less and less
+// often, whatever comes for it.
+func TestDownIsLeftAlone(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.to.answers(with(500))
+		for i := range 60 {
+			r.put(fmt.Sprintf("x%d", i))
+			time.Sleep(time.Minute)
+		}
+		began, last := 0, time.Now().Add(-30*time.Minute)
+		for _, q := range r.to.requests("") {
+			if q.at.After(last) {
+				began++
+			}
+		}
+		if began > 2*12 {
+			t.Errorf("%d requests in half an hour, want two each five minutes or nearly", began)
+		}
+		stop()
+	})
+}
+
 // The same while others are taken all the time: the target is never down.
 func TestFailsAloneAmongOthers(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {

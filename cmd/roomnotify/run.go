@@ -90,56 +90,72 @@ type daemon struct {
 	file      *rules.File
 	js        jetstream.JetStream
 	log       *slog.Logger
-	transport http.RoundTripper // nil: a usual one for each target
-	left      time.Time         // when an earlier roomnotify was last at work; zero if that is not known
+	transport http.RoundTripper    // nil: a usual one for each target
+	left      map[string]time.Time // when an earlier roomnotify was last at work for each target; none if that is not known
 }
 
 // run returns nil when ctx is done, and an error for what waiting does not mend.
 func (d *daemon) run(ctx context.Context) error {
+	senders, err := d.senders()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, s := range senders {
+			s.client.CloseIdleConnections()
+		}
+	}()
 	s, err := d.open(ctx)
 	if err != nil || s == nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	w := newWatch(d.left, time.Now())
-	group.Go(func() error {
-		w.run(ctx, d.js.Conn())
-		return nil
-	})
 	group.Go(func() error {
 		d.mind(ctx)
 		return nil
 	})
+	began := time.Now()
 	for i := range d.file.Targets {
 		t := &d.file.Targets[i]
-		list := d.file.Of(t.Name)
-		if len(list) == 0 {
-			continue
+		if sender := senders[t.Name]; sender != nil {
+			g := newTarget(ctx, t, d.file.Of(t.Name), s, sender.send, newWatch(d.left[t.Name], began), d.log)
+			group.Go(func() error { return d.serve(ctx, g) })
 		}
-		sender := newSender(t, d.transport)
-		if err := sender.follow(t, d.log); err != nil {
-			return err
-		}
-		defer sender.client.CloseIdleConnections()
-		g := newTarget(ctx, t, list, s, sender.send, w, d.log)
-		group.Go(func() error { return d.serve(ctx, g) })
 	}
 	return group.Wait()
 }
 
+// senders returns one for each target that a rule names.
+func (d *daemon) senders() (map[string]*sender, error) {
+	senders := map[string]*sender{}
+	for i := range d.file.Targets {
+		t := &d.file.Targets[i]
+		if len(d.file.Of(t.Name)) == 0 {
+			continue
+		}
+		s := newSender(t, d.transport)
+		if err := s.follow(t, d.log); err != nil {
+			return nil, err
+		}
+		senders[t.Name] = s
+	}
+	return senders, nil
+}
+
 // serve tells one target.
 func (d *daemon) serve(ctx context.Context, g *target) error {
-	for g.restore(ctx) != nil { // NATS is away again
-		if !pause(ctx, startPause) {
-			return nil
-		}
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		g.tend(ctx)
+		g.watch.run(ctx, d.js.Conn())
 		return nil
 	})
-	group.Go(func() error { return d.subscribe(ctx, g) })
+	if g.restored(ctx) {
+		group.Go(func() error {
+			g.tend(ctx)
+			return nil
+		})
+		group.Go(func() error { return d.subscribe(ctx, g) })
+	}
 	return group.Wait()
 }
 
@@ -182,7 +198,7 @@ func workers(t *rules.Target) int {
 
 // open waits for the stream of events and opens the store; nil if ctx is done first.
 func (d *daemon) open(ctx context.Context) (*store, error) {
-	var told string
+	var reported changes
 	for {
 		s, err := d.tryOpen(ctx)
 		switch {
@@ -193,9 +209,8 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 		case !streams.MayPass(err):
 			return nil, err
 		}
-		if text := err.Error(); text != told {
-			told = text
-			d.log.WarnContext(ctx, "wait for nats", "error", err, "mend", "see that NATS and roomwatch run; it is tried again for ever")
+		if reported.differ(err) {
+			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "see that NATS and roomwatch run; it is tried again for ever")
 		}
 		if !pause(ctx, startPause) {
 			return nil, nil
@@ -226,6 +241,27 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	}
 	d.left, err = d.lastSeen(ask, s)
 	return s, err
+}
+
+// changes are those of an error that comes again and again.
+type changes struct{ last string }
+
+// differ reports whether an error says something else than the one before. After
+// nil any error does.
+func (c *changes) differ(err error) bool {
+	if err == nil {
+		c.last = ""
+		return false
+	}
+	differs := err.Error() != c.last
+	c.last = err.Error()
+	return differs
+}
+
+// begins reports whether an error is the first after nil.
+func (c *changes) begins(err error) bool {
+	was := c.last
+	return c.differ(err) && was == ""
 }
 
 // pause reports false if ctx is done first.

@@ -49,6 +49,7 @@ const duplicateWindow = 10 * time.Minute
 type store struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
+	name   string // of the stream
 	prefix string // of the subjects
 
 	warnings []string // of its settings
@@ -103,7 +104,7 @@ func openStore(ctx context.Context, js jetstream.JetStream, c storeConfig, makeI
 	if err != nil {
 		return nil, err
 	}
-	return &store{js: js, stream: s, prefix: c.name, warnings: warnings}, nil
+	return &store{js: js, stream: s, name: c.stream(), prefix: c.name, warnings: warnings}, nil
 }
 
 func (s *store) subject(parts ...string) string {
@@ -120,38 +121,48 @@ type stored struct {
 	n       form.Notification
 }
 
-// keep stores a notification under a subject, once in the duplicate window.
-func (s *store) keep(ctx context.Context, subject, reason string, n form.Notification) error {
+// keep stores a notification on a subject: one that is told for the first time,
+// or one that moves there from a place in the store (from; 0: from none).
+//
+// The message id names this step alone. A step that is repeated, because a crash
+// came between it and the acknowledgement of the event or the removal at the
+// place it came from, finds its own message id: the server has stored it before,
+// and stores it no second time. The same notification on the same subject by
+// another step is another message. keep returns its place.
+func (s *store) keep(ctx context.Context, subject, reason string, n form.Notification, from uint64) (uint64, error) {
 	body, err := json.Marshal(n)
 	if err != nil {
-		return fmt.Errorf("keep notification %s: %w", n.ID, err)
+		return 0, fmt.Errorf("keep notification %s: %w", n.ID, err)
 	}
 	m := nats.NewMsg(subject)
 	m.Data = body
-	m.Header.Set(nats.MsgIdHdr, subject+" "+n.ID)
+	m.Header.Set(nats.MsgIdHdr, fmt.Sprintf("%s %s %d", subject, n.ID, from))
 	if reason != "" {
 		m.Header.Set(headerReason, form.Clean(reason, 500))
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	if _, err := s.js.PublishMsg(ctx, m); err != nil {
-		return fmt.Errorf("keep notification %s: %w", n.ID, err)
+	ack, err := s.js.PublishMsg(ctx, m, jetstream.WithExpectStream(s.name))
+	if err != nil {
+		return 0, fmt.Errorf("keep notification %s: %w", n.ID, err)
 	}
-	return nil
+	return ack.Sequence, nil
 }
 
-func (s *store) hold(ctx context.Context, n form.Notification) error {
-	return s.keep(ctx, s.subject(heldPart, n.Target, n.Rule), "", n)
+func (s *store) hold(ctx context.Context, n form.Notification, from uint64) error {
+	_, err := s.keep(ctx, s.subject(heldPart, n.Target, n.Rule), "", n, from)
+	return err
 }
 
-// wait keeps a notification until its target is up again.
-func (s *store) wait(ctx context.Context, n form.Notification, reason string) error {
-	return s.keep(ctx, s.subject(waitingPart, n.Target, n.Rule), reason, n)
+// wait keeps a notification until its target is up again, and returns its place.
+func (s *store) wait(ctx context.Context, n form.Notification, reason string, from uint64) (uint64, error) {
+	return s.keep(ctx, s.subject(waitingPart, n.Target, n.Rule), reason, n, from)
 }
 
 // setAside makes a notification a dead letter.
-func (s *store) setAside(ctx context.Context, n form.Notification, reason string) error {
-	return s.keep(ctx, s.subject(deadPart, n.Target, n.Rule), reason, n)
+func (s *store) setAside(ctx context.Context, n form.Notification, reason string, from uint64) error {
+	_, err := s.keep(ctx, s.subject(deadPart, n.Target, n.Rule), reason, n, from)
+	return err
 }
 
 // next returns the first notification on a subject at or after a place in the

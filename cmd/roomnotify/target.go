@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -46,6 +45,8 @@ type target struct {
 	mu         sync.Mutex
 	limit      window
 	is         condition
+	since      time.Time // it is down or throttled
+	asked      time.Time // until then it has asked to be left alone
 	notBefore  time.Time // a target that is down or throttled is not tried before
 	probing    *backoff.ExponentialBackOff
 	throttling *backoff.ExponentialBackOff // where a busy answer names no time
@@ -55,8 +56,7 @@ type target struct {
 	waiting    bool                // there may be notifications that wait for the target
 	arrivals   int                 // how many were stored as waiting
 	lookAt     time.Time           // when the store is read again although waiting is false
-	probes     int                 // how many there were
-	probeFrom  uint64              // the place in the store from which a probe that is not of the oldest is taken
+	probeFrom  uint64              // the place in the store from which the second notification of a probe is taken
 	late       int                 // events skipped since this was last logged
 }
 
@@ -74,7 +74,7 @@ func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *stor
 	g := &target{
 		t: t, store: s, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
 		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
-		probing: newBackOff(15*time.Second, 5*time.Minute), throttling: newBackOff(2*time.Second, 5*time.Minute),
+		probing: newBackOff(probeFirst, probeMax), throttling: newBackOff(2*time.Second, 5*time.Minute),
 		answered: newAnswers(), failing: map[string]failures{},
 	}
 	for _, r := range list {
@@ -127,14 +127,14 @@ func (g *target) handle(ctx context.Context, e events.Event) error {
 func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) error {
 	if known, no := g.answer(n.ID); known { // the store could not be reached after it
 		if no != nil {
-			return g.store.setAside(ctx, n, no.Text)
+			return g.store.setAside(ctx, n, no.Text, 0)
 		}
 		return nil
 	}
 	if reason := g.queues(); reason != "" {
-		return g.wait(ctx, n, reason)
+		return g.wait(ctx, n, reason, 0)
 	}
-	held, err := g.holdBack(ctx, r, n)
+	held, err := g.holdBack(ctx, r, n, 0)
 	if held || err != nil {
 		return err
 	}
@@ -143,43 +143,51 @@ func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) er
 	switch {
 	case err == nil, errors.Is(err, errStopping):
 		return err
-	case errors.Is(err, errDown):
-		return g.wait(ctx, n, err.Error())
+	case errors.Is(err, errUnready):
+		return g.wait(ctx, n, err.Error(), 0)
 	case errors.As(err, &no):
-		return g.store.setAside(ctx, n, no.Text)
+		return g.store.setAside(ctx, n, no.Text, 0)
 	}
 	return err // unreachable: an attempt ends in one of these
 }
 
 // queues says why a notification has to wait in the store; empty if it need not.
 func (g *target) queues() string {
+	if why := g.unready(time.Now()); why != "" {
+		return why
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.is == down, g.is == throttled && time.Now().Before(g.notBefore):
-		return fmt.Sprintf("the target was %s already", g.is)
+	case g.is == down:
+		return "the target was down already"
 	case g.waiting:
 		return "others waited already"
 	}
 	return ""
 }
 
-// wait stores a notification until the target is up again.
-func (g *target) wait(ctx context.Context, n form.Notification, reason string) error {
-	if err := g.store.wait(ctx, n, reason); err != nil {
+// wait stores a notification, perhaps from another place in the store, until the
+// target is up again.
+func (g *target) wait(ctx context.Context, n form.Notification, reason string, from uint64) error {
+	seq, err := g.store.wait(ctx, n, reason, from)
+	if err != nil {
 		return err
 	}
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.waiting = true // only now: who looks for it has to find it
 	g.arrivals++
-	g.mu.Unlock()
+	if soon := g.since.Add(probeFirst); g.is == down && g.suspects() <= maxSuspects && soon.Before(g.notBefore) {
+		g.notBefore, g.probeFrom = soon, seq
+	}
 	return nil
 }
 
 // holdBack stores a notification that must not be told now, and reports whether
 // it was one. While something is held back, so is what comes after it: a digest
 // never tells what is older than what was told before.
-func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification) (bool, error) {
+func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification, from uint64) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -190,7 +198,7 @@ func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification
 			return false, nil
 		}
 	}
-	if err := g.store.hold(ctx, n); err != nil {
+	if err := g.store.hold(ctx, n, from); err != nil {
 		return true, err
 	}
 	if !r.holding {

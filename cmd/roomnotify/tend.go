@@ -15,9 +15,27 @@ const (
 	logEvery  = time.Minute // what was skipped
 	lookAgain = time.Minute // for what waits without our knowing: sent back by a command, or kept through quiet hours
 	batchSize = 64          // notifications read at once for a target that takes several requests at once
-
-	othersProbe = 3 // each such probe is not of the oldest
 )
+
+// restored waits until the store could be read; it reports false if ctx is done first.
+func (g *target) restored(ctx context.Context) bool {
+	for reported := (changes{}); ; {
+		err := g.restore(ctx)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() == nil && reported.begins(err) {
+			g.readFailed(ctx, err)
+		}
+		if !pause(ctx, startPause) {
+			return false
+		}
+	}
+}
+
+func (g *target) readFailed(ctx context.Context, err error) {
+	g.log.WarnContext(ctx, "read what was kept", "error", err, "fix", "see that NATS runs; it is tried again for ever")
+}
 
 // restore takes over what an earlier roomnotify has left in the store.
 func (g *target) restore(ctx context.Context) error {
@@ -28,7 +46,7 @@ func (g *target) restore(ctx context.Context) error {
 		}
 		r.holding = s != nil
 	}
-	s, err := g.store.next(ctx, g.queue(), 0)
+	s, err := g.queue(0).next(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,15 +56,12 @@ func (g *target) restore(ctx context.Context) error {
 	return nil
 }
 
-// queue is the subject of what waits until the target is up again.
-func (g *target) queue() string { return g.store.subject(waitingPart, g.t.Name, "*") }
-
 // tend sends digests that are due, and tries a target that is down, until
 // roomnotify stops.
 func (g *target) tend(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	var failing bool
+	var reported changes
 	logged := time.Now()
 	for {
 		select {
@@ -58,10 +73,9 @@ func (g *target) tend(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && !failing {
-			g.log.WarnContext(ctx, "read what was kept", "error", err, "fix", "see that NATS runs; it is tried again for ever")
+		if reported.begins(err) {
+			g.readFailed(ctx, err)
 		}
-		failing = err != nil
 		if time.Since(logged) >= logEvery {
 			logged = time.Now()
 			g.logLate(ctx)
@@ -99,78 +113,6 @@ func (g *target) round(ctx context.Context) error {
 	return nil
 }
 
-// probe tries a target that is down with the oldest notification that waits for
-// it. If there is none, the next notification will show how it does.
-//
-// If the oldest fails, every third probe tries another, too, each time the next
-// one: a notification that the target cannot stand does not keep it down. The
-// oldest goes first, so that they are told in their order when it is up again.
-func (g *target) probe(ctx context.Context) error {
-	s, err := g.first(ctx, 0)
-	switch {
-	case err != nil:
-		return err
-	case s == nil:
-		g.become(ctx, up, "")
-		return nil
-	}
-	no, err := g.try(ctx, s)
-	if g.probes++; err == nil && no != nil && g.probes%othersProbe == 0 {
-		other, ferr := g.first(ctx, max(g.probeFrom, s.seq+1))
-		if ferr == nil && other == nil {
-			other, ferr = g.first(ctx, s.seq+1)
-		}
-		if ferr != nil {
-			return ferr
-		}
-		if other != nil {
-			g.probeFrom = other.seq + 1
-			no, err = g.try(ctx, other)
-		}
-	}
-	if err == nil && no != nil {
-		g.goDown(ctx, no, 1)
-	}
-	return err
-}
-
-// try makes one request for a probe. It returns why the target is still down;
-// nil if it is not.
-func (g *target) try(ctx context.Context, s *stored) (*form.Refusal, error) {
-	err := g.once(ctx, s.n)
-	no, failed := errors.AsType[*form.Refusal](err)
-	switch {
-	case failed && no.Busy:
-		return nil, nil // throttled
-	case failed && !no.Permanent:
-		return no, nil
-	case failed:
-		if g.condition() == down { // it failed alone
-			g.become(ctx, refusing, no.Text)
-		}
-		return nil, g.giveUp(ctx, s, no)
-	case err != nil:
-		return nil, err
-	}
-	return nil, g.store.remove(ctx, s)
-}
-
-// first returns the first notification from a place on that waits for the target
-// and may be told: its rule still exists, and if it is a digest it is not quiet.
-// What a rule that is gone has left, `roomnotify resend` can send.
-func (g *target) first(ctx context.Context, from uint64) (*stored, error) {
-	for {
-		s, err := g.store.next(ctx, g.queue(), from)
-		if err != nil || s == nil {
-			return s, err
-		}
-		if r := g.rule(s.n.Rule); r != nil && (s.n.Digest == nil || !r.Quiet.At(time.Now())) {
-			return s, nil
-		}
-		from = s.seq + 1
-	}
-}
-
 func (g *target) rule(name string) *ruleState {
 	for _, r := range g.rules {
 		if r.Name == name {
@@ -182,7 +124,7 @@ func (g *target) rule(name string) *ruleState {
 
 // giveUp makes a notification that waited a dead letter.
 func (g *target) giveUp(ctx context.Context, s *stored, no *form.Refusal) error {
-	if err := g.store.setAside(ctx, s.n, no.Text); err != nil {
+	if err := g.store.setAside(ctx, s.n, no.Text, s.seq); err != nil {
 		return err
 	}
 	return g.store.remove(ctx, s)
@@ -216,24 +158,6 @@ func (g *target) tellWaiting(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// batch returns the first notifications that wait.
-func (g *target) batch(ctx context.Context) ([]*stored, error) {
-	n := 1
-	if workers(g.t) > 1 {
-		n = batchSize
-	}
-	var list []*stored
-	for from := uint64(0); len(list) < n; {
-		s, err := g.first(ctx, from)
-		if err != nil || s == nil {
-			return list, err
-		}
-		list = append(list, s)
-		from = s.seq + 1
-	}
-	return list, nil
 }
 
 // tellBatch tells one after the other. Of a long queue it tells as many at once
@@ -282,7 +206,7 @@ func (g *target) holdAgain(ctx context.Context, s *stored) (bool, error) {
 	if known, _ := g.answer(s.n.ID); known || s.n.Digest != nil {
 		return false, nil
 	}
-	held, err := g.holdBack(ctx, g.rule(s.n.Rule), s.n)
+	held, err := g.holdBack(ctx, g.rule(s.n.Rule), s.n, s.seq)
 	if held && err == nil {
 		err = g.store.remove(ctx, s)
 	}
@@ -295,7 +219,7 @@ func (g *target) tellStored(ctx context.Context, s *stored) (settled bool, err e
 	err = g.attempt(ctx, s.n)
 	no, refused := errors.AsType[*form.Refusal](err)
 	switch {
-	case errors.Is(err, errDown), errors.Is(err, errStopping):
+	case errors.Is(err, errUnready), errors.Is(err, errStopping):
 		return false, nil
 	case refused:
 		err = g.giveUp(ctx, s, no)

@@ -15,8 +15,8 @@ const lookEvery = time.Second
 // maxAbsences bounds what is remembered; older events are through by then.
 const maxAbsences = 100
 
-// A watch knows when roomnotify could see the stream, so that an event that
-// waits behind others is not taken for one that came late.
+// A watch knows when roomnotify could see the events for a target, so that an
+// event that waits behind others is not taken for one that came late.
 type watch struct {
 	mu       sync.Mutex
 	absences []absence // in order

@@ -8,7 +8,7 @@ const types = ['room.created', 'room.ended', 'viewcount.changed', 'room.updated'
 
 // A worker lives on while a window of an older version is open, so the name changes
 // with the messages.
-const worker = { name: 'roomwatch-events-1', type: 'module' };
+const worker = { name: 'roomwatch-events-2', type: 'module' };
 
 // follow calls tell with each message: { live } says whether the feed is connected,
 // { type, data, id } is an event. A window that nobody sees gets none; it goes on
@@ -19,9 +19,11 @@ export function follow(tell) {
   document.addEventListener('visibilitychange', turn);
   turn();
 
-  // alone is for a worker that does not run.
+  // alone is for a worker that does not run. Each start of the shared feed may say so.
   function alone() {
-    feed = new Feed(tell);
+    if (feed instanceof Feed) return;
+    feed.stop();
+    feed = new Feed(tell, feed.last);
     turn();
   }
 }
@@ -31,14 +33,14 @@ class Feed {
   #tell;
   #source = null;
   #timer;
-  #last = ''; // the id of the newest event
+  #last; // the id of the newest event
   #stopped = 0; // when; 0: it has not been
 
-  constructor(tell) { this.#tell = tell; }
+  constructor(tell, last = '') { [this.#tell, this.#last] = [tell, last]; }
 
   start() {
     if (this.#last && this.#stopped && Date.now() - this.#stopped > past * 60000) {
-      this.#tell({ type: 'reset', data: `nobody has looked for ${past} minutes`, id: this.#last });
+      this.#tell({ type: 'reset', data: `nobody has looked for ${past} minutes` });
       this.#last = '';
     }
     this.#stopped = 0;
@@ -73,10 +75,11 @@ class Feed {
 
 // A SharedFeed gets the messages of the worker's feed from start to stop.
 class SharedFeed {
+  last = ''; // the id of the newest event
   #tell;
   #broken;
   #port = null;
-  #last = '';
+  #place; // of the newest event in the worker's memory
 
   constructor(tell, broken) { [this.#tell, this.#broken] = [tell, broken]; }
 
@@ -84,13 +87,14 @@ class SharedFeed {
     const shared = new SharedWorker(new URL('./shared.js', import.meta.url), worker);
     shared.onerror = this.#broken;
     this.#port = shared.port;
-    this.#port.onmessage = ({ data }) => {
-      for (const message of data) {
-        if (message.id) this.#last = message.id;
+    this.#port.onmessage = ({ data: { messages, place } }) => {
+      this.#place = place;
+      for (const message of messages) {
+        if (message.id) this.last = message.id;
         this.#tell(message);
       }
     };
-    this.#port.postMessage({ after: this.#last });
+    this.#port.postMessage({ place: this.#place });
   }
 
   stop() {
@@ -105,26 +109,62 @@ class SharedFeed {
 // while none is there.
 export function share(scope) {
   const ports = new Set();
-  let live = false;
-  let kept = []; // events, oldest first
+  const memory = new Memory();
+  let live; // undefined: not known yet
+  let waiting = []; // messages of this moment: a burst is one message to a window
   const feed = new Feed((message) => {
     if ('live' in message) live = message.live;
-    else kept.push(message);
-    if (kept.length > 2 * maxKept) kept = kept.slice(-maxKept);
-    for (const port of ports) port.postMessage([message]);
+    else memory.add(message);
+    if (waiting.push(message) === 1) setTimeout(pass);
   });
+  function pass() {
+    if (!waiting.length) return;
+    for (const port of ports) port.postMessage({ messages: waiting, place: memory.place() });
+    waiting = [];
+  }
+  function leave(port) {
+    if (!ports.delete(port)) return;
+    port.close();
+    if (ports.size) return;
+    feed.stop();
+    live = undefined;
+  }
   scope.onconnect = ({ ports: [port] }) => {
+    port.onclose = () => leave(port); // of a window that has crashed, where the browser tells of it
     port.onmessage = ({ data }) => {
       if (data.leave) {
-        ports.delete(port);
-        port.close();
-        if (!ports.size) feed.stop();
+        leave(port);
         return;
       }
       if (!ports.size) feed.start();
+      pass();
       ports.add(port);
-      const next = kept.findLastIndex((message) => message.id === data.after) + 1; // 0: it has none of them
-      port.postMessage([{ live }, ...kept.slice(next).slice(-maxKept)]);
+      const state = live === undefined ? [] : [{ live }];
+      port.postMessage({ messages: [...state, ...memory.after(data.place)], place: memory.place() });
     };
   };
+}
+
+// A Memory keeps the newest events for windows that come later or come back.
+class Memory {
+  #made = `${Date.now()}-${Math.random()}`; // this memory: a place in another one says nothing
+  #kept = []; // oldest first
+  #count = 0; // all that were ever added
+
+  add(message) {
+    this.#count++;
+    this.#kept.push(message);
+    if (this.#kept.length > 2 * maxKept) this.#kept = this.#kept.slice(-maxKept);
+  }
+
+  place() { return { made: this.#made, count: this.#count }; }
+
+  // after returns what came after a place. A window that has missed some of it is told so.
+  after(place) {
+    const newest = this.#kept.slice(-maxKept);
+    if (!place) return newest;
+    const missed = this.#count - place.count;
+    if (place.made === this.#made && missed <= newest.length) return newest.slice(newest.length - missed);
+    return [{ type: 'reset', data: 'this window was away for too many events' }, ...newest];
+  }
 }

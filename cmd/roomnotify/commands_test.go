@@ -269,7 +269,7 @@ func TestUnfitStream(t *testing.T) {
 // help config has every variable, and the README each of roomnotify's own.
 func TestHelpConfigIsComplete(t *testing.T) {
 	b := newBench(t, benchRules)
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -184,7 +184,7 @@ func TestHelpConfigIsComplete(t *testing.T) {
 	if status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"roomwatch/cmd/internal/environ"
 )
 
@@ -54,6 +56,16 @@ func configured() (*config, error) {
 		return nil, fmt.Errorf("%w:\n%w\n`roomaudit help config` lists every variable", errConfig, err)
 	}
 	return c, nil
+}
+
+// read is [configured] for a command that ends by itself. It says which variables are
+// none of roomaudit: a misspelt ROOMAUDIT_DIR would have it read another directory.
+func read(cmd *cobra.Command) (*config, error) {
+	c, err := configured()
+	if names := unknownVariables(); err == nil && names != "" {
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "no variable of roomaudit, perhaps misspelt: %s; `roomaudit help config` lists every variable\n", names)
+	}
+	return c, err
 }
 
 // prefix begins the names of roomaudit's own variables.

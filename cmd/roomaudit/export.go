@@ -56,7 +56,7 @@ func exportCommand() *cobra.Command {
 			"stays what counts; the column line leads back to it.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := configured()
+			c, err := read(cmd)
 			if err != nil {
 				return err
 			}

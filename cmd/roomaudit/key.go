@@ -61,6 +61,7 @@ func privateKey(text environ.Secret) (ed25519.PrivateKey, error) {
 // publicKeys reads the keys that signatures are checked with, each as FILE or N:FILE.
 func publicKeys(flags []string) ([]trail.Key, error) {
 	keys := make([]trail.Key, 0, len(flags))
+	newest := 0 // the first file of the newest key that names one
 	for _, flag := range flags {
 		path, first := flag, 0
 		if number, rest, ok := strings.Cut(flag, ":"); ok {
@@ -71,9 +72,10 @@ func publicKeys(flags []string) ([]trail.Key, error) {
 		if path != flag && first < 1 {
 			return nil, fmt.Errorf("%w: --public-key %s: the number of a file is 1 or more", errConfig, flag)
 		}
-		if n := len(keys); n > 0 && first > 0 && first <= keys[n-1].First {
+		if first > 0 && first <= newest {
 			return nil, fmt.Errorf("%w: --public-key %s: name the keys in the order in which they came to sign", errConfig, flag)
 		}
+		newest = max(newest, first)
 		key, err := publicKey(path)
 		if err != nil {
 			return nil, err

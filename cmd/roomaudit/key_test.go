@@ -103,7 +103,8 @@ func TestKeyExchanged(t *testing.T) {
 	if status, out, errs := call(t, dir, "verify", "--public-key", one, "--public-key", "4:"+two); status != 0 {
 		t.Errorf("with its first file: %d %s%s", status, out, errs)
 	}
-	for _, flags := range [][]string{{"--public-key", "0:" + one}, {"--public-key", "4:" + one, "--public-key", "4:" + two}} {
+	for _, flags := range [][]string{{"--public-key", "0:" + one}, {"--public-key", "4:" + one, "--public-key", "4:" + two},
+		{"--public-key", "4:" + one, "--public-key", two, "--public-key", "3:" + two}} {
 		if status, out, errs := call(t, dir, append([]string{"verify"}, flags...)...); status != 2 {
 			t.Errorf("%v: %d %s%s", flags, status, out, errs)
 		}

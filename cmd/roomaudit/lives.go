@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -47,16 +48,33 @@ func evidenceOf(l trail.Line) evidence {
 	return e.Data.Evidence
 }
 
-// A history is all that is on record of one RoomId.
+// A history is all that is on record of one RoomId, in one application or in all.
 type history struct {
-	lives       []*life
-	holes       []trail.Hole
-	begin, last time.Time // of the record: its oldest and its newest message
+	app   int // 0: all
+	lives []*life
+	holes []trail.Hole
+	spans map[int]trail.Span // of the record of each application
+}
+
+// span returns from when to when an application is on record. Of one that is known
+// by nothing else than its number there is no record.
+func (h *history) span(app int) trail.Span { return h.spans[app] }
+
+// watched returns the applications that the room may have been in.
+func (h *history) watched() []int {
+	if h.app != 0 {
+		return []int{h.app}
+	}
+	apps := slices.Sorted(maps.Keys(h.spans))
+	return slices.DeleteFunc(apps, func(app int) bool { return app == 0 })
 }
 
 // add takes the next event of the room.
 func (h *history) add(f trail.Found) {
 	e, room := f.Event, f.Event.Data.Room
+	if h.app != 0 && e.App() != h.app {
+		return
+	}
 	created := time.Unix(room.CreateTime, 0).UTC()
 	i := slices.IndexFunc(h.lives, func(l *life) bool { return l.app == e.App() && l.created.Equal(created) })
 	if i < 0 {
@@ -85,14 +103,20 @@ func (h *history) add(f trail.Found) {
 func (h *history) touching(l *life) (all []trail.Hole) {
 	until := l.ended
 	if until.IsZero() {
-		until = h.last
+		until = h.span(l.app).Last
 	}
 	for _, hole := range h.holes {
-		if (hole.After.IsZero() || !hole.After.After(until)) && (hole.Before.IsZero() || !hole.Before.Before(l.created)) {
+		if hides(hole, l.app, l.created, until) {
 			all = append(all, hole)
 		}
 	}
 	return all
+}
+
+// hides reports whether something of an application may be missing, because of a
+// hole, that happened, or was told, between two times.
+func hides(hole trail.Hole, app int, from, to time.Time) bool {
+	return (hole.App == 0 || hole.App == app) && (hole.After.IsZero() || !hole.After.After(to)) && (hole.Before.IsZero() || !hole.Before.Before(from))
 }
 
 // An answer says whether a room was live.
@@ -120,19 +144,38 @@ func (h *history) at(t time.Time) (answer, string) {
 	if why != "" {
 		return is, why
 	}
-	switch hole, ok := h.hole(t, t); {
-	case h.begin.IsZero():
+	apps := h.watched()
+	if len(apps) == 0 {
 		return unknown, "nothing is on record"
-	case t.Before(h.begin):
-		return unknown, "the record begins at " + clock(h.begin)
-	case h.last.Before(t.Add(toldWithin)):
-		return unknown, fmt.Sprintf("the record ends at %s, and a beginning is told up to %s later", clock(h.last), toldWithin)
-	case ok:
-		return unknown, fmt.Sprintf("it may have been live in the gap at line %d: %s", hole.Line, visible(hole.Text))
-	case len(h.lives) == 0:
+	}
+	for _, app := range apps {
+		if why := h.doubt(app, t); why != "" {
+			return unknown, why
+		}
+	}
+	if len(h.lives) == 0 {
 		return no, "the room is not on record"
 	}
 	return no, "no life of it that is on record has this time"
+}
+
+// doubt says why a life of the room in an application may have had a time without
+// being on record; empty: it can not. A life that began and ended in a hole is not;
+// nor is one whose beginning would have been told in it.
+func (h *history) doubt(app int, t time.Time) string {
+	span, told := h.span(app), t.Add(toldWithin)
+	of := fmt.Sprintf("the record of application %d", app)
+	switch hole, ok := h.hole(app, t, told); {
+	case span.First.IsZero():
+		return of + " is empty"
+	case t.Before(span.First):
+		return of + " begins at " + clock(span.First)
+	case span.Last.Before(told):
+		return fmt.Sprintf("%s ends at %s, and a beginning is told up to %s later", of, clock(span.Last), toldWithin)
+	case ok:
+		return fmt.Sprintf("it may have been live, or told of, in the gap at line %d: %s", hole.Line, visible(hole.Text))
+	}
+	return ""
 }
 
 // during answers for a time that may lie in a life.
@@ -145,20 +188,19 @@ func (h *history) during(l *life, t time.Time) (answer, string) {
 		return unknown, fmt.Sprintf("%s; it ended between %s, when it was last known to live, and %s", lived, clock(l.sign), clock(l.ended))
 	}
 	lived += " and last known to live at " + clock(l.sign)
-	if hole, ok := h.hole(l.sign, t.Add(toldWithin)); ok {
+	last := h.span(l.app).Last
+	if hole, ok := h.hole(l.app, l.sign, t.Add(toldWithin)); ok {
 		return unknown, fmt.Sprintf("%s; its end may be in the gap at line %d: %s", lived, hole.Line, visible(hole.Text))
 	}
-	if h.last.Before(t.Add(toldWithin)) {
-		return unknown, fmt.Sprintf("%s; the record ends at %s, and an end is told up to %s later", lived, clock(h.last), toldWithin)
+	if last.Before(t.Add(toldWithin)) {
+		return unknown, fmt.Sprintf("%s; the record of application %d ends at %s, and an end is told up to %s later", lived, l.app, clock(last), toldWithin)
 	}
-	return yes, fmt.Sprintf("%s, and no end is on record until %s", lived, clock(h.last))
+	return yes, fmt.Sprintf("%s, and no end is on record until %s", lived, clock(last))
 }
 
-// hole returns the first hole in the record that lies, in part, between two times.
-func (h *history) hole(from, to time.Time) (trail.Hole, bool) {
-	i := slices.IndexFunc(h.holes, func(hole trail.Hole) bool {
-		return (hole.After.IsZero() || !hole.After.After(to)) && (hole.Before.IsZero() || !hole.Before.Before(from))
-	})
+// hole returns the first hole that hides something of an application between two times.
+func (h *history) hole(app int, from, to time.Time) (trail.Hole, bool) {
+	i := slices.IndexFunc(h.holes, func(hole trail.Hole) bool { return hides(hole, app, from, to) })
 	if i < 0 {
 		return trail.Hole{}, false
 	}

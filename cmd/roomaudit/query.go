@@ -21,6 +21,7 @@ type selection struct {
 	since, until string
 	types        []string
 	room, owner  string
+	scan         bool
 
 	from, to time.Time // of since and until; zero: no bound
 }
@@ -34,10 +35,10 @@ func queryCommand() *cobra.Command {
 		Short: "Print what is on record",
 		Long: "query prints the recorded events, oldest first. It may run while roomaudit records. It does not check the trail: `roomaudit\n" +
 			"verify` does. As json, each line is that of the trail, byte for byte. Where messages are missing in what was asked for, a line on\n" +
-			"standard error says so.",
+			"standard error says so; with --limit, up to the last event that is printed.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := configured()
+			c, err := read(cmd)
 			if err != nil {
 				return err
 			}
@@ -61,12 +62,15 @@ func queryCommand() *cobra.Command {
 	f.StringSliceVar(&s.types, "type", nil, "only of these `types`, such as room.created,room.ended")
 	f.StringVar(&s.since, "since", "", "only what the stream stored since this `time`: 2026-11-23 (in UTC), 2026-11-23T12:00:00Z, or 24h ago as 24h")
 	f.StringVar(&s.until, "until", "", "only what the stream stored before this `time`; a day (in UTC) counts whole")
+	f.BoolVar(&s.scan, "scan", false, scanUsage)
 	f.IntVar(&out.limit, "limit", 0, "end after so many events")
 	f.BoolVar(&out.count, "count", false, "print only how many events there are")
 	f.BoolVar(&out.follow, "follow", false, "go on with what is recorded, until SIGINT")
 	f.StringVar(&form, "format", "table", "`table`, json or csv")
 	return cmd
 }
+
+const scanUsage = "read every file, and trust no index: it lies beside the files and is no evidence, and `roomaudit verify`\ncompares the two"
 
 // parse reads the bounds; a day without a time begins, or as the end ends, in UTC.
 func (s *selection) parse(now time.Time) error {
@@ -104,7 +108,7 @@ func moment(text string, now time.Time, day time.Duration) (time.Time, error) {
 }
 
 func (s selection) search() trail.Search {
-	search := trail.Search{From: s.from, To: s.to, Room: s.room, Owner: s.owner}
+	search := trail.Search{From: s.from, To: s.to, Room: s.room, Owner: s.owner, Scan: s.scan}
 	for _, t := range s.types {
 		search.Types = append(search.Types, events.Type(t))
 	}

@@ -164,6 +164,17 @@ func TestVerifyCommand(t *testing.T) {
 	}
 }
 
+// A misspelt variable is named by each command that would read something else instead.
+func TestMisspeltVariableIsNamed(t *testing.T) {
+	dir := strangers(t)
+	t.Setenv("ROOMAUDIT_DIRR", "elsewhere")
+	for _, args := range [][]string{{"verify"}, {"query"}, {"room", "r1"}, {"seal"}, {"export", "--sqlite", filepath.Join(t.TempDir(), "a.db")}} {
+		if status, out, errs := call(t, dir, args...); status != 0 || !strings.HasPrefix(errs, "no variable of roomaudit, perhaps misspelt: ROOMAUDIT_DIRR; ") {
+			t.Errorf("%v: %d %s%s", args, status, out, errs)
+		}
+	}
+}
+
 // A directory without a trail is not taken for a trail without events.
 func TestNoTrail(t *testing.T) {
 	empty := t.TempDir()

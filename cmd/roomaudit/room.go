@@ -15,15 +15,18 @@ import (
 
 func roomCommand() *cobra.Command {
 	var at string
+	var app int
+	var scan bool
 	cmd := &cobra.Command{
 		Use:   "room ROOM",
 		Short: "Print the lives of a room; with --at, whether it was live then",
 		Long: "room prints each life of a room that is on record: when it began and ended, how long it was, its view counts, the RequestIds that\n" +
-			"prove it, and the gaps of the record that touch it. With --at it answers yes, no or unknown, and why. It does not check the\n" +
-			"trail: `roomaudit verify` does.",
+			"prove it, and the gaps of the record that touch it. With --at it answers yes, no or unknown, and why. What is not on record is\n" +
+			"no proof where messages are missing, where nobody watched, or where the record of an application ends: that is unknown. It does\n" +
+			"not check the trail: `roomaudit verify` does.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := configured()
+			c, err := read(cmd)
 			if err != nil {
 				return err
 			}
@@ -31,7 +34,7 @@ func roomCommand() *cobra.Command {
 			if err != nil {
 				return program.BadFlags(fmt.Errorf("--at %w", err))
 			}
-			h, err := readHistory(cmd.Context(), c.Dir, args[0])
+			h, err := readHistory(cmd.Context(), c.Dir, app, trail.Search{Room: args[0], Scan: scan})
 			if err != nil {
 				return err
 			}
@@ -43,17 +46,20 @@ func roomCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&at, "at", "", "answer whether it was live at this `time`: 2026-11-23T21:40:00Z, or 2h ago as 2h")
+	f := cmd.Flags()
+	f.StringVar(&at, "at", "", "answer whether it was live at this `time`: 2026-11-23T21:40:00Z, or 2h ago as 2h")
+	f.IntVar(&app, "app", 0, "only in the application with this `SDKAppID`; 0: in all that are on record")
+	f.BoolVar(&scan, "scan", false, scanUsage)
 	return cmd
 }
 
-func readHistory(ctx context.Context, dir, room string) (*history, error) {
-	h := &history{}
+func readHistory(ctx context.Context, dir string, app int, s trail.Search) (*history, error) {
+	h := &history{app: app}
 	var err error
-	if h.begin, h.last, err = trail.Span(ctx, dir); err != nil {
+	if h.spans, err = trail.Spans(ctx, dir, s.Scan); err != nil {
 		return nil, err
 	}
-	h.holes, err = trail.Find(ctx, dir, trail.Search{Room: room}, func(f trail.Found) error {
+	h.holes, err = trail.Find(ctx, dir, s, func(f trail.Found) error {
 		h.add(f)
 		return nil
 	})
@@ -65,7 +71,10 @@ func (h *history) print(w io.Writer, room string) error {
 	var b strings.Builder
 	row := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	if len(h.lives) == 0 {
-		row("room %s is not on record, which is of %s to %s", visible(room), clock(h.begin), clock(h.last))
+		row("room %s is not on record", visible(room))
+		for _, app := range h.watched() {
+			row("  record    of application %d, from %s to %s", app, clock(h.span(app).First), clock(h.span(app).Last))
+		}
 	}
 	for _, l := range h.lives {
 		row("room %s of application %d, owner %s, name %s", visible(room), l.app, visible(l.owner), visible(l.name))
@@ -76,7 +85,7 @@ func (h *history) print(w io.Writer, room string) error {
 		row("  began     %s, first seen %s%s", clock(l.created), clock(l.seen), seen)
 		switch {
 		case l.ended.IsZero():
-			row("  ended     no end is on record, which goes to %s", clock(h.last))
+			row("  ended     no end is on record, which goes to %s", clock(h.span(l.app).Last))
 			row("  lasted    %s at least, last known to live at %s", l.sign.Sub(l.created).Round(time.Second), clock(l.sign))
 		default:
 			row("  ended     after %s, seen at %s", clock(l.sign), clock(l.ended))

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
@@ -25,7 +25,7 @@ const (
 	// mostPending is how many messages NATS delivers before they are on the disk.
 	mostPending = 10 * batchRows
 	askWait     = 5 * time.Second
-	idleWait    = 5 * time.Second // for one more message, before the day is looked at
+	idleWait    = 5 * time.Second // for one more message, before the stream is looked at
 	ackWait     = time.Minute     // more than a file takes to be sealed and compressed
 	pauseMost   = 10 * time.Second
 )
@@ -57,12 +57,7 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			indexing, stop := context.WithCancel(cmd.Context())
-			var wg sync.WaitGroup
-			wg.Go(func() { keepIndexes(indexing, c.Dir, log) })
-			err = watch(cmd.Context(), c, w, log)
-			stop()
-			wg.Wait()
+			err = record(cmd.Context(), c, w, log)
 			err = errors.Join(err, w.Close())
 			line, hash := w.Lines()
 			log.Info("stop", "line", line, "hash", hash, "stream_sequence", w.Position().Last)
@@ -83,10 +78,22 @@ type recorder struct {
 	trail *trail.Writer
 	log   *slog.Logger
 
-	removed time.Time // when old files were looked for
-	began   bool      // a session had the consumer
-	warned  []string  // of the stream's settings
-	failing string    // what is wrong at present, as it was logged; empty: nothing
+	began   bool     // a session had the consumer
+	warned  []string // of the stream's settings
+	failing string   // what is wrong at present, as it was logged; empty: nothing
+}
+
+// record records until ctx is done, and keeps the trail in order meanwhile. It
+// returns when all of it has ended.
+func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return watch(ctx, c, w, log) })
+	group.Go(func() error { return newUpkeep(c, w, log).run(ctx) })
+	group.Go(func() error {
+		keepIndexes(ctx, c.Dir, log)
+		return nil
+	})
+	return group.Wait()
 }
 
 // watch records until ctx is done. NATS may be away, and the disk full: it waits.
@@ -217,6 +224,7 @@ func (r *recorder) session(ctx context.Context) error {
 			if err := r.idle(ctx); err != nil {
 				return err
 			}
+			r.condition(ctx, nil)
 			continue
 		}
 		if err := r.complete(ctx, batch); err != nil {
@@ -227,9 +235,6 @@ func (r *recorder) session(ctx context.Context) error {
 		}
 		if err := last.Ack(); err != nil { // of all before it, too
 			return fmt.Errorf("acknowledge: %w", err)
-		}
-		if err := errors.Join(r.removeOld(), r.sealAsked()); err != nil {
-			return err
 		}
 		r.condition(ctx, nil)
 	}

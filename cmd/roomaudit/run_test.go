@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -220,7 +221,7 @@ func TestEndTakenAway(t *testing.T) {
 	p = start(t, r.env(dir), "run")
 	r.wantAll(dir)
 	p.stop()
-	if told := reasons(t, dir); len(told) != 1 || !strings.Contains(told[0], "message 10 was acknowledged, and the trail ends at 6") {
+	if told := reasons(t, dir); len(told) != 2 || !strings.Contains(told[0], "file 1 had line 11, and ended with line 7") || !strings.Contains(told[1], "message 10 was acknowledged, and the trail ends at 6") {
 		t.Errorf("on record is %q:\n%s", told, p.out)
 	}
 	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, ": on record: message 10 was acknowledged") {
@@ -232,15 +233,7 @@ func TestEndTakenAway(t *testing.T) {
 func TestKeepWhileRecording(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()
-	w, err := trail.Open(trail.Options{Dir: dir})
-	must(t, err)
-	old := time.Now().Add(-100 * time.Hour)
-	must(t, w.Follow(trail.Position{Name: "OLD", Created: old}, old, ""))
-	for n := uint64(1); n <= 3; n++ {
-		at := old.Add(time.Duration(n) * 24 * time.Hour)
-		must(t, w.Append(at, []trail.Message{{Seq: n, Stored: at, Body: event(n, "r", "n")}}))
-	}
-	must(t, w.Close())
+	oldFiles(t, dir)
 	r.publish(3)
 	p := start(t, append(r.env(dir), "ROOMAUDIT_KEEP=48h"), "run")
 	eventually(t, "the first file is removed", func() bool {
@@ -251,4 +244,72 @@ func TestKeepWhileRecording(t *testing.T) {
 	if status, out, _ := call(t, dir, "verify"); status != 0 || !strings.Contains(out, "were removed: older than 48h0m0s") {
 		t.Errorf("%d %s", status, out)
 	}
+}
+
+// Old files that cannot be removed, and a seal that cannot be made, are told once, and
+// events are recorded meanwhile; also while NATS is away the trail is kept in order.
+func TestUpkeepFails(t *testing.T) {
+	r := newRig(t)
+	log, dir := &output{}, t.TempDir()
+	oldFiles(t, dir)
+	var stuck atomic.Bool
+	stuck.Store(true)
+	w, err := trail.Open(trail.Options{Dir: dir, Keep: 48 * time.Hour, Refuse: func(step, path string) error {
+		if stuck.Load() && step == "remove" && strings.HasSuffix(path, ".gz") {
+			return syscall.EPERM
+		}
+		return nil
+	}})
+	must(t, err)
+	c := &config{Dir: dir, Keep: 48 * time.Hour, Stream: "LIVE", Durable: "roomaudit", NATSURL: r.srv.ClientURL(), LogFormat: "text"}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	request := filepath.Join(dir, sealRequest)
+	go func() { done <- record(ctx, c, w, c.logger(log)) }()
+	eventually(t, "a word about the old files", func() bool {
+		if len(recorded(t, dir)) < 20 {
+			r.publish(1)
+		}
+		return strings.Contains(log.String(), "operation not permitted")
+	})
+	// A request that cannot be removed is met once.
+	must(t, os.MkdirAll(filepath.Join(request, "x"), 0o750))
+	eventually(t, "a word about the request", func() bool { return strings.Contains(log.String(), "directory not empty") })
+	before, err := trail.Files(dir)
+	must(t, err)
+	for end := time.Now().Add(3 * upkeepEvery); time.Now().Before(end); {
+		at := w.Position().Last
+		r.publish(1)
+		eventually(t, "a message on record", func() bool { return w.Position().Last > at })
+		r.acknowledged(w.Position().Last)
+	}
+	if after, err := trail.Files(dir); err != nil || len(after) > len(before)+1 {
+		t.Errorf("%d files are %d, %v", len(before), len(after), err)
+	}
+	must(t, os.RemoveAll(request))
+	eventually(t, "that the seals recovered", func() bool { return strings.Contains(log.String(), "upkeep of the trail recovered") })
+	r.down()
+	must(t, os.WriteFile(request, nil, 0o600))
+	eventually(t, "a seal without NATS", func() bool { _, err := os.Stat(request); return errors.Is(err, os.ErrNotExist) })
+	cancel()
+	must(t, errors.Join(<-done, w.Close()))
+	if n := strings.Count(log.String(), "upkeep of the trail failed"); n != 2 || strings.Contains(log.String(), "cannot be written") {
+		t.Errorf("%d lines about two duties:\n%s", n, log)
+	}
+	r.up()
+	wantSound(t, dir)
+}
+
+// oldFiles begins a trail with a file a day, four days ago and later.
+func oldFiles(t *testing.T, dir string) {
+	t.Helper()
+	w, err := trail.Open(trail.Options{Dir: dir})
+	must(t, err)
+	old := time.Now().Add(-100 * time.Hour)
+	must(t, w.Follow(trail.Position{Name: "OLD", Created: old}, old, ""))
+	for n := uint64(1); n <= 3; n++ {
+		at := old.Add(time.Duration(n) * 24 * time.Hour)
+		must(t, w.Append(at, []trail.Message{{Seq: n, Stored: at, Body: event(n, "r", "n")}}))
+	}
+	must(t, w.Close())
 }

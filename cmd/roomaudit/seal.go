@@ -29,7 +29,7 @@ func sealCommand() *cobra.Command {
 			"does it, within some seconds; if none runs, this command does it itself.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := configured()
+			c, err := read(cmd)
 			if err != nil {
 				return err
 			}
@@ -68,22 +68,6 @@ func sealNow(ctx context.Context, c *config) error {
 		}
 	}
 	return errors.Join(fmt.Errorf("ask for a seal: the roomaudit that writes %s has not done it; its log says what keeps it", c.Dir), os.Remove(path))
-}
-
-// sealAsked seals the open file if somebody has asked for it. A crash between the
-// two steps leaves a request for what is done: nothing is open then.
-func (r *recorder) sealAsked() error {
-	path := filepath.Join(r.Dir, sealRequest)
-	if _, err := os.Stat(path); err != nil {
-		return nil
-	}
-	if err := r.trail.Seal(); err != nil {
-		return fmt.Errorf("%w: %w", errDisk, err)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: %w", errDisk, err)
-	}
-	return nil
 }
 
 // printSealed prints the newest sealed file and its last line, as verify would.

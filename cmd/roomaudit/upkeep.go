@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"roomwatch/cmd/roomaudit/trail"
@@ -12,7 +14,8 @@ import (
 
 const (
 	indexEvery  = 10 * time.Second
-	removeEvery = 10 * time.Minute
+	upkeepEvery = time.Second
+	removeAgain = time.Minute // after a failure
 )
 
 // keepIndexes makes the index of each file that was sealed, until ctx is done. It
@@ -32,34 +35,107 @@ func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
 	}
 }
 
-// idle looks after the trail while nothing comes.
+// idle looks after the stream while nothing comes.
 func (r *recorder) idle(ctx context.Context) error {
-	if err := r.trail.Tick(time.Now()); err != nil {
-		return fmt.Errorf("%w: %w", errDisk, err)
-	}
 	if _, err := r.place(ctx); err != nil { // a stream that was made anew has no consumer of ours
 		return err
 	}
-	look, cancel := context.WithTimeout(ctx, askWait)
+	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	if _, err := r.js.Consumer(look, r.Stream, r.Durable); err != nil {
+	if _, err := r.js.Consumer(ctx, r.Stream, r.Durable); err != nil {
 		return fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)
 	}
-	if err := errors.Join(r.removeOld(), r.sealAsked()); err != nil {
-		return err
-	}
-	r.condition(ctx, nil)
 	return nil
 }
 
-// removeOld removes, now and then, the files that are older than they are to be kept.
-func (r *recorder) removeOld() error {
-	if r.Keep == 0 || time.Since(r.removed) < removeEvery {
+// An upkeep keeps a trail in order, whether NATS answers or not. What it cannot do
+// it tries again, and is no reason to record nothing.
+type upkeep struct {
+	*config
+	trail *trail.Writer
+	log   *slog.Logger
+
+	again    time.Time         // when old files are removed next, after a failure
+	removing error             // what is wrong with it; nil: nothing
+	sealed   os.FileInfo       // the request for a seal that was met; nil: none
+	failing  map[string]string // what is wrong with each duty at present, as it was logged
+}
+
+func newUpkeep(c *config, w *trail.Writer, log *slog.Logger) *upkeep {
+	return &upkeep{config: c, trail: w, log: log, failing: map[string]string{}}
+}
+
+// run keeps the trail in order until ctx is done. A trail that somebody changes ends it.
+func (u *upkeep) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		now := time.Now()
+		for _, d := range []struct {
+			name, hint string
+			do         func(time.Time) error
+		}{
+			{"seal the file of a day that is over", "make room on the disk of ROOMAUDIT_DIR, or fix it", u.trail.Tick},
+			{"seal the open file, as it was asked for", "make room on the disk of ROOMAUDIT_DIR, and let roomaudit write there", u.sealAsked},
+			{"remove the files that are older than ROOMAUDIT_KEEP", "let roomaudit remove files from ROOMAUDIT_DIR; `roomaudit verify` says more of one that cannot be read", u.removeOld},
+		} {
+			err := d.do(now)
+			if errors.Is(err, trail.ErrBroken) {
+				return err
+			}
+			u.tell(ctx, d.name, d.hint, err)
+		}
+		wait(ctx, upkeepEvery)
+	}
+	return nil
+}
+
+// tell logs that a duty cannot be done, or can again, once each.
+func (u *upkeep) tell(ctx context.Context, duty, hint string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	switch {
+	case text == u.failing[duty]:
+	case text == "":
+		u.log.InfoContext(ctx, "upkeep of the trail recovered", "duty", duty)
+	default:
+		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "hint", hint+"; it is tried again, and events are recorded meanwhile")
+	}
+	u.failing[duty] = text
+}
+
+// removeOld removes the files that are older than they are to be kept. A failure may
+// be one of reading them, which is not tried again at once.
+func (u *upkeep) removeOld(now time.Time) error {
+	if now.Before(u.again) {
+		return u.removing
+	}
+	if u.removing = u.trail.RemoveOld(now); u.removing != nil {
+		u.again = now.Add(removeAgain)
+	}
+	return u.removing
+}
+
+// sealAsked seals the open file if somebody has asked for it. A crash between the
+// two steps leaves a request for what is done: nothing is open then. A request that
+// cannot be removed is met once.
+func (u *upkeep) sealAsked(time.Time) error {
+	path := filepath.Join(u.Dir, sealRequest)
+	asked, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err := r.trail.RemoveOld(time.Now()); err != nil {
-		return fmt.Errorf("%w: %w", errDisk, err)
+	if err != nil {
+		return err
 	}
-	r.removed = time.Now()
+	if u.sealed == nil || !os.SameFile(u.sealed, asked) || !u.sealed.ModTime().Equal(asked.ModTime()) {
+		if err := u.trail.Seal(); err != nil {
+			return err
+		}
+		u.sealed = asked
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	return nil
 }

@@ -28,7 +28,7 @@ func verifyCommand() *cobra.Command {
 			"another place: `--noted` then shows also whether everything behind some line was written anew, or the end taken away.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := configured()
+			c, err := read(cmd)
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func verify(ctx context.Context, c trail.Check, raw bool, w io.Writer) error {
 		if raw {
 			return show(map[string]any{"fault": f})
 		}
-		_, err := fmt.Fprintln(w, f)
+		_, err := fmt.Fprintln(w, visible(f.String()))
 		return err
 	})
 	if err != nil {

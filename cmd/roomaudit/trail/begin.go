@@ -28,9 +28,25 @@ func (w *Writer) ready(now time.Time) error {
 			return err
 		}
 	}
+	if err := w.explain(); err != nil {
+		return err
+	}
 	if w.labelled != w.number {
 		return w.label()
 	}
+	return nil
+}
+
+// explain puts on record, in a file that is open, what is missing before its next line.
+func (w *Writer) explain() error {
+	if w.reason == "" {
+		return nil
+	}
+	position := w.end.position
+	if err := w.write([]Line{{Kind: Stream, Stream: &position, Reason: w.reason}}); err != nil {
+		return err
+	}
+	w.reason = ""
 	return nil
 }
 
@@ -78,12 +94,12 @@ func (w *Writer) begin(now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("begin %s: %w", path, errors.Join(err, w.drop(f)))
 	}
-	before := *w
+	before := w.current
 	w.file, w.path, w.number, w.day, w.size = f, path, number, day, 0
 	w.end.begun = w.end.line + 1
 	position := w.end.position
 	if err := w.write([]Line{{Kind: Begin, Format: format, Trail: w.trail, File: number, Stream: &position, Reason: w.reason}}); err != nil {
-		*w = before
+		w.current = before
 		return errors.Join(err, w.drop(f))
 	}
 	w.reason = ""

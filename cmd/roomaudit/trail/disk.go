@@ -32,7 +32,7 @@ func (d *disk) open(path string, size int64) (*os.File, error) {
 	if err := d.refused("open", path); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
 		return nil, err
 	}

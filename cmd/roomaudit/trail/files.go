@@ -18,6 +18,8 @@ const (
 	plain  = ".jsonl"
 	packed = ".jsonl.gz"
 	unsafe = ".tmp" // a compressed file that is not whole yet
+
+	fileMode = 0o640 // of all files in the directory
 )
 
 var fileName = regexp.MustCompile(`^audit-([0-9]{8,})-([0-9]{4}-[0-9]{2}-[0-9]{2})(\.jsonl|\.jsonl\.gz)$`)
@@ -61,6 +63,32 @@ func Files(dir string) ([]File, error) {
 		return 1
 	})
 	return slices.CompactFunc(files, func(a, b File) bool { return a.Number == b.Number && a.Day == b.Day }), nil
+}
+
+// listed lists the files of a trail that has to have some.
+func listed(dir string) ([]File, error) {
+	files, err := Files(dir)
+	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
+		err = none(dir)
+	}
+	return files, err
+}
+
+// none says that a directory has no trail. It is an [os.ErrNotExist].
+func none(dir string) error {
+	return fmt.Errorf("there is no file of a trail in %s: %w; set ROOMAUDIT_DIR, or wait for the first event", dir, os.ErrNotExist)
+}
+
+// named lists what is in the directory beside the files of a trail, by how its name ends.
+func named(dir, suffix string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var paths []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "audit-") && strings.HasSuffix(e.Name(), suffix) {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	return paths, err
 }
 
 // begin returns the first line of a file.

@@ -10,44 +10,38 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/bits-and-blooms/bloom/v3"
+	"github.com/oklog/ulid/v2"
 
 	"roomwatch/publisher/events"
 )
 
 const (
 	indexed     = ".idx"
-	indexFormat = 1
+	indexFormat = 2
 	indexMax    = 64 << 20 // bytes of an index; one that is larger is no index
 	falseHits   = 0.001    // share of the files that are read though they have no match
 )
 
-// A Hole is a place in the record where messages are missing, or where the stream
-// became another one: between the messages before and behind it anything may have
-// happened that is not on record.
-type Hole struct {
-	Line   uint64    `json:"line"`
-	Text   string    `json:"text"`
-	After  time.Time `json:"after,omitzero"`  // when the message before it was stored; zero: unknown
-	Before time.Time `json:"before,omitzero"` // when the message behind it was stored; zero: unknown
-}
-
 // An index says what a sealed file may have, so that a search need not read it. It
 // lies beside the file (audit-00000001-2026-11-23.idx): a line of JSON, and behind
 // it a Bloom filter of the rooms and owners. It is made from the file, made anew
-// when it is missing or does not fit, and no evidence.
+// when it is missing or does not fit, and no evidence: [Verify] compares it with
+// the file, and [Search.Scan] does without.
 type index struct {
 	Format int           `json:"format"`
 	Size   int64         `json:"size"`  // of the compressed file
 	Tail   string        `json:"tail"`  // its last eight bytes in hex: the checksum and the length of its text
 	First  time.Time     `json:"first"` // when the earliest event was stored; zero: there is none
 	Last   time.Time     `json:"last"`  // and the latest
+	Begin  time.Time     `json:"begin"` // when the first message was stored; zero: there is none
+	End    time.Time     `json:"end"`   // and the last one
 	Types  []events.Type `json:"types"`
+	Apps   map[int]Span  `json:"apps"` // of the messages of each application
 	Holes  []Hole        `json:"holes,omitempty"`
 	Hashes uint          `json:"hashes"` // of the filter
 	Check  uint32        `json:"check"`  // CRC-32 of the filter
@@ -128,56 +122,69 @@ func (x index) encode() ([]byte, error) {
 
 // makeIndex reads a sealed file and returns its index.
 func (f File) makeIndex(ctx context.Context) (index, error) {
-	var x index
-	var err error
-	if x.Size, x.Tail, err = f.tail(); err != nil {
-		return index{}, err
+	c := newCollector()
+	size, tail, err := f.tail()
+	if err == nil {
+		err = f.read(ctx, func(l Line, _ []byte) error { return c.see(l) })
 	}
-	keys := map[string]struct{}{}
-	var holes holes
-	err = f.read(ctx, func(l Line, _ []byte) error {
-		holes.see(l)
-		if l.Kind != Event {
-			return nil
-		}
-		var e events.Event
-		if err := json.Unmarshal(l.Event, &e); err != nil {
-			return fmt.Errorf("line %d: %w", l.Line, err)
-		}
-		if x.First.IsZero() || l.Stored.Before(x.First) {
-			x.First = l.Stored
-		}
-		if l.Stored.After(x.Last) {
-			x.Last = l.Stored
-		}
-		if !slices.Contains(x.Types, e.Type) {
-			x.Types = append(x.Types, e.Type)
-		}
-		keys[roomKey(e.Data.Room.RoomID)] = struct{}{}
-		keys[ownerKey(e.Data.Room.OwnerAccount)] = struct{}{}
-		return nil
-	})
 	if err != nil {
 		return index{}, err
 	}
-	x.Holes = holes.all
-	words, hashes := bloom.EstimateParameters(uint(max(1, len(keys))), falseHits)
-	x.rooms = bloom.From(make([]uint64, words/64+1), hashes)
-	for k := range keys {
-		x.rooms.AddString(k)
-	}
-	return x, nil
+	return c.index(size, tail), nil
 }
 
-// hides reports whether a search that wants a line would not read its file.
-func (x index) hides(text []byte) bool {
-	l, err := Parse(text)
-	var e events.Event
-	if err != nil || l.Kind != Event || json.Unmarshal(l.Event, &e) != nil {
-		return false // which is for others to tell
+// A collector makes the index of a file from its lines.
+type collector struct {
+	x     index
+	keys  map[string]struct{}
+	holes holes
+}
+
+func newCollector() *collector {
+	return &collector{x: index{Apps: map[int]Span{}}, keys: map[string]struct{}{}}
+}
+
+func (c *collector) see(l Line) error {
+	c.holes.see(l)
+	if l.Stream == nil && l.Seq > 0 {
+		app := appOf(l)
+		c.x.Apps[app] = c.x.Apps[app].with(l.Stored)
 	}
-	room := e.Data.Room
-	return !Search{From: l.Stored, To: l.Stored.Add(1), Types: []events.Type{e.Type}, Room: room.RoomID, Owner: room.OwnerAccount}.mayHave(x)
+	if l.Kind != Event {
+		return nil
+	}
+	var e events.Event
+	if err := json.Unmarshal(l.Event, &e); err != nil {
+		return fmt.Errorf("line %d: %w", l.Line, err)
+	}
+	span := Span{c.x.First, c.x.Last}.with(l.Stored)
+	c.x.First, c.x.Last = span.First, span.Last
+	if !slices.Contains(c.x.Types, e.Type) {
+		c.x.Types = append(c.x.Types, e.Type)
+	}
+	c.keys[roomKey(e.Data.Room.RoomID)] = struct{}{}
+	c.keys[ownerKey(e.Data.Room.OwnerAccount)] = struct{}{}
+	return nil
+}
+
+// index returns the index for a file of this size and tail.
+func (c *collector) index(size int64, tail string) index {
+	x := c.x
+	x.Format, x.Size, x.Tail = indexFormat, size, tail
+	x.Begin, x.End, x.Holes = c.holes.first, c.holes.last, c.holes.all
+	words, hashes := bloom.EstimateParameters(uint(max(1, len(c.keys))), falseHits)
+	x.rooms = bloom.From(make([]uint64, words/64+1), hashes)
+	for k := range c.keys {
+		x.rooms.AddString(k)
+	}
+	return x
+}
+
+// same reports whether two indexes say the same.
+func (x index) same(y index) bool {
+	a, errA := x.encode()
+	b, errB := y.encode()
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }
 
 // writeIndex puts an index beside its file. After a power cut it may be spoiled, and
@@ -187,16 +194,17 @@ func (f File) writeIndex(x index) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(f.Path), filepath.Base(f.indexPath())+".*"+unsafe)
+	tmp := f.indexPath() + "." + ulid.Make().String() + unsafe // several may make it at once
+	file, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
 	if err != nil {
 		return err
 	}
-	_, err = tmp.Write(b)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), f.indexPath())
+	_, err = file.Write(b)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(tmp, f.indexPath())
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
+		return errors.Join(err, os.Remove(tmp))
 	}
 	return nil
 }
@@ -225,7 +233,7 @@ func Index(ctx context.Context, dir string) error {
 			errs = append(errs, fmt.Errorf("index %s: %w", f.Path, err))
 		}
 	}
-	there, err := filepath.Glob(filepath.Join(dir, "audit-*"+indexed))
+	there, err := named(dir, indexed)
 	errs = append(errs, err)
 	for _, path := range there {
 		if !known[path] {
@@ -233,49 +241,4 @@ func Index(ctx context.Context, dir string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// A holes collects the holes of a file from its lines.
-type holes struct {
-	all  []Hole
-	last time.Time // when the message before was stored
-	open int       // so many at the end have no message behind them yet
-}
-
-func (h *holes) see(l Line) {
-	text := ""
-	switch {
-	case l.Kind == Gap:
-		text = fmt.Sprintf("messages %d to %d of the stream are not on record: %s", l.From, l.To, l.Reason)
-	case l.Stream != nil && l.Reason != "":
-		text = l.Reason
-	case l.Seq > 0:
-		for i := range h.open {
-			h.all[len(h.all)-1-i].Before = l.Stored
-		}
-		h.open, h.last = 0, l.Stored
-		if l.Kind == Other {
-			h.unwatched(l)
-		}
-	}
-	if text != "" {
-		h.all = append(h.all, Hole{Line: l.Line, Text: text, After: h.last})
-		h.open++
-	}
-}
-
-// unwatched notes a time in which roomwatch itself did not watch, as it tells of it.
-func (h *holes) unwatched(l Line) {
-	var e struct {
-		Type string `json:"type"`
-		Data struct {
-			From time.Time `json:"from"`
-			To   time.Time `json:"to"`
-			Why  string    `json:"why"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(l.Raw, &e) != nil || e.Type != "watch.resumed" || e.Data.From.IsZero() || e.Data.To.IsZero() {
-		return
-	}
-	h.all = append(h.all, Hole{Line: l.Line, Text: "nobody watched the rooms: " + e.Data.Why, After: e.Data.From, Before: e.Data.To})
 }

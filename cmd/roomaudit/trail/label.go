@@ -23,10 +23,16 @@ type label struct {
 	Line   uint64   `json:"line"` // the trail has it, and perhaps more
 	Hash   string   `json:"hash"`
 	Stream Position `json:"stream"`
+	// Continued is the line behind which an operator had the record go on; nil: none.
+	Continued *Place `json:"continued,omitempty"`
 }
 
 // ID is the id of the trail.
-func (w *Writer) ID() string { return w.trail }
+func (w *Writer) ID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.trail
+}
 
 // label writes the label. Power cut at
 //
@@ -37,7 +43,7 @@ func (w *Writer) ID() string { return w.trail }
 // before its label is written, and has no message before that.
 func (w *Writer) label() error {
 	path := filepath.Join(w.o.Dir, labelName)
-	text, err := json.Marshal(label{w.trail, w.number, w.end.line, w.end.hash, w.end.position})
+	text, err := json.Marshal(label{w.trail, w.number, w.end.line, w.end.hash, w.end.position, w.continuedAt})
 	if err != nil {
 		return err // unreachable: it encodes
 	}
@@ -59,7 +65,9 @@ func (w *Writer) label() error {
 }
 
 // identify finds which trail the directory has, after its files were read. A
-// directory without a trail gets a new one.
+// directory without a trail gets a new one. While the label knows of something
+// that is missing and not on record yet, it is not written anew: a process that
+// ends before its first line leaves it to the next one.
 func (w *Writer) identify(files []File) error {
 	path := filepath.Join(w.o.Dir, labelName)
 	var l label
@@ -73,12 +81,14 @@ func (w *Writer) identify(files []File) error {
 			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is written anew", path, ErrBroken, err)
 		}
 	}
+	w.continuedAt = l.Continued
 	switch {
 	case l.File > w.number && w.number == 0:
 		return w.resumeBehind(l, path)
-	case l.File > w.number: // what the stream still has of it is recorded again
-		w.reason = fmt.Sprintf("file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
-		w.o.Log.Warn("newest file of the trail is missing", "file", l.File, "line", l.Line, "hint", "find out who took it away; that is on record")
+	case l.File > w.number:
+		return w.shortened(l, "newest file of the trail is missing", "file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
+	case l.File == w.number && l.Line > w.end.line:
+		return w.shortened(l, "end of the newest file is missing", "file %d had line %d, and ended with line %d when the record went on", l.File, l.Line, w.end.line)
 	case w.o.Continue != nil:
 		if err := w.continued(files); err != nil {
 			return err
@@ -91,6 +101,14 @@ func (w *Writer) identify(files []File) error {
 	return w.label()
 }
 
+// shortened has the next line say what is missing at the end of the trail. What the
+// stream still has of it is recorded again.
+func (w *Writer) shortened(l label, what, reason string, args ...any) error {
+	w.reason = fmt.Sprintf(reason, args...)
+	w.o.Log.Warn(what, "file", l.File, "line", l.Line, "hint", "find out who took it away; that is on record")
+	return nil
+}
+
 // resumeBehind goes on behind files that were moved away, if an operator said so.
 func (w *Writer) resumeBehind(l label, path string) error {
 	c := w.o.Continue
@@ -101,7 +119,7 @@ func (w *Writer) resumeBehind(l label, path string) error {
 	case c.Line < l.Line || c.Line == l.Line && c.Hash != l.Hash:
 		return fmt.Errorf("%w: the trail had line %d with hash %s, and --continue names %d:%s; take the last line that `roomaudit verify` of the archive prints", ErrBroken, l.Line, l.Hash, c.Line, c.Hash)
 	}
-	w.trail, w.number, w.labelled = l.Trail, l.File, l.File
+	w.trail, w.number, w.continuedAt = l.Trail, l.File, c
 	w.end = chain{line: c.Line, hash: c.Hash, position: l.Stream}
 	w.reason = fmt.Sprintf("the files before were moved away: the record goes on behind line %d with hash %s, by the word of the operator", c.Line, c.Hash)
 	if c.Line > l.Line {
@@ -113,7 +131,10 @@ func (w *Writer) resumeBehind(l label, path string) error {
 // continued accepts the word of the operator that was followed already, and no other.
 func (w *Writer) continued(files []File) error {
 	c := w.o.Continue
-	if len(files) > 0 {
+	if w.continuedAt != nil && *w.continuedAt == *c {
+		return nil
+	}
+	if len(files) > 0 { // the label is of an earlier version, or was made anew
 		first, err := files[0].begin()
 		if err != nil {
 			return err

@@ -97,6 +97,93 @@ func TestNewestFileMissing(t *testing.T) {
 	}
 }
 
+// What is missing at the end of a trail is on record also if processes ended before
+// they had anything else to record.
+func TestMissingEndOutlivesStops(t *testing.T) {
+	for name, tt := range map[string]struct {
+		steal  func(f forger)
+		end    func(w *Writer) error // of a process that records nothing
+		reason string
+	}{
+		"the newest file":            {func(f forger) { must(f.t, os.Remove(f.files[3].Path)) }, (*Writer).Close, "file 4, which had line 39, was begun"},
+		"the newest file, and seal":  {func(f forger) { must(f.t, os.Remove(f.files[3].Path)) }, (*Writer).Seal, "file 4, which had line 39, was begun"},
+		"lines of the newest file":   {stealLine, (*Writer).Close, "file 4 had line 39, and ended with line 38"},
+		"lines of it, and a seal":    {stealLine, (*Writer).Seal, "file 4 had line 39, and ended with line 38"},
+		"the end of the file before": {stealEnd, (*Writer).Close, "file 4, which had line 39, was begun"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newForger(t)
+			tt.steal(f)
+			for range 3 {
+				w := mustOpen(t, Options{Dir: f.dir})
+				must(t, errors.Join(tt.end(w), w.Close()))
+			}
+			w := mustOpen(t, Options{Dir: f.dir})
+			must(t, w.Append(noon.Add(time.Minute), messages(31, 32, noon)))
+			must(t, w.Close())
+			must(t, mustOpen(t, Options{Dir: f.dir}).Close())
+			s, faults := check(t, Check{Dir: f.dir})
+			if len(faults) > 0 || len(s.Notes) != 1 || !strings.Contains(s.Notes[0].Text, tt.reason) {
+				t.Errorf("faults %q, notes %v", faults, s.Notes)
+			}
+		})
+	}
+}
+
+// stealLine cuts the last line off the open file.
+func stealLine(f forger) {
+	f.rows(3, func(rows [][]byte) [][]byte { return rows[:len(rows)-1] })
+}
+
+// stealEnd takes the open file away, and the end of the one before, which lies there
+// plain: the record goes on in that one.
+func stealEnd(f forger) {
+	must(f.t, os.Remove(f.files[3].Path))
+	f.rows(2, func(rows [][]byte) [][]byte { return rows[:len(rows)-1] })
+	text := unpack(f.t, f.files[2])
+	must(f.t, os.Remove(f.files[2].Path))
+	must(f.t, os.WriteFile(strings.TrimSuffix(f.files[2].Path, ".gz"), text, 0o600))
+}
+
+// That lines may be on record twice is said also if the first process behind an
+// archive ended before it had anything to record.
+func TestContinueOutlivesStops(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir})
+	must(t, w.Append(noon, messages(1, 5, noon)))
+	line, hash := w.Lines()
+	must(t, errors.Join(w.file.Close(), w.lock.Unlock()))
+	archive(t, dir)
+	last := &Place{line, hash}
+	must(t, mustOpen(t, Options{Dir: dir, Continue: last}).Close())
+	w = mustOpen(t, Options{Dir: dir, Continue: last})
+	must(t, w.Append(noon, messages(1, 6, noon)))
+	must(t, w.Close())
+	if s, faults := check(t, Check{Dir: dir, First: 2}); len(faults) > 0 || len(s.Notes) != 1 || !strings.Contains(s.Notes[0].Text, "may be on record twice") {
+		t.Errorf("faults %q, notes %v", faults, s.Notes)
+	}
+}
+
+// The word of an operator stays in a unit file when the first files behind the
+// archive were removed for their age.
+func TestContinueWithKeep(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir})
+	days(t, w, 1, 2)
+	line, hash := w.Lines()
+	must(t, w.Close())
+	archive(t, dir)
+	o := Options{Dir: dir, Keep: 2 * dayLong, Continue: &Place{line, hash}}
+	w = mustOpen(t, o)
+	days(t, w, 3, 8)
+	must(t, w.RemoveOld(noon.Add(8*dayLong)))
+	must(t, w.Close())
+	if first, _ := numbers(t, dir); first < 4 {
+		t.Fatalf("file %d is the first: nothing was removed", first)
+	}
+	must(t, mustOpen(t, o).Close())
+}
+
 // A label that was spoiled is named; without it a trail is found by its files.
 func TestLabelSpoiled(t *testing.T) {
 	dir := t.TempDir()

@@ -3,6 +3,7 @@ package trail
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -15,7 +16,11 @@ type Mark struct {
 }
 
 // Newest returns the mark of the newest message on record that the present stream had.
-func (w *Writer) Newest() Mark { return w.end.newest }
+func (w *Writer) Newest() Mark {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.end.newest
+}
 
 // Marks calls take with the messages on record that the present stream had: one
 // file's at a time, in order, from the newest file back to where the stream was
@@ -25,9 +30,13 @@ func (w *Writer) Marks(take func(marks []Mark) (more bool, err error)) error {
 	if err != nil {
 		return err
 	}
-	limit := w.end.position.Last // what is on record behind it was before the stream was cut
+	at := w.Position()
+	limit := at.Last // what is on record behind it was before the stream was cut
 	for _, f := range slices.Backward(files) {
-		marks, begin, err := w.marksOf(f, &limit)
+		marks, begin, err := f.marks(at, &limit)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // it was removed for its age meanwhile, as were those before it
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w: %w; `roomaudit verify` says more", f.Path, ErrBroken, err)
 		}
@@ -36,16 +45,17 @@ func (w *Writer) Marks(take func(marks []Mark) (more bool, err error)) error {
 				return err
 			}
 		}
-		if !begin.same(w.end.position) {
+		if !begin.same(at) {
 			break
 		}
 	}
 	return nil
 }
 
-// marksOf returns the marks of one file up to limit, which it then lowers to that
-// of the file before, and the position that the file begins at.
-func (w *Writer) marksOf(f File, limit *uint64) (marks []Mark, begin Position, err error) {
+// marks returns the marks of one file that are of the stream which stands at a
+// position, up to limit, which it then lowers to that of the file before, and the
+// position that the file begins at.
+func (f File) marks(at Position, limit *uint64) (marks []Mark, begin Position, err error) {
 	behind := func(last uint64) func(Mark) bool { return func(m Mark) bool { return m.Seq > last } }
 	lowest, ours, row := *limit, false, 0
 	err = f.lines(func(text []byte) error {
@@ -60,7 +70,7 @@ func (w *Writer) marksOf(f File, limit *uint64) (marks []Mark, begin Position, e
 		case l.Stream == nil && l.Seq > 0 && ours:
 			marks = append(marks, Mark{l.Seq, l.Stored})
 		case l.Stream == nil:
-		case l.Stream.same(w.end.position):
+		case l.Stream.same(at):
 			ours, lowest = true, min(lowest, l.Stream.Last)
 			marks = slices.DeleteFunc(marks, behind(l.Stream.Last))
 		default:

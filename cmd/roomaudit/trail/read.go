@@ -1,24 +1,17 @@
 package trail
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"sort"
-	"time"
 )
 
 // Read calls take with each line of the trail, in order, of the file that has
 // line from, and of those behind it; 0: of all files. It does not check the chain.
 // The text is the line's bytes, valid until take returns. It ends when ctx does.
 func Read(ctx context.Context, dir string, from uint64, take func(l Line, text []byte) error) error {
-	files, err := Files(dir)
-	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
-		err = none(dir)
-	}
+	files, err := listed(dir)
 	if err == nil && from > 0 {
 		files, err = since(files, from)
 	}
@@ -60,62 +53,6 @@ func (f File) End(ctx context.Context) (*Line, error) {
 	return &last, nil
 }
 
-// Span returns when the oldest and the newest message on record were stored; zero
-// where there is none.
-func Span(ctx context.Context, dir string) (oldest, newest time.Time, err error) {
-	files, err := Files(dir)
-	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
-		err = none(dir)
-	}
-	if err != nil {
-		return oldest, newest, fmt.Errorf("read audit trail: %w", err)
-	}
-	for _, f := range files {
-		err := f.read(ctx, func(l Line, _ []byte) error {
-			if l.Seq == 0 {
-				return nil
-			}
-			oldest = l.Stored
-			return errFound
-		})
-		if errors.Is(err, errFound) {
-			break
-		}
-		if err != nil {
-			return oldest, newest, err
-		}
-	}
-	for _, f := range slices.Backward(files) {
-		if newest, err = f.newest(); err != nil || !newest.IsZero() {
-			return oldest, newest, err
-		}
-	}
-	return oldest, newest, nil
-}
-
-// newest returns when the last message of a file was stored; zero if it has none.
-// It reads only that line as JSON.
-func (f File) newest() (time.Time, error) {
-	var last []byte
-	err := f.lines(func(text []byte) error {
-		if bytes.Contains(text[:min(len(text), 128)], []byte(`,"seq":`)) {
-			last = append(last[:0], text...)
-		}
-		return nil
-	})
-	if errors.Is(err, errTorn) {
-		err = nil
-	}
-	if err != nil || last == nil {
-		return time.Time{}, err
-	}
-	l, err := Parse(last)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read %s: line %d: %w; `roomaudit verify` says more", f.Path, l.Line, err)
-	}
-	return l.Stored, nil
-}
-
 // read calls take with each line of one file.
 func (f File) read(ctx context.Context, take func(l Line, text []byte) error) error {
 	row := 0
@@ -134,9 +71,4 @@ func (f File) read(ctx context.Context, take func(l Line, text []byte) error) er
 		return fmt.Errorf("read %s: %w", f.Path, err)
 	}
 	return nil
-}
-
-// none says that a directory has no trail. It is an [os.ErrNotExist].
-func none(dir string) error {
-	return fmt.Errorf("there is no file of a trail in %s: %w; set ROOMAUDIT_DIR, or wait for the first event", dir, os.ErrNotExist)
 }

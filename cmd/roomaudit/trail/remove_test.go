@@ -1,6 +1,7 @@
 package trail
 
 import (
+	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
@@ -56,6 +57,105 @@ func TestRemoveOld(t *testing.T) {
 	must(t, err)
 	must(t, os.Remove(files[0].Path))
 	if _, faults := check(t, Check{Dir: dir}); len(faults) != 1 || !strings.Contains(faults[0], "files 1 to 7 are missing") {
+		t.Errorf("one more was taken away: %q", faults)
+	}
+}
+
+// A recorder whose clock was long ago when it began a file does not remove it early:
+// its messages are not old.
+func TestRemoveOldBelievesNoWrongClock(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong})
+	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, noon, ""))
+	long := time.Date(1970, 1, 1, 0, 0, 9, 0, time.UTC)
+	must(t, w.Append(long, messages(1, 1, noon)))
+	must(t, w.Append(noon, messages(2, 2, noon)))
+	must(t, w.RemoveOld(noon))
+	if first, _ := numbers(t, dir); first != 1 {
+		t.Errorf("file %d is the first", first)
+	}
+	days(t, w, 3, 8) // the days 3 to 8
+	must(t, w.RemoveOld(noon.Add(8*dayLong)))
+	if first, _ := numbers(t, dir); first != 5 {
+		t.Errorf("file %d is the first, want 5", first)
+	}
+	must(t, w.Close())
+
+	// A message from the future keeps no file for ever.
+	dir = t.TempDir()
+	w = mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong})
+	must(t, w.Append(noon, messages(1, 1, noon.Add(1000*dayLong))))
+	days(t, w, 2, 8)
+	must(t, w.RemoveOld(noon.Add(8*dayLong)))
+	if first, _ := numbers(t, dir); first != 5 {
+		t.Errorf("file %d is the first, want 5", first)
+	}
+
+	// One without a message is as old as the file behind it is begun.
+	dir = t.TempDir()
+	w = mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong})
+	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, long, ""))
+	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, long, "the stream was made anew"))
+	must(t, w.Append(noon, messages(1, 1, noon)))
+	must(t, w.RemoveOld(noon))
+	if first, _ := numbers(t, dir); first != 1 {
+		t.Errorf("file %d is the first, and 1 had no message", first)
+	}
+}
+
+// With keys a record of what was removed counts only if a signature covers it; the
+// writer signs it before it removes anything.
+func TestRemovalIsSigned(t *testing.T) {
+	dir := t.TempDir()
+	_, key, err := ed25519.GenerateKey(nil)
+	must(t, err)
+	w := mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong, Key: signedBy(key)})
+	days(t, w, 1, 8)
+	must(t, w.RemoveOld(noon.Add(8*dayLong)))
+	if _, faults := check(t, Check{Dir: dir, Keys: keys(key)}); len(faults) > 0 {
+		t.Errorf("just removed: %q", faults)
+	}
+	must(t, w.Append(noon.Add(8*dayLong), messages(9, 9, noon.Add(8*dayLong))))
+	must(t, w.Close())
+	// A forger removes one more, and says so behind the last signature.
+	files, err := Files(dir)
+	must(t, err)
+	second, err := files[1].begin()
+	must(t, err)
+	must(t, os.Remove(files[0].Path))
+	w = mustOpen(t, Options{Dir: dir})
+	must(t, w.write([]Line{{Kind: Removed, File: files[0].Number, To: second.Line - 1, Last: second.Previous, Reason: "older than 72h0m0s"}}))
+	must(t, w.Close())
+	if _, faults := check(t, Check{Dir: dir}); len(faults) > 0 {
+		t.Errorf("without keys: %q", faults)
+	}
+	if _, faults := check(t, Check{Dir: dir, Keys: keys(key)}); len(faults) != 1 || !strings.Contains(faults[0], "files 1 to 5 are missing, and no signature covers the line in file") {
+		t.Errorf("forged: %q", faults)
+	}
+}
+
+// Files before the first one were moved away, and some behind them removed for their age.
+func TestRemoveOldBehindArchive(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong})
+	days(t, w, 1, 8)
+	files, err := Files(dir)
+	must(t, err)
+	for _, f := range files[:2] {
+		must(t, os.Remove(f.Path))
+	}
+	if _, faults := check(t, Check{Dir: dir, First: 3}); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	must(t, w.RemoveOld(noon.Add(8*dayLong)))
+	must(t, w.Close())
+	if _, faults := check(t, Check{Dir: dir, First: 3}); len(faults) > 0 {
+		t.Errorf("removed: %q", faults)
+	}
+	files, err = Files(dir)
+	must(t, err)
+	must(t, os.Remove(files[0].Path))
+	if _, faults := check(t, Check{Dir: dir, First: 3}); len(faults) != 1 || !strings.Contains(faults[0], "files 3 to 5 are missing") {
 		t.Errorf("one more was taken away: %q", faults)
 	}
 }

@@ -50,7 +50,7 @@ func (w *Writer) resume() error {
 	})
 }
 
-// tidy removes what a compression that was cut short has left.
+// tidy removes what a compression, or the making of an index, that was cut short has left.
 func (w *Writer) tidy() error {
 	entries, err := os.ReadDir(w.o.Dir)
 	if err != nil {
@@ -63,6 +63,11 @@ func (w *Writer) tidy() error {
 				return err
 			}
 		}
+		if strings.HasPrefix(e.Name(), "audit-") && strings.Contains(e.Name(), indexed+".") && strings.HasSuffix(e.Name(), unsafe) {
+			if err := w.disk.remove(path); err != nil {
+				return err
+			}
+		}
 		base, ok := strings.CutSuffix(path, packed)
 		if _, err := os.Stat(base + plain); ok && err == nil && fileName.MatchString(e.Name()) {
 			if err := w.disk.remove(base + plain); err != nil {
@@ -70,11 +75,7 @@ func (w *Writer) tidy() error {
 			}
 		}
 	}
-	left, err := filepath.Glob(filepath.Join(w.o.Dir, "audit-*"+indexed+".*"+unsafe))
-	for _, path := range left {
-		err = errors.Join(err, w.disk.remove(path))
-	}
-	return errors.Join(err, w.disk.syncDir(w.o.Dir))
+	return w.disk.syncDir(w.o.Dir)
 }
 
 // measure reads the newest file, and goes on behind its last whole line. It
@@ -113,7 +114,7 @@ func (w *Writer) measure(f File) (bool, error) {
 		return false, fmt.Errorf("%s: %w: %w; `roomaudit verify` says more. Put it back from a copy, or keep the directory as evidence and set another ROOMAUDIT_DIR", f.Path, ErrBroken, err)
 	}
 	if size == 0 && !f.Compressed {
-		w.end = chain{hash: noHash}
+		w.current = current{end: chain{hash: noHash}}
 		return false, nil
 	}
 	if f.Compressed && (torn || last.Kind != End) {

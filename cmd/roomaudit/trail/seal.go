@@ -15,6 +15,8 @@ import (
 // Tick seals the open file when its day is over, so that a quiet day is sealed,
 // too. It is called now and then.
 func (w *Writer) Tick(now time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if err := w.attached(); err != nil {
 		return err
 	}
@@ -26,6 +28,8 @@ func (w *Writer) Tick(now time.Time) error {
 
 // Seal seals the open file, if there is one.
 func (w *Writer) Seal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.file == nil {
 		return nil
 	}
@@ -43,6 +47,9 @@ func (w *Writer) Seal() error {
 //	the last line            it is not whole and is cut off, or it is: the file is sealed
 //	compression              Open compresses it: see pack
 func (w *Writer) seal() error {
+	if err := w.explain(); err != nil {
+		return err
+	}
 	var key ed25519.PrivateKey
 	signer := "none"
 	if w.o.Key != nil {
@@ -57,8 +64,7 @@ func (w *Writer) seal() error {
 	if err != nil {
 		return fmt.Errorf("close %s: %w", w.path, err)
 	}
-	line, hash := w.Lines()
-	w.o.Log.Info("file sealed", "file", filepath.Base(w.path), "line", line, "hash", hash, "key", signer)
+	w.o.Log.Info("file sealed", "file", filepath.Base(w.path), "line", w.end.line, "hash", w.end.hash, "key", signer)
 	w.packOrLeave(w.path)
 	return nil
 }

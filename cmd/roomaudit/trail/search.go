@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -20,6 +21,8 @@ type Search struct {
 	From, To    time.Time // when the stream stored them, To not included
 	Types       []events.Type
 	Room, Owner string
+	// Scan reads every file, whatever its index says: an index proves nothing.
+	Scan bool
 }
 
 // A Found is an event that was searched for.
@@ -82,21 +85,26 @@ func (s Search) touches(h Hole) bool {
 var ErrEnough = errors.New("enough was found")
 
 // Find calls take with each event that is wanted, in the order of the trail, and
-// returns the holes in which others may be missing. Files that cannot have one are
-// not read, the others side by side. It does not check the chain. It ends when ctx
+// returns the holes in which others may be missing, up to the last event that was
+// taken. Files that cannot have one are not read, the others side by side. It does not check the chain. It ends when ctx
 // does, or when take returns [ErrEnough].
 func Find(ctx context.Context, dir string, s Search, take func(Found) error) ([]Hole, error) {
-	files, err := Files(dir)
-	if err == nil && len(files) == 0 || errors.Is(err, os.ErrNotExist) {
-		err = none(dir)
-	}
+	files, err := listed(dir)
 	if err != nil {
 		return nil, fmt.Errorf("search audit trail: %w", err)
 	}
-	return find(ctx, files, s, take)
+	var seam seam
+	all, err := find(ctx, files, s, take, &seam)
+	return append(all, s.touched(seam.open, math.MaxUint64)...), err
 }
 
-func find(ctx context.Context, files []File, s Search, take func(Found) error) (all []Hole, err error) {
+// touched returns the holes, up to a line, that touch what is wanted.
+func (s Search) touched(holes []Hole, last uint64) []Hole {
+	return slices.DeleteFunc(slices.Clone(holes), func(h Hole) bool { return h.Line > last || !s.touches(h) })
+}
+
+// find is Find in some files. What was read of the trail before is joined to them.
+func find(ctx context.Context, files []File, s Search, take func(Found) error, seam *seam) (all []Hole, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	queue := make(chan *scan, runtime.GOMAXPROCS(0)) // in the order of the files; as many are read ahead
 	var wg sync.WaitGroup
@@ -114,32 +122,27 @@ func find(ctx context.Context, files []File, s Search, take func(Found) error) (
 			}
 		}
 	})
-	var before time.Time // when the newest message of the files before was stored
 	for one := range queue {
 		for batch := range one.out {
 			for _, f := range batch {
-				if err := take(f); err != nil {
-					if errors.Is(err, ErrEnough) {
-						err = nil
-					}
-					return all, err
+				if err = take(f); err == nil {
+					continue
 				}
+				cancel()
+				for range one.out { // until it has ended
+				}
+				all = append(all, s.touched(seam.join(one.holes), f.Line.Line)...)
+				seam.open = nil // they are behind it
+				if errors.Is(err, ErrEnough) {
+					err = nil
+				}
+				return all, err
 			}
 		}
 		if one.err != nil {
 			return all, one.err
 		}
-		for _, h := range one.holes.all {
-			if h.After.IsZero() {
-				h.After = before
-			}
-			if s.touches(h) {
-				all = append(all, h)
-			}
-		}
-		if one.holes.last.After(before) {
-			before = one.holes.last
-		}
+		all = append(all, s.touched(seam.join(one.holes), math.MaxUint64)...)
 	}
 	return all, ctx.Err()
 }
@@ -163,7 +166,8 @@ const foundTogether = 256
 func (s *scan) run(ctx context.Context) {
 	defer close(s.out)
 	x, ok := s.file.index()
-	if !ok && s.file.Compressed {
+	ok = ok && !s.search.Scan
+	if !ok && s.file.Compressed && !s.search.Scan {
 		var err error
 		if x, err = s.file.makeIndex(ctx); err == nil { // else reading the file says what is wrong
 			ok = true
@@ -171,7 +175,7 @@ func (s *scan) run(ctx context.Context) {
 		}
 	}
 	if ok {
-		s.holes.all, s.holes.last = x.Holes, x.Last
+		s.holes.all, s.holes.first, s.holes.last = x.Holes, x.Begin, x.End
 		if !s.search.mayHave(x) {
 			return
 		}
@@ -203,7 +207,7 @@ func (s *scan) run(ctx context.Context) {
 
 func (s *scan) line(ctx context.Context, text []byte) error {
 	event := bytes.Contains(text[:min(len(text), 64)], []byte(`"kind":"event"`))
-	if event && s.holes.open == 0 && !s.search.mayMatch(text) {
+	if event && s.holes.open == 0 && !s.holes.first.IsZero() && !s.search.mayMatch(text) {
 		if !s.indexed {
 			s.skipped = append(s.skipped[:0], text...)
 		}

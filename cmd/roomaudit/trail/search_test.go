@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"roomwatch/publisher/events"
@@ -107,7 +109,7 @@ func TestFindIsFullScan(t *testing.T) {
 				}
 			}
 		}
-		s := Search{From: at(), To: at(), Room: pick("", "plain", "a\"b", "a\\b", "é房", "x<y>", "tab\there", "\u2028", "rare", "nobody", "lai"), Owner: pick("", "", "owner1", "owner")}
+		s := Search{Scan: round%7 == 0, From: at(), To: at(), Room: pick("", "plain", "a\"b", "a\\b", "é房", "x<y>", "tab\there", "\u2028", "rare", "nobody", "lai"), Owner: pick("", "", "owner1", "owner")}
 		if rng.IntN(2) == 0 {
 			s.Types = []events.Type{events.RoomEnded}
 		}
@@ -161,6 +163,134 @@ func TestFindTellsHoles(t *testing.T) {
 				t.Errorf("%d to %d: %v", tt.from, tt.to, holes)
 			}
 		}
+	}
+}
+
+// A hole at the end of a file ends where the next message is, in another file.
+func TestHoleAtEndOfFile(t *testing.T) { synctest.Test(t, holeAtEndOfFile) }
+
+func holeAtEndOfFile(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir})
+	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, noon, ""))
+	hour := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
+	must(t, w.Append(hour(1), messages(1, 1, hour(1))))
+	must(t, w.Follow(Position{Name: "LIVE", Created: hour(1)}, hour(1), "the stream was made anew"))
+	must(t, w.Seal())
+	must(t, w.Append(hour(5), messages(1, 2, hour(5))))
+	must(t, w.Follow(Position{Name: "LIVE", Created: hour(5)}, hour(5), "the stream was made anew"))
+	must(t, w.Seal())
+	must(t, w.Append(hour(9), messages(1, 1, hour(9)))) // in an open file
+	asked := func(from, to int) Search { return Search{From: hour(from), To: hour(to), Room: "r<9>"} }
+	for name, find := range map[string]func(s Search) []Hole{
+		"Find": func(s Search) []Hole {
+			holes, err := Find(t.Context(), dir, s, func(Found) error { return nil })
+			must(t, err)
+			return holes
+		},
+		"Tail": func(s Search) (holes []Hole) {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*lookEvery)
+			defer cancel()
+			must(t, Tail(ctx, dir, s, func(Found) error { return nil }, func(h Hole) error { holes = append(holes, h); return nil }))
+			return holes
+		},
+	} {
+		for _, scan := range []bool{true, false, false} { // then without indexes, and with them
+			for _, tt := range []struct{ from, to, want int }{{2, 3, 1}, {6, 8, 1}, {10, 20, 0}, {0, 1, 0}, {0, 20, 2}} {
+				s := asked(tt.from, tt.to)
+				s.Scan = scan
+				holes := find(s)
+				if len(holes) != tt.want {
+					t.Errorf("%s: from %d to %d: %v", name, tt.from, tt.to, holes)
+				}
+				for _, h := range holes {
+					if (!h.After.Equal(hour(1)) || !h.Before.Equal(hour(5))) && (!h.After.Equal(hour(5)) || !h.Before.Equal(hour(9))) {
+						t.Errorf("%s: hole from %s to %s", name, h.After, h.Before)
+					}
+				}
+			}
+		}
+	}
+	// One at the end of the trail is still open.
+	must(t, w.Follow(Position{Name: "LIVE", Created: hour(9)}, hour(9), "the stream was made anew"))
+	must(t, w.Seal())
+	holes, err := Find(t.Context(), dir, asked(50, 60), func(Found) error { return nil })
+	if err != nil || len(holes) != 1 || !holes[0].After.Equal(hour(9)) || !holes[0].Before.IsZero() {
+		t.Errorf("%v, %v", holes, err)
+	}
+	// Who has enough is told none behind it.
+	holes, err = Find(t.Context(), dir, Search{From: hour(8)}, func(Found) error { return ErrEnough })
+	if err != nil || len(holes) != 1 {
+		t.Errorf("%v, %v", holes, err)
+	}
+}
+
+// Who takes only the first events is told the gaps before and among them, and no others.
+func TestEnoughTellsHoles(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, Options{Dir: dir, MaxFileBytes: 4000})
+	for _, seq := range []uint64{3, 4, 6, 7, 8, 9, 10, 12, 13, 15} {
+		must(t, w.Append(noon, messages(seq, seq, noon)))
+	}
+	must(t, w.Close())
+	for _, scan := range []bool{true, false, false} {
+		for take, want := range map[int]string{1: "1-2", 2: "1-2", 3: "1-2 5-5", 7: "1-2 5-5", 8: "1-2 5-5 11-11", 10: "1-2 5-5 11-11 14-14"} {
+			n := 0
+			holes, err := Find(t.Context(), dir, Search{Scan: scan}, func(Found) error {
+				if n++; n == take {
+					return ErrEnough
+				}
+				return nil
+			})
+			must(t, err)
+			var got []string
+			for _, h := range holes {
+				var from, to int
+				_, err := fmt.Sscanf(h.Text, "messages %d to %d", &from, &to)
+				must(t, err)
+				got = append(got, fmt.Sprintf("%d-%d", from, to))
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("scan %t, %d events: holes %q, want %s", scan, take, got, want)
+			}
+		}
+	}
+}
+
+// What is on record of each application is found with indexes and without.
+func TestSpans(t *testing.T) {
+	dir := t.TempDir()
+	crowd(t, dir, 100)
+	w := mustOpen(t, Options{Dir: dir})
+	other := message(1000, noon.Add(-time.Hour))
+	other.Body = []byte(strings.Replace(string(other.Body), "/live/1400000000", "/live/7", 1))
+	late := Message{Seq: 1001, Stored: noon.Add(1000 * time.Hour), Body: []byte(`{"type":"watch.alive","source":"/live/7"}`)}
+	must(t, w.Append(noon, []Message{other, late, {Seq: 1002, Stored: noon, Body: []byte("x")}}))
+	want := map[int]Span{}
+	must(t, Read(t.Context(), dir, 0, func(l Line, _ []byte) error {
+		if l.Seq > 0 {
+			app := 1400000000
+			switch l.Seq {
+			case 1000, 1001:
+				app = 7
+			case 1002:
+				app = 0
+			}
+			want[app] = want[app].with(l.Stored)
+		}
+		return nil
+	}))
+	if want[7] != (Span{other.Stored, late.Stored}) {
+		t.Fatalf("%v", want)
+	}
+	for _, indexes := range []bool{false, true, true} {
+		for _, scan := range []bool{false, true} {
+			if got, err := Spans(t.Context(), dir, scan); err != nil || !maps.Equal(got, want) {
+				t.Errorf("indexes %t, scan %t: %v, %v, want %v", indexes, scan, got, err, want)
+			}
+		}
+		must(t, w.Seal())
+		must(t, Index(t.Context(), dir))
 	}
 }
 

@@ -121,6 +121,11 @@ func (s *signatures) cover(c Cover) {
 	s.covered = append(s.covered, c)
 }
 
+// covers reports, when all is read, whether a signature covers a file.
+func (s *signatures) covers(file int) bool {
+	return slices.ContainsFunc(s.covered, func(c Cover) bool { return c.Key != "" && c.From <= file && file <= c.To })
+}
+
 // unsigned tells, when all is read, which keys have signed nothing, and which
 // sealed files behind the last signature have none: a forger who has no key
 // leaves it away.

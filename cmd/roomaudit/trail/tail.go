@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,13 +21,12 @@ const (
 // Tail is [Find] that goes on: it waits for what is recorded, until ctx is done,
 // which is no error. It calls gap with each hole as it comes.
 func Tail(ctx context.Context, dir string, s Search, take func(Found) error, gap func(Hole) error) error {
-	for next := 0; ctx.Err() == nil; {
-		files, err := Files(dir)
-		if err == nil && len(files) == 0 && next == 0 {
-			err = none(dir)
-		}
+	list := listed
+	var seam seam
+	for next := 0; ctx.Err() == nil; list = Files {
+		files, err := list(dir)
 		if err != nil {
-			return err
+			return fmt.Errorf("follow audit trail: %w", err)
 		}
 		files = slices.DeleteFunc(files, func(f File) bool { return f.Number < next })
 		open := slices.IndexFunc(files, func(f File) bool { return !f.Compressed })
@@ -37,18 +38,16 @@ func Tail(ctx context.Context, dir string, s Search, take func(Found) error, gap
 			err := take(f)
 			enough = errors.Is(err, ErrEnough)
 			return err
-		})
+		}, &seam)
 		for _, h := range holes {
-			if err := gap(h); err != nil {
-				return err
-			}
+			err = errors.Join(err, gap(h))
 		}
 		if ctx.Err() != nil || err != nil || enough {
 			return ending(ctx, err)
 		}
 		switch {
 		case open < len(files):
-			t := &tail{file: files[open], search: s, take: take, gap: gap}
+			t := &tail{file: files[open], search: s, take: take, gap: gap, before: &seam}
 			sealed, err := t.run(ctx)
 			if err != nil {
 				return ending(ctx, err)
@@ -59,7 +58,7 @@ func Tail(ctx context.Context, dir string, s Search, take func(Found) error, gap
 		case open > 0:
 			next = files[open-1].Number + 1
 		default:
-			sleep(ctx, lookEvery)
+			pause(ctx, lookEvery)
 		}
 	}
 	return nil
@@ -73,7 +72,7 @@ func ending(ctx context.Context, err error) error {
 	return err
 }
 
-func sleep(ctx context.Context, d time.Duration) {
+func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -88,62 +87,85 @@ type tail struct {
 	search Search
 	take   func(Found) error
 	gap    func(Hole) error
+	before *seam // the files before
 	holes  holes
-	told   int // of the holes
+	told   int    // of the holes
+	line   uint64 // the last one that was read
 }
 
 // run reads lines as they come. It returns whether the file was sealed; if not, it
 // is gone, and what there is has to be looked at anew.
 func (t *tail) run(ctx context.Context) (sealed bool, err error) {
 	file, err := os.Open(t.file.Path)
+	if errors.Is(err, os.ErrNotExist) { // it was compressed meanwhile
+		return false, nil
+	}
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) { // it was compressed meanwhile
-			return false, nil
-		}
-		return false, err
+		return false, fmt.Errorf("follow audit trail: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	t.holes.last = t.before.last
 	offset, spoiled := int64(0), 0
 	for ctx.Err() == nil {
-		if _, err := file.Seek(offset, io.SeekStart); err != nil {
-			return false, err
+		n, sealed, err := t.more(file, offset)
+		if offset += n; n > 0 {
+			spoiled = 0
 		}
-		r := bufio.NewReaderSize(file, 64<<10)
-		for {
-			text, err := r.ReadBytes('\n')
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
+		switch {
+		case errors.Is(err, errSpoiled):
+			if spoiled++; spoiled == spoiledMax {
 				return false, err
 			}
-			l, err := Parse(text[:len(text)-1])
-			if err != nil {
-				if spoiled++; spoiled == spoiledMax {
-					return false, err
-				}
-				break
-			}
-			offset, spoiled = offset+int64(len(text)), 0
-			if err := t.line(l, text[:len(text)-1]); err != nil || l.Kind == End {
-				return true, err
-			}
+		case err != nil || sealed:
+			t.before.last = t.holes.last
+			return true, err
 		}
 		if files, err := Files(filepath.Dir(t.file.Path)); err == nil && !slices.ContainsFunc(files, func(f File) bool { return f.Number == t.file.Number }) {
 			return false, nil
 		}
-		sleep(ctx, lookEvery)
+		pause(ctx, lookEvery)
 	}
 	return false, nil
 }
 
-func (t *tail) line(l Line, text []byte) error {
+// errSpoiled means that a line cannot be read.
+var errSpoiled = errors.New("a line cannot be read")
+
+// more reads the lines that are there from an offset on. It returns how many bytes
+// they have, and whether the last one seals the file.
+func (t *tail) more(file io.ReadSeeker, offset int64) (n int64, sealed bool, err error) {
+	if _, err := file.Seek(offset, io.SeekStart); err != nil {
+		return 0, false, fmt.Errorf("read %s: %w", t.file.Path, err)
+	}
+	r := bufio.NewReaderSize(file, 64<<10)
+	for {
+		text, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return n, false, nil
+		}
+		if err != nil {
+			return n, false, fmt.Errorf("read %s: %w", t.file.Path, err)
+		}
+		text = text[:len(text)-1]
+		l, err := Parse(text)
+		if err != nil {
+			return n, false, fmt.Errorf("read %s: %w behind line %d: %w; `roomaudit verify` says more", t.file.Path, errSpoiled, t.line, err)
+		}
+		n, t.line = n+int64(len(text))+1, l.Line
+		if err := t.see(l, text); err != nil || l.Kind == End {
+			return n, true, err
+		}
+	}
+}
+
+func (t *tail) see(l Line, text []byte) error {
 	t.holes.see(l)
-	for ; t.told < len(t.holes.all); t.told++ {
-		if h := t.holes.all[t.told]; t.search.touches(h) {
-			if err := t.gap(h); err != nil {
-				return err
-			}
+	fresh := t.before.message(t.holes.first)
+	fresh = append(fresh, t.holes.all[t.told:]...)
+	t.told = len(t.holes.all)
+	for _, h := range t.search.touched(fresh, math.MaxUint64) {
+		if err := t.gap(h); err != nil {
+			return err
 		}
 	}
 	f, ok, err := t.search.found(l, text)

@@ -2,11 +2,34 @@ package trail
 
 import (
 	"context"
+	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
+
+// A line that stays unreadable is named with its file and what to do.
+func TestTailOfBrokenFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForger(t)
+		f.rows(3, func(rows [][]byte) [][]byte {
+			rows[1] = []byte(strings.Replace(string(rows[1]), "room.created", "room.cheated", 1))
+			return rows
+		})
+		nothing := func(Hole) error { return nil }
+		err := Tail(t.Context(), f.dir, Search{}, func(Found) error { return nil }, nothing)
+		if !errors.Is(err, errChanged) || !strings.Contains(err.Error(), f.files[3].Path+": ") || !strings.Contains(err.Error(), "behind line 37") || !strings.Contains(err.Error(), "roomaudit verify") {
+			t.Errorf("%v", err)
+		}
+		must(t, os.RemoveAll(f.dir))
+		if err := Tail(t.Context(), f.dir, Search{}, nil, nothing); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "set ROOMAUDIT_DIR") {
+			t.Errorf("no directory: %v", err)
+		}
+	})
+}
 
 // Tail hands over each event once, in order, while files are written, sealed and
 // compressed.

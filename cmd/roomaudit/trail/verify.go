@@ -28,16 +28,14 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 		return v.Summary, err
 	}
 	v.at = Fault{}
-	if v.gone != nil {
-		err = v.fault("files 1 to %d are missing", v.gone.to)
-	}
-	if len(files) == 0 {
+	switch {
+	case len(files) == 0:
 		err = v.fault("%v", none(c.Dir))
-	} else if err == nil {
-		if !v.noted {
-			err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.Noted.Line, c.Noted.Hash)
-		}
-		err = errors.Join(err, v.unsigned())
+	case !v.noted:
+		err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.Noted.Line, c.Noted.Hash)
+	}
+	if err == nil && len(files) > 0 {
+		err = errors.Join(v.unsigned(), v.unexplained())
 	}
 	v.Last, v.Hash, v.Stream = v.end.line, v.end.hash, v.end.position
 	return v.Summary, err
@@ -55,11 +53,12 @@ type verifier struct {
 	next   int    // the number of the next file
 	trail  string // its id
 	end    chain
-	fresh  bool // what comes next need not follow what came before
-	sealed bool // the line before was the last of its file
-	noted  bool // the line that was noted somewhere else has been seen
+	fresh  bool       // what comes next need not follow what came before
+	sealed bool       // the line before was the last of its file
+	noted  bool       // the line that was noted somewhere else has been seen
+	index  *collector // makes the index of the file, to be compared with the one beside it; nil: there is none
 
-	gone *gone  // what is missing before the first file, and is not on record as removed
+	gone *gone  // what is missing before the first file; nil: nothing
 	open *Fault // the file before has no last line, and was not the newest
 
 	signatures *signatures
@@ -98,8 +97,8 @@ func (v *verifier) lines(f File) error {
 		return v.fault("its number is there twice, or it lies before the first file that is expected")
 	}
 	switch {
-	case f.Number > v.next && v.Files == 1 && v.First <= 1:
-		v.gone, v.fresh = &gone{to: f.Number - 1}, true
+	case f.Number > v.next && v.Files == 1:
+		v.gone, v.fresh = &gone{from: v.next, to: f.Number - 1}, true
 		v.signatures.from = f.Number
 	case f.Number > v.next:
 		missing := Fault{Text: fmt.Sprintf("files %d to %d are missing", v.next, f.Number-1)}
@@ -112,22 +111,21 @@ func (v *verifier) lines(f File) error {
 	v.next = f.Number + 1
 	v.sealed = false
 	x, indexed := f.index()
-	hidden := uint64(0)
+	v.index = nil
+	if indexed {
+		v.index = newCollector()
+	}
 	err := f.lines(func(text []byte) error {
 		v.at.Row++
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
-		if indexed && hidden == 0 && x.hides(text) {
-			hidden = v.end.line + 1
-		}
 		return v.line(f, text)
 	})
-	if hidden > 0 && err == nil {
-		v.at.Row = 0
-		err = v.fault("its index hides line %d from queries: remove %s, it is made anew", hidden, filepath.Base(f.indexPath()))
-	}
 	v.at.Row, v.at.Line = 0, 0
+	if err == nil && v.index != nil && !v.index.index(x.Size, x.Tail).same(x) {
+		err = v.fault("its index is not what is made from it, and may hide something from queries: remove %s", filepath.Base(f.indexPath()))
+	}
 	switch {
 	case v.ctx.Err() != nil:
 		return v.ctx.Err() // and no fault of the file
@@ -163,10 +161,25 @@ func (v *verifier) unsealed(explained bool) error {
 	return v.tell(*cut)
 }
 
+// unexplained tells, when all is read, which files are missing before the first one
+// and not on record as removed. Where keys are given, a record counts that a signature
+// covers: who has none can write a line behind the last signature.
+func (v *verifier) unexplained() error {
+	g := v.gone
+	switch {
+	case g == nil || g.record > 0 && (len(v.Keys) == 0 || v.signatures.covers(g.record)):
+		return nil
+	case g.record > 0:
+		return v.fault("files %d to %d are missing, and no signature covers the line in file %d that says that they were removed", g.from, g.to, g.record)
+	}
+	return v.fault("files %d to %d are missing", g.from, g.to)
+}
+
 // line checks a line against the one before, and then goes on behind it whatever
 // it is, so that one fault is told once.
 func (v *verifier) line(f File, text []byte) error {
 	l, err := Parse(text)
+	sound := err == nil
 	intact := l.Line == v.end.line+1 && l.Previous == v.end.hash
 	if err := v.unsealed(err == nil && intact && l.Reason != ""); err != nil {
 		return err
@@ -193,6 +206,11 @@ func (v *verifier) line(f File, text []byte) error {
 	}
 	v.fresh = false
 	v.end.follow(l)
+	if err == nil && sound && v.index != nil {
+		if bad := v.index.see(l); bad != nil {
+			err = v.fault("its event cannot be read: %v", bad)
+		}
+	}
 	return err
 }
 
@@ -253,8 +271,8 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 		v.note("%s", l.Reason)
 	case Removed:
 		v.note("the files up to number %d, which end with line %d:%s, were removed: %s", l.File, l.To, l.Last, l.Reason)
-		if v.gone != nil && v.gone.accepts(l) {
-			v.gone = nil
+		if v.gone != nil && v.gone.recorded(l) {
+			v.gone.record = f.Number
 		}
 	case End:
 		v.sealed = true

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -39,30 +40,40 @@ type Options struct {
 
 // A Place is a line of a trail and its hash.
 type Place struct {
-	Line uint64
-	Hash string
+	Line uint64 `json:"line"`
+	Hash string `json:"hash"`
 }
 
-// A Writer appends to a trail. It is not safe for concurrent use.
+// A Writer appends to a trail. It is safe for concurrent use: the trail is kept in
+// order while it is recorded.
 type Writer struct {
 	o    Options
 	disk *disk
 	lock *flock.Flock
 
-	trail  string // its id
-	file   *os.File
+	mu sync.Mutex // guards what follows
+	current
+	trail string // its id
+
+	labelled int    // the file that the label names; 0: one that this process has not begun
+	removed  int    // the newest file of which this process has put on record that it is removed
+	kept     string // the day before which this process has removed the old files; empty: none yet
+	reason   string // not on record yet: what is missing before the next line, and why; empty: nothing
+	// continuedAt is the line behind which an operator had the record go on; nil: none.
+	continuedAt *Place
+}
+
+// A current is the newest file of a trail and the end of its chain.
+type current struct {
+	file   *os.File // nil: it is sealed, or there is none
 	path   string
-	number int    // of the newest file
-	day    string // of the newest file
-	size   int64  // of what is acknowledged of the newest file
+	number int
+	day    string
+	size   int64 // of what is acknowledged of it
 	// damaged means that behind size there may be bytes of a write that was not
 	// acknowledged.
 	damaged bool
 	end     chain // behind the last line that was acknowledged
-
-	labelled int    // the file that the label names
-	removed  int    // the newest file of which this process has put on record that it is removed
-	reason   string // on record when the next file begins: why the one before is not there; empty: it is
 }
 
 // A chain is what the next line has to follow.
@@ -93,7 +104,8 @@ func Open(o Options) (_ *Writer, err error) {
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, err
 	}
-	w := &Writer{o: o, disk: &disk{before: o.Refuse}, lock: flock.New(filepath.Join(o.Dir, "lock")), end: chain{hash: noHash}}
+	w := &Writer{o: o, disk: &disk{before: o.Refuse}, lock: flock.New(filepath.Join(o.Dir, "lock"), flock.SetPermissions(fileMode))}
+	w.end.hash = noHash
 	got, err := w.lock.TryLock()
 	if err != nil {
 		return nil, err
@@ -108,14 +120,24 @@ func Open(o Options) (_ *Writer, err error) {
 }
 
 // Position returns where the record stands: a message up to it is on disk.
-func (w *Writer) Position() Position { return w.end.position }
+func (w *Writer) Position() Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.end.position
+}
 
 // Lines returns the number and the hash of the last line on disk.
-func (w *Writer) Lines() (uint64, string) { return w.end.line, w.end.hash }
+func (w *Writer) Lines() (uint64, string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.end.line, w.end.hash
+}
 
 // Follow notes that the messages from now on are those of another stream, or of
 // one that was cut, and why. Without a reason it only says where a trail begins.
 func (w *Writer) Follow(p Position, at time.Time, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.file == nil && w.number == 0 && reason == "" {
 		w.end.position = p // the first line of the first file tells it
 		return nil
@@ -134,6 +156,8 @@ func (w *Writer) Follow(p Position, at time.Time, reason string) error {
 // After an error the messages up to [Writer.Position] are on disk, and of the
 // others nothing; the caller tries again.
 func (w *Writer) Append(now time.Time, batch []Message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	batch = after(w.end.position.Last, batch)
 	for len(batch) > 0 {
 		if err := w.ready(now); err != nil {
@@ -210,6 +234,8 @@ func (c chain) extend(lines []Line, key ed25519.PrivateKey) ([]byte, chain, erro
 
 // Close gives the trail free. All that was acknowledged is on disk already.
 func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	var err error
 	if w.number > 0 && w.labelled == w.number {
 		if err := w.label(); err != nil {

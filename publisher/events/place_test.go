@@ -3,9 +3,11 @@ package events_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,3 +231,104 @@ func logger() (*slog.Logger, func() string) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A handler that fails for long, and a message that is no event, of a stream that
+// was made anew hold up no other room, and are not taken for messages of the new
+// one that have their numbers.
+func TestHandlersAtWorkWhenTheStreamIsMadeAnew(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+		r := newRig(t, srv)
+		var oldGoesOn, newGoesOn atomic.Bool
+		w := &worker{fail: func(e events.Event) error {
+			if n := name(e); n == "a1" && !oldGoesOn.Load() || n == "b1" && !newGoesOn.Load() {
+				return errAgain
+			}
+			return nil
+		}}
+		stop := r.subscribe(events.Options{}, w.handle)
+		r.put("a")
+		r.publish(events.Message{Subject: "live.room.created.88888888.d", ID: "x", Body: []byte("hello")})
+		time.Sleep(10 * time.Second)
+		if err := r.js.DeleteStream(t.Context(), "LIVE"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		r.makeStream("LIVE", "live.>")
+		r.put("b", "d")
+		time.Sleep(time.Minute)
+		if got := strings.Join(w.did(), " "); got != "d1" {
+			t.Errorf("handled %q, want d1", got)
+		}
+		oldGoesOn.Store(true)
+		time.Sleep(time.Minute)
+		if p, left := r.pending(); strings.Join(w.did(), " ") != "d1 a1" || p != 1 || left != 0 {
+			t.Errorf("handled %v; %d are not acknowledged, want that of room b", w.did(), p)
+		}
+		newGoesOn.Store(true)
+		time.Sleep(time.Minute)
+		if p, _ := r.pending(); strings.Join(w.did(), " ") != "d1 a1 b1" || p != 0 {
+			t.Errorf("handled %v; %d are not acknowledged", w.did(), p)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A place that cannot be read for a while, because the stream in which it is
+// kept is gone, is not taken for the stream of the events.
+func TestPlaceThatCannotBeRead(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+		r, w, place := newRig(t, srv), &worker{}, &brokenPlace{err: fmt.Errorf("read it: %w", jetstream.ErrStreamNotFound)}
+		log, logged := logger()
+		stop := r.subscribe(events.Options{Place: place, Log: log}, w.handle)
+		r.put("a")
+		time.Sleep(time.Minute)
+		if got := logged(); len(w.did()) != 0 || strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "place of the subscriber cannot be read") {
+			t.Errorf("handled %v; the log says:\n%s", w.did(), got)
+		}
+		place.mu.Lock()
+		place.err = nil
+		place.mu.Unlock()
+		until(t, "the event", func() bool { return len(w.did()) == 1 })
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type brokenPlace struct {
+	memory
+	err error
+}
+
+func (b *brokenPlace) Load(ctx context.Context) (events.Position, error) {
+	b.mu.Lock()
+	err := b.err
+	b.mu.Unlock()
+	if err != nil {
+		return events.Position{}, err
+	}
+	return b.memory.Load(ctx)
+}
+
+// A stream that is removed under a subscriber is told of with the fix.
+func TestStreamRemovedIsAnError(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
+		r, w := newRig(t, srv), &worker{}
+		log, logged := logger()
+		stop := r.subscribe(events.Options{Log: log}, w.handle)
+		r.put("a")
+		time.Sleep(10 * time.Second)
+		if err := r.js.DeleteStream(t.Context(), "LIVE"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := logged(); strings.Count(got, `level=ERROR msg="stream of the events was removed" stream=LIVE durable=test fix=`) != 1 {
+			t.Errorf("the log says:\n%s", got)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

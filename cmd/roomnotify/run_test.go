@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"roomwatch/cmd/roomnotify/form"
+)
+
+// A run that ends with an error leaves no goroutine behind.
+func TestRunThatFailsLeavesNothing(t *testing.T) {
+	b := newBench(t, benchRules)
+	path := filepath.Join(t.TempDir(), "url")
+	put(t, path, b.hook)
+	t.Setenv("HOOK_SECRET", hookSecret)
+	file := rulesWithFiles(t, "targets:\n"+hook("a", "")+"  z: {kind: webhook, secret: \"${HOOK_SECRET}\", url_file: "+path+"}\nrules:\n  r: {"+all+", targets: [a, z]}\n")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	before := goleak.IgnoreCurrent()
+	d := &daemon{cfg: &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: time.Hour}, file: file, js: b.js, log: slog.New(slog.DiscardHandler)}
+	if err := d.run(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Fatalf("run: %v", err)
+	}
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+// While it cannot be read what an earlier roomnotify has kept, the log says why.
+func TestSaysWhyNothingIsRestored(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
+		c := storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}
+		s, err := openStore(r.t.Context(), r.js, c, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.js.DeleteStream(r.t.Context(), "NOTIFY"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(r.t.Context())
+		defer cancel()
+		target := &r.file.Targets[0]
+		g := newTarget(ctx, target, r.file.Of("a"), s, nil, newWatch(time.Time{}, time.Now()), slog.New(slog.NewTextHandler(r.log, nil)))
+		restored := make(chan bool, 1)
+		go func() { restored <- g.restored(ctx) }()
+		time.Sleep(time.Minute)
+		if n := strings.Count(r.log.String(), `msg="read what was kept"`); n != 1 {
+			t.Errorf("the log says %d times what is wrong, want once:\n%s", n, r.log)
+		}
+		if s, err = openStore(r.t.Context(), r.js, c, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.hold(r.t.Context(), form.New(r.next("x"), "r", "a", 0), 0); err != nil {
+			t.Fatal(err)
+		}
+		if !<-restored || !g.rules[0].holding {
+			t.Errorf("what is held is not known")
+		}
+	})
+}
+
+// A target that was in no rule for a while is not told what is late by now,
+// although roomnotify was at work for others all the time.
+func TestLateForOneTargetAlone(t *testing.T) {
+	const targets = "targets:\n"
+	inBubble(t, targets+hook("a", "")+hook("b", "")+"rules:\n  r: {"+all+", targets: [a, b]}\n", func(r *rig) {
+		both := r.file
+		stop := r.start()
+		r.put("x")
+		r.takes("b", "x created")
+		stop()
+		r.file = parseRules(t, targets+hook("a", "")+hook("b", "")+"rules:\n  r: {"+all+", targets: [a]}\n")
+		stop = r.start()
+		r.put("old")
+		r.takes("a", "x created", "old created")
+		time.Sleep(3 * time.Hour)
+		stop()
+		r.file = both
+		stop = r.start()
+		r.put("new")
+		r.takes("a", "x created", "old created", "new created")
+		r.takes("b", "x created", "new created")
+		stop()
+	})
+}
+
+// A stream that becomes unfit while roomnotify runs is told of once, with the
+// fix, and so is that it can be used again.
+func TestStreamsThatBecomeUnfit(t *testing.T) {
+	for name, fix := range map[string]string{"NOTIFY": "`nats stream edit NOTIFY --max-msgs-per-subject=-1`", "LIVE": "`nats stream edit LIVE --retention=limits`"} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+				stop := r.start()
+				r.put("x")
+				r.takes("a", "x created")
+				s, err := r.js.Stream(r.t.Context(), name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fit := s.CachedInfo().Config
+				unfit := fit
+				if name == "LIVE" {
+					unfit.Retention = jetstream.InterestPolicy
+				} else {
+					unfit.MaxMsgsPerSubject = 1
+				}
+				if _, err := r.js.UpdateStream(r.t.Context(), unfit); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if log := r.log.String(); strings.Count(log, `msg="stream cannot be used" stream=`+name) != 1 || !strings.Contains(log, fix) {
+					t.Errorf("the log says:\n%s", log)
+				}
+				if _, err := r.js.UpdateStream(r.t.Context(), fit); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if log := r.log.String(); strings.Count(log, `msg="stream can be used again" stream=`+name) != 1 {
+					t.Errorf("the log says:\n%s", log)
+				}
+				r.put("y")
+				r.takes("a", "x created", "y created")
+				stop()
+			})
+		})
+	}
+}

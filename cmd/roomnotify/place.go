@@ -21,10 +21,11 @@ const mindEvery = 5 * time.Second
 type place struct {
 	store  *store
 	target string
+	by     owner // who saves it
 }
 
 // Load implements [events.Place].
-func (p place) Load(ctx context.Context) (events.Position, error) {
+func (p *place) Load(ctx context.Context) (events.Position, error) {
 	var at events.Position
 	data, err := p.store.last(ctx, p.store.subject(placePart, p.target))
 	if err != nil || data == "" {
@@ -37,9 +38,12 @@ func (p place) Load(ctx context.Context) (events.Position, error) {
 }
 
 // Save implements [events.Place]. Only the newest is kept.
-func (p place) Save(ctx context.Context, at events.Position) error {
+func (p *place) Save(ctx context.Context, at events.Position) error {
 	subject := p.store.subject(placePart, p.target)
-	body, err := json.Marshal(at)
+	body, err := json.Marshal(struct {
+		events.Position
+		By owner `json:"by"`
+	}{at, p.by})
 	if err == nil {
 		_, err = p.store.js.Publish(ctx, subject, body)
 	}
@@ -58,7 +62,7 @@ func (p place) Save(ctx context.Context, at events.Position) error {
 func (d *daemon) lastSeen(ctx context.Context, s *store) (map[string]time.Time, error) {
 	left := map[string]time.Time{}
 	for _, t := range d.file.Targets {
-		p, err := place{s, t.Name}.Load(ctx)
+		p, err := (&place{store: s, target: t.Name}).Load(ctx)
 		if err != nil {
 			return nil, err
 		}

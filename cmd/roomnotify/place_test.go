@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -77,21 +78,66 @@ func TestStoreRemoved(t *testing.T) {
 	})
 }
 
-// A second roomnotify of the same name does not end the first: when it is
-// stopped, the first goes on, and says meanwhile what is wrong.
-func TestSecondDoesNotEndTheFirst(t *testing.T) {
-	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+// A second roomnotify of the same name takes nothing from the first, says who that
+// is and how to fix it, and goes on when it is stopped.
+func TestSecondStandsBy(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n  s: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
 		first := r.start()
+		time.Sleep(10 * time.Second)
+		log := r.log
+		r.log = &logBuffer{}
 		second := r.start()
 		for range 60 {
 			r.put("x", "-x")
 			time.Sleep(2 * time.Second)
 		}
-		r.until("one of them says so", func() bool { return strings.Contains(r.log.String(), "another roomnotify runs with this name") })
-		second()
-		time.Sleep(2 * time.Minute)
-		r.put("last")
-		r.until("the first tells it", func() bool { return strings.HasSuffix(r.to.taken(t, ""), "last created") })
+		host, err := os.Hostname()
+		if err != nil {
+			t.Fatal(err)
+		}
+		const says = `msg="another roomnotify runs with this name: this one stands by"`
+		if got := r.log.String(); strings.Count(got, says) != 1 || !strings.Contains(got, "host="+host+" instance=0") || !strings.Contains(got, "since=2000-01-01T00:00:00.") || !strings.Contains(got, "set ROOMNOTIFY_NAME") {
+			t.Errorf("the second says:\n%s", got)
+		}
+		if got := log.String(); strings.Contains(got, "another") || strings.Contains(got, "delivered before") {
+			t.Errorf("the first is disturbed:\n%s", got)
+		}
+		r.acked()
+		ids := map[string]int{}
+		for _, q := range r.to.requests("") {
+			if ids[q.id]++; ids[q.id] > 1 {
+				t.Errorf("%s is told twice", q.id)
+			}
+		}
 		first()
+		r.put("last")
+		began := time.Now()
+		r.until("the second tells it", func() bool { return strings.Contains(r.to.taken(t, ""), "last created") })
+		if waited := time.Since(began); waited > time.Minute {
+			t.Errorf("told after %s", waited)
+		}
+		if !strings.Contains(r.log.String(), "the other roomnotify is gone") {
+			t.Errorf("the second says:\n%s", r.log)
+		}
+		second()
+	})
+}
+
+// Two that begin at the same moment come to terms.
+func TestTwoBeginAtOnce(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		first := r.start()
+		second := r.start()
+		for range 30 {
+			r.put("x", "-x")
+			time.Sleep(4 * time.Second)
+		}
+		r.put("last")
+		r.until("it is told", func() bool { return strings.Contains(r.to.taken(t, ""), "last created") })
+		r.acked()
+		first()
+		r.put("more")
+		r.until("the other tells it", func() bool { return strings.Contains(r.to.taken(t, ""), "more created") })
+		second()
 	})
 }

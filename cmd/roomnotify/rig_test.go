@@ -231,9 +231,9 @@ func (r *rig) start() (stop func()) {
 	go func() { done <- d.run(ctx) }()
 	for _, t := range r.file.Targets { // a new durable begins with what comes after it
 		if len(r.file.Of(t.Name)) > 0 {
-			r.until("a place in the events for "+t.Name, func() bool {
-				_, err := r.js.Consumer(r.t.Context(), "LIVE", "notify-"+t.Name)
-				return err == nil
+			r.until("somebody waits for the events of "+t.Name, func() bool {
+				c, err := r.js.Consumer(r.t.Context(), "LIVE", "notify-"+t.Name)
+				return err == nil && c.CachedInfo().NumWaiting > 0
 			})
 		}
 	}

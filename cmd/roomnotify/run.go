@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -90,12 +92,14 @@ type daemon struct {
 	file      *rules.File
 	js        jetstream.JetStream
 	log       *slog.Logger
-	transport http.RoundTripper    // nil: a usual one for each target
+	transport http.RoundTripper // nil: a usual one for each target
+	me        owner
 	left      map[string]time.Time // when an earlier roomnotify was last at work for each target; none if that is not known
 }
 
 // run returns nil when ctx is done, and an error for what waiting does not mend.
 func (d *daemon) run(ctx context.Context) error {
+	d.me = newOwner()
 	senders, err := d.senders()
 	if err != nil {
 		return err
@@ -149,42 +153,56 @@ func (d *daemon) serve(ctx context.Context, g *target) error {
 		g.watch.run(ctx, d.js.Conn())
 		return nil
 	})
-	if g.restored(ctx) {
-		group.Go(func() error {
-			g.tend(ctx)
-			return nil
-		})
-		group.Go(func() error { return d.subscribe(ctx, g) })
-	}
+	group.Go(func() error { return d.subscribe(ctx, g) })
 	return group.Wait()
 }
 
-// subscribe reads the events for one target. Another roomnotify of the same name
-// takes a part of them, and neither can keep their order: this one leaves them
-// alone for a while, and goes on when it is the only one again.
+// subscribe reads the events for one target. While another roomnotify of the same
+// name does that, this one stands by.
 func (d *daemon) subscribe(ctx context.Context, g *target) error {
+	standby := &standby{log: g.log, name: d.cfg.Name}
 	for {
-		err := events.Subscribe(ctx, d.js, events.Options{
-			Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
-			Workers: workers(g.t), Pending: mostPending, AckWait: ackWait, Grace: g.t.RequestTimeout() + graceOverTime,
-			// A handler fails only while the store cannot be reached, or at the end: what
-			// goes to Park is no event.
-			Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
-			Place: place{g.store, g.t.Name}, Log: g.log,
-		}, g.handle)
+		err := d.subscribeOnce(ctx, g, standby)
 		switch {
 		case errors.Is(err, events.ErrShared):
-			g.log.ErrorContext(ctx, "another roomnotify runs with this name", "name", d.cfg.Name, "error", err,
-				"fix", "stop one of them, or set ROOMNOTIFY_NAME of the one for another rule file; `nats consumer report "+d.cfg.Stream+"` and `nats server report connections` show them; this one tries again")
+			by := g.store.owner(ctx, g.t.Name)
+			if by.Instance == d.me.Instance {
+				by = owner{} // it has not left its place yet
+			}
+			standby.report(ctx, err, by)
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			g.log.WarnContext(ctx, "the stream of the events is gone", "stream", d.cfg.Stream, "fix", "see that roomwatch runs, which makes it; it is waited for")
 		default:
 			return d.cfg.reader().Explain(err)
 		}
-		if !pause(ctx, sharedPause) {
+		if !pause(ctx, sharedPause+rand.N(sharedPause/3)) { // two that began together do not meet again
 			return nil
 		}
 	}
+}
+
+// subscribeOnce tells the target as long as this roomnotify has its durable.
+func (d *daemon) subscribeOnce(ctx context.Context, g *target, standby *standby) error {
+	var tending sync.WaitGroup
+	defer tending.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	at := &place{store: g.store, target: g.t.Name, by: d.me}
+	return events.Subscribe(ctx, d.js, events.Options{
+		Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
+		Workers: workers(g.t), Pending: mostPending, AckWait: ackWait, Grace: g.t.RequestTimeout() + graceOverTime,
+		// A handler fails only while the store cannot be reached, or at the end: what
+		// goes to Park is no event.
+		Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
+		Place: at, Log: g.log,
+		Begin: func(ctx context.Context) {
+			standby.over(ctx)
+			at.by.Since = time.Now().UTC()
+			if g.restored(ctx) {
+				tending.Go(func() { g.tend(ctx) })
+			}
+		},
+	}, g.handle)
 }
 
 // workers is how many requests a target gets at once. A chat gets one, so that

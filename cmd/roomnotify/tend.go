@@ -44,14 +44,18 @@ func (g *target) restore(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		r.mu.Lock()
 		r.holding = s != nil
+		r.mu.Unlock()
 	}
 	s, err := g.queue(0).next(ctx)
 	if err != nil {
 		return err
 	}
 	if s != nil { // as if it had just gone down: the first thing is to try
+		g.mu.Lock()
 		g.is, g.waiting = down, true
+		g.mu.Unlock()
 	}
 	return nil
 }

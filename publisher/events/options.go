@@ -1,6 +1,7 @@
 package events
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,6 +30,11 @@ type Options struct {
 	// was made anew, and logs what is gone. Without it the position is known only
 	// while the subscriber runs: the next one begins as a new one.
 	Place Place
+
+	// Begin is called when nobody else uses the durable, before the first event is
+	// handled, and once. Nothing is handled until it returns; it has to when its
+	// context is done.
+	Begin func(context.Context)
 
 	Workers int           // handlers at once, for different rooms; 0 means 8
 	Pending int           // most events that are taken from NATS and not finished; 0 means 1024

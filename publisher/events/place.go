@@ -120,8 +120,11 @@ func (s *subscription) note(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	s.mu.Lock()
-	made := s.made
+	made, begun := s.made, s.begun
 	s.mu.Unlock()
+	if !begun {
+		return // the place may be another's
+	}
 	cons, err := s.js.Consumer(ctx, s.o.Stream, s.o.Durable)
 	if err != nil || made.IsZero() {
 		return // the reader of the events says what is wrong

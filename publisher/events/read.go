@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +14,7 @@ const (
 	askWait    = 5 * time.Second // for each question to NATS
 	fetchWait  = 5 * time.Second // for more events, before NATS is asked again
 	settleWait = time.Second     // the same, while something is missing
+	lookPause  = 50 * time.Millisecond
 	pauseFirst = 100 * time.Millisecond
 	pauseMost  = 2 * time.Second
 )
@@ -62,31 +62,6 @@ func (s *subscription) report(ctx context.Context, err error) {
 	}
 }
 
-// reopen looks whether the consumer is still there. One that was removed is made
-// anew where it was.
-func (s *subscription) reopen(ctx context.Context, cons jetstream.Consumer) (jetstream.Consumer, error) {
-	if cons == nil {
-		return s.open(ctx)
-	}
-	ask, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	_, err := cons.Info(ask)
-	if removed(err) {
-		return s.open(ctx)
-	}
-	return cons, err
-}
-
-// removed reports whether a consumer or its stream is no longer there.
-func removed(err error) bool {
-	for _, e := range []error{jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
-}
-
 // final reports whether waiting does not mend an error.
 func (s *subscription) final(err error) bool {
 	for _, e := range []error{ErrShared, errUnfit, nats.ErrConnectionClosed, nats.ErrPermissionViolation} {
@@ -105,98 +80,14 @@ func (s *subscription) final(err error) bool {
 	return errors.As(err, &refused) && refused.Code == 400
 }
 
-// errUnfit means that the durable is there and cannot be used.
-var errUnfit = errors.New("the durable is of another kind: choose another name, or delete it")
-
-// open returns the durable consumer, and makes it if it does not exist. Where an
-// existing one began is not changed.
-func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
-	ask, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	if err := s.recall(ask); err != nil {
-		return nil, err
-	}
-	want := jetstream.ConsumerConfig{Durable: s.o.Durable, AckPolicy: jetstream.AckExplicitPolicy}
-	cons, err := s.js.Consumer(ask, s.o.Stream, s.o.Durable)
-	if errors.Is(err, jetstream.ErrNotPullConsumer) {
-		return nil, errUnfit
-	}
-	exists := err == nil
-	if exists {
-		want = cons.CachedInfo().Config
-		if want.AckPolicy != jetstream.AckExplicitPolicy {
-			return nil, errUnfit
-		}
-	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, err
-	} else if err := s.begins(ctx, &want); err != nil {
-		return nil, err
-	}
-	have := want
-	want.FilterSubject = ""
-	want.FilterSubjects = Filters(s.o.Prefix, s.o.Types, s.o.App, s.o.Rooms)
-	want.AckWait, want.MaxAckPending, want.MaxDeliver = s.o.AckWait, s.o.Pending, -1
-	if !exists || !slices.Equal(filtersOf(have), want.FilterSubjects) || have.AckWait != want.AckWait ||
-		have.MaxAckPending != want.MaxAckPending || have.MaxDeliver != want.MaxDeliver { // who may not make consumers may use one
-		if cons, err = s.js.CreateOrUpdateConsumer(ask, s.o.Stream, want); err != nil {
-			return nil, err
-		}
-	}
-	return cons, s.learn(ask)
-}
-
-// learn notes which stream this is.
-func (s *subscription) learn(ctx context.Context) error {
-	stream, err := s.js.Stream(ctx, s.o.Stream)
-	if err != nil {
-		return err
-	}
-	s.enter(stream.CachedInfo().Created)
-	return nil
-}
-
-// begins says where a durable begins that does not exist.
-//
-// Not with the policy "new": each node of a cluster would take it for the end of
-// the stream as it knows it, so that one that becomes the leader before anything
-// was delivered could pass events over.
-func (s *subscription) begins(ctx context.Context, want *jetstream.ConsumerConfig) error {
-	ask, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	known := !s.place().Made.IsZero()
-	if !known && !s.o.OnlyNew {
-		if !s.o.From.IsZero() {
-			want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.o.From
-		}
-		return nil
-	}
-	stream, err := s.js.Stream(ask, s.o.Stream)
-	if err != nil {
-		return err
-	}
-	info := stream.CachedInfo()
-	start := info.State.LastSeq + 1
-	if known {
-		start = s.resume(ctx, info)
-	}
-	want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, start
-	s.mu.Lock()
-	s.made = info.Created
-	s.position = Position{Made: info.Created, Sequence: start - 1, At: time.Now().UTC()}
-	s.mu.Unlock()
-	return nil
-}
-
-func filtersOf(c jetstream.ConsumerConfig) []string {
-	if c.FilterSubject != "" {
-		return []string{c.FilterSubject}
-	}
-	return c.FilterSubjects
-}
-
 // session takes events while each delivery follows the one before. It never
 // returns nil.
 func (s *subscription) session(ctx context.Context, cons jetstream.Consumer) error {
+	if !s.begun { // by this goroutine alone
+		if err := s.alone(ctx, cons); err != nil {
+			return err
+		}
+	}
 	last, err := s.settle(ctx, cons)
 	if err != nil {
 		return err
@@ -224,6 +115,49 @@ func (s *subscription) session(ctx context.Context, cons jetstream.Consumer) err
 	}
 }
 
+// alone looks whether another subscriber is at work, before anything is taken from
+// it: one that waits for events has a request at NATS nearly always. Requests of
+// one that is gone are dropped by NATS, or expire after fetchWait.
+func (s *subscription) alone(ctx context.Context, cons jetstream.Consumer) error {
+	began := time.Now()
+	for free := 0; free < 2; {
+		info, err := s.info(ctx, cons)
+		switch {
+		case err != nil:
+			return err
+		case info.NumWaiting == 0:
+			free++ // once may be between two of its requests
+		case time.Since(began) > fetchWait+settleWait:
+			return fmt.Errorf("%w: it waits for events", ErrShared)
+		default:
+			free = 0
+		}
+		if !sleep(ctx, lookPause) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// start tells the caller that the durable is ours alone, once.
+func (s *subscription) start(ctx context.Context) {
+	if s.begun {
+		return
+	}
+	if s.o.Begin != nil {
+		s.o.Begin(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = ctx.Err() == nil
+}
+
+func (s *subscription) info(ctx context.Context, cons jetstream.Consumer) (*jetstream.ConsumerInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	return cons.Info(ctx)
+}
+
 // room waits until there is room for more events, and returns for how many.
 func (s *subscription) room(ctx context.Context) (int, error) {
 	for {
@@ -248,16 +182,20 @@ func (s *subscription) room(ctx context.Context) (int, error) {
 // finished before counts there until NATS has heard of it, so the number is
 // never below that of the events held, and equal to it only if none is missing.
 func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uint64, error) {
+	// Who has just come gives up before who was at work already.
+	patience := 2 * s.o.AckWait
+	if s.begun {
+		patience = 3 * s.o.AckWait
+	}
 	var began time.Time
 	for {
-		ask, cancel := context.WithTimeout(ctx, askWait)
-		info, err := cons.Info(ask)
-		cancel()
+		info, err := s.info(ctx, cons)
 		if err != nil {
 			return 0, err
 		}
 		held, left := s.holds()
 		if info.NumAckPending <= held {
+			s.start(ctx)
 			s.begin()
 			return info.Delivered.Consumer, nil
 		}
@@ -265,7 +203,7 @@ func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uin
 			began = time.Now()
 			s.o.Log.InfoContext(ctx, "wait for events that were delivered before", "missing", info.NumAckPending-held)
 		}
-		if time.Since(began) > 3*s.o.AckWait {
+		if time.Since(began) > patience {
 			return 0, fmt.Errorf("%w: it holds %d events", ErrShared, info.NumAckPending-held)
 		}
 		free := max(1, s.o.Pending-held-left)

@@ -35,8 +35,10 @@ type Handler func(ctx context.Context, e Event) error
 // rooms go on. What NATS delivers late, because a delivery was lost or an
 // earlier subscriber died with it, is waited for before anything newer is begun.
 //
-// One subscriber can use a durable at a time. An event of a type that this
-// package does not know is passed over.
+// One subscriber can use a durable at a time. One that comes while another is at
+// work takes nothing from it, and returns [ErrShared] within some seconds, or within
+// twice AckWait if the other has its hands full. An event of a type that this
+// package does not know is ignored.
 func Subscribe(ctx context.Context, js jetstream.JetStream, o Options, h Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -109,6 +111,7 @@ type subscription struct {
 	rooms map[string][]*delivery // what is queued; a room that is in the map has a goroutine
 	done  *ids
 
+	begun    bool      // nobody else uses the durable, and Begin has returned
 	made     time.Time // when the stream was made that is read; zero before it was opened
 	position Position
 	saved    time.Time // when Place was last told; with track alone

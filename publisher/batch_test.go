@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -24,7 +25,7 @@ func TestBatchInFlightIsFinished(t *testing.T) {
 		})
 		b := newBox("E1")
 		b.add(5)
-		p, err := New(Config{Conn: s.Connect(), Outbox: b, Stream: live, SDKAppID: app})
+		p, err := New(Config{Conn: natsconn.Of(s.Connect()), Outbox: b, Stream: live, SDKAppID: app})
 		if err != nil {
 			t.Fatal(err)
 		}

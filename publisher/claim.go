@@ -52,44 +52,47 @@ type claim struct {
 // Until the state is known to fit the stream, the claim has the WatchedSince of the
 // one before: a state that was lost, and made anew while NATS was away, has one of
 // its own, which must not take the place of what a rebuild needs.
-func (p *Publisher) claim(ctx context.Context) error {
-	subject := claimSubject(p.stream.Prefix, p.app)
-	newest, by, err := p.newestClaim(ctx)
+func (s *session) claim(ctx context.Context) error {
+	subject := claimSubject(s.stream.Prefix, s.app)
+	newest, by, err := s.newestClaim(ctx)
 	if err != nil {
 		return err
 	}
-	claimed := p.fence > 0 || p.sent && newest != p.replaced
-	if claimed && newest > 0 && by.Data.Instance != p.me.Instance {
+	claimed := s.fence > 0 || s.sent && newest != s.replaced
+	if claimed && newest > 0 && by.Data.Instance != s.me.Instance {
 		return fmt.Errorf("%w: instance %s on host %s, since %s; one application has one writer: stop one of them",
 			ErrFenced, by.Data.Instance, by.Data.Host, by.Time)
 	}
-	p.me.WatchedSince = by.Data.WatchedSince
-	if since := p.watchedSince(); p.fits && since != "" {
-		p.me.WatchedSince = since
+	me := s.me
+	me.WatchedSince = by.Data.WatchedSince
+	if since := s.watchedSince(); s.fits && since != "" {
+		me.WatchedSince = since
 	}
+	s.claimedSince = me.WatchedSince
 	id := ulid.Make().String()
 	body, err := marshal(envelope[claim]{
-		SpecVersion: "1.0", ID: id, Source: source(p.app), Type: claimType, Subject: p.me.Instance,
+		SpecVersion: "1.0", ID: id, Source: source(s.app), Type: claimType, Subject: s.me.Instance,
 		Time: time.Now().UTC().Format(wireTime), DataContentType: "application/json",
-		DataSchema: dataSchema(claimType), Data: p.me,
+		DataSchema: dataSchema(claimType), Data: me,
 	})
 	if err != nil {
 		return fmt.Errorf("encode claim: %w", err)
 	}
 	msg := message(subject, id, body)
 	setFence(msg, newest, subject)
-	q := ask(p.Conn())
-	ack, err := p.js.PublishMsg(ctx, msg)
+	q := s.conn.Ask()
+	ack, err := s.js.PublishMsg(ctx, msg)
 	if o := outcomeOf(err); o == stored || o == unknown {
-		p.sent, p.replaced = true, newest
+		s.sent, s.replaced = true, newest
 	}
 	if err != nil {
-		return fmt.Errorf("claim %s: %w", subject, p.explain(q, err))
+		return fmt.Errorf("claim %s: %w", subject, s.explain(q, err))
 	}
-	p.setFenceSequence(ack.Sequence)
-	p.metrics.claims.Inc()
-	if newest > 0 && by.Data.Instance != p.me.Instance {
-		p.metrics.tookOver(by.Data.Host, p.me.Host)
+	s.fence = ack.Sequence
+	s.setFence(s.fence)
+	s.metrics.claims.Inc()
+	if newest > 0 && by.Data.Instance != s.me.Instance {
+		s.metrics.tookOver(by.Data.Host, s.me.Host)
 	}
 	return nil
 }
@@ -104,9 +107,9 @@ func (p *Publisher) watchedSince() string {
 }
 
 // newestClaim returns the newest claim and its place in the stream, 0 if there is none.
-func (p *Publisher) newestClaim(ctx context.Context) (uint64, envelope[claim], error) {
+func (s *session) newestClaim(ctx context.Context) (uint64, envelope[claim], error) {
 	var c envelope[claim]
-	m, err := p.last(ctx, claimSubject(p.stream.Prefix, p.app))
+	m, err := s.last(ctx, claimSubject(s.stream.Prefix, s.app))
 	if err != nil || m == nil {
 		return 0, c, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -15,26 +16,24 @@ import (
 // domain that is named: the stream is made, read and written there alone.
 func TestDomain(t *testing.T) {
 	hub, leaf := natstest.Leaf(t)
-	nc, err := Connect(t.Context(), ConnectConfig{URL: leaf.ClientURL(), Domain: "hub"})
+	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: leaf.ClientURL(), Domain: "hub"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	defer conn.Close()
 	atHub, err := nats.Connect(hub.ClientURL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer atHub.Close()
-	config := live
-	config.Domain = "hub"
-	if found, err := Inspect(t.Context(), nc, config, app); err != nil {
+	if found, err := Inspect(t.Context(), conn, live, app); err != nil {
 		t.Fatalf("%s, %v", found, err)
 	}
 	b := newBox("E1")
 	b.add(50)
 	old := newBox("E1") // a state that does not know that its events are stored
 	old.events, old.assigned = slices.Clone(b.events), b.assigned
-	r := startWith(t, Config{Conn: nc, Outbox: b, Stream: config})
+	r := startWith(t, Config{Conn: conn, Outbox: b})
 	waitStored(b)
 	if err := r.stop(); err != nil {
 		t.Error(err)
@@ -44,20 +43,20 @@ func TestDomain(t *testing.T) {
 	// A start asks the stream which event it has last, and one whose state was lost
 	// reads all of it.
 	old.add(10)
-	r = startWith(t, Config{Conn: nc, Outbox: old, Stream: config})
+	r = startWith(t, Config{Conn: conn, Outbox: old})
 	waitStored(old)
 	if err := r.stop(); err != nil || old.rebuilds > 0 {
 		t.Errorf("%d rebuilds, %v", old.rebuilds, err)
 	}
 	wantEvents(t, atHub, 1, 60)
 	lost := newBox("E2")
-	r = startWith(t, Config{Conn: nc, Outbox: lost, Stream: config})
+	r = startWith(t, Config{Conn: conn, Outbox: lost})
 	<-r.Recovered()
 	if err := r.stop(); err != nil || len(lost.rooms) != 10 {
 		t.Errorf("%d rooms, %v", len(lost.rooms), err)
 	}
 
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(conn.Client())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -55,14 +56,14 @@ func TestRebuildEndsWithoutALeader(t *testing.T) {
 				pass(time.Second)
 				l := &natstest.Leaderless{}
 				s.Tap(l.Tap)
-				pub, err := Dial(t.Context(), ConnectConfig{InProcess: s})
+				pub, err := natsconn.Dial(t.Context(), natsconn.Config{InProcess: s})
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer pub.Close()
 				b := &interrupted{box: newBox("E1")}
 				b.interrupt = func() { l.Cut("CONSUMER.CREATE"); time.Sleep(5 * time.Second) }
-				r := start(t, pub, b)
+				r := startWith(t, Config{Conn: pub, Outbox: b})
 				if stopEarly {
 					pass(12 * time.Second)
 				} else {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/natsconn"
 )
 
 // Codes of the server that the client library has no names for, besides those of
@@ -21,22 +23,22 @@ const (
 
 // explain adds to the error of a question what an operator can do, and the reason
 // that NATS tells apart from the answer, such as a permission that lacks.
-func (p *Publisher) explain(q question, err error) error {
+func (p *Publisher) explain(q natsconn.Question, err error) error {
 	var api *jetstream.APIError
 	switch {
-	case isMaxPayload(err):
-		return maxPayloadError(err)
+	case natsconn.IsMaxPayload(err):
+		return natsconn.MaxPayloadError(err)
 	case errors.As(err, &api):
 		if mend := p.mend(api); mend != "" {
 			return fmt.Errorf("%w; %s", err, mend)
 		}
 		return p.stream.need(p.app).Explain(err)
 	}
-	switch last := q.reason(); {
+	switch last := q.Reason(); {
 	case errors.Is(last, nats.ErrPermissionViolation):
 		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
-	case isMaxPayload(last):
-		return maxPayloadError(fmt.Errorf("%w (%w)", err, last))
+	case natsconn.IsMaxPayload(last):
+		return natsconn.MaxPayloadError(fmt.Errorf("%w (%w)", err, last))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		// Also a disk's error, and a limit that is reached within a batch, have none.
 		return fmt.Errorf("%w: NATS gave no answer; look at the log and the disk of nats-server, and at the account's limits with `nats account info`", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -46,7 +47,7 @@ func TestOutcomesAndMends(t *testing.T) {
 		{name: "no header", err: nats.ErrHeadersNotSupported, want: refused},
 	}
 	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
-		p, err := New(Config{Conn: nc, Outbox: b, Stream: live, SDKAppID: app})
+		p, err := New(Config{Conn: natsconn.Of(nc), Outbox: b, Stream: live, SDKAppID: app})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +58,7 @@ func TestOutcomesAndMends(t *testing.T) {
 			if tt.err == nil {
 				continue
 			}
-			got := p.explain(ask(nc), tt.err)
+			got := p.explain(natsconn.Of(nc).Ask(), tt.err)
 			if !errors.Is(got, tt.err) || (got.Error() == tt.err.Error()) != (tt.mend == "") || !strings.Contains(got.Error(), tt.mend) {
 				t.Errorf("%s: %v, want the mend %q", tt.name, got, tt.mend)
 			}
@@ -80,14 +81,14 @@ func TestAccountIsFull(t *testing.T) {
 	if err := account.EnableJetStream(limit(20000), nil); err != nil {
 		t.Fatal(err)
 	}
-	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL()})
+	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.ClientURL()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	defer conn.Close()
 	b := newBox("E1")
 	b.add(200)
-	r := start(t, nc, b)
+	r := startWith(t, Config{Conn: conn, Outbox: b})
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !strings.Contains(r.log.String(), "err_code=10002") {
@@ -102,5 +103,5 @@ func TestAccountIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitStored(b)
-	wantEvents(t, nc, 1, 200)
+	wantEvents(t, conn.Client(), 1, 200)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -217,6 +218,7 @@ func (c *cutConn) Write(b []byte) (int, error) {
 // A run is a publisher that runs, and what came of it.
 type run struct {
 	*Publisher
+	js   jetstream.JetStream // for the test
 	stop func() error
 	done chan struct{}
 	err  error
@@ -253,7 +255,7 @@ func (l *logged) String() string {
 // start runs a publisher until stop, or the end of the test.
 func start(t testing.TB, nc *nats.Conn, out Outbox) *run {
 	t.Helper()
-	return startWith(t, Config{Conn: nc, Outbox: out})
+	return startWith(t, Config{Conn: natsconn.Of(nc), Outbox: out})
 }
 
 // startWith does so with more than connection and outbox.
@@ -268,8 +270,12 @@ func startWith(t testing.TB, c Config) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
+	js, err := c.Conn.JetStream(jetstream.WithDefaultTimeout(requestTimeout))
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{Publisher: p, done: make(chan struct{}), log: log}
+	r := &run{Publisher: p, js: js, done: make(chan struct{}), log: log}
 	go func() {
 		defer close(r.done)
 		r.err = p.Run(ctx)

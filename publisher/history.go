@@ -12,30 +12,30 @@ import (
 // called before the claim of a session. Within a process a stream is known by
 // when it was made. After a start only one that nobody has written to is known to
 // be new; a limit or a purge leaves the number of the last message.
-func (p *Publisher) lookForLoss(ctx context.Context) error {
-	q := ask(p.Conn())
-	s, err := p.js.Stream(ctx, p.stream.Name)
+func (s *session) lookForLoss(ctx context.Context) error {
+	q := s.conn.Ask()
+	stream, err := s.js.Stream(ctx, s.stream.Name)
 	if err != nil {
-		return p.stream.lookError(q.denied(err))
+		return s.stream.lookError(q.Denied(err))
 	}
-	info := s.CachedInfo()
+	info := stream.CachedInfo()
 	anew := info.State.LastSeq == 0
-	if !p.created.IsZero() {
-		anew = !info.Created.Equal(p.created)
+	if !s.created.IsZero() {
+		anew = !info.Created.Equal(s.created)
 	}
-	p.created = info.Created
-	lost := p.outbox.Follows() // where a rebuild was the last that the stream was needed for
-	if epoch, stored, _ := p.outbox.Position(); stored > 0 {
+	s.created = info.Created
+	lost := s.outbox.Follows() // where a rebuild was the last that the stream was needed for
+	if epoch, stored, _ := s.outbox.Position(); stored > 0 {
 		lost = epoch + "-" + diff.FormatSeq(stored)
 	}
 	if !anew || lost == "" {
 		return nil
 	}
-	p.metrics.madeAnew.Inc()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.status.MadeAnew = time.Now()
-	p.log.ErrorContext(ctx, "stream", "condition", "made anew", "stream", p.stream.Name, "made", info.Created, "lost_up_to", lost,
+	s.metrics.madeAnew.Inc()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.MadeAnew = time.Now()
+	s.log.ErrorContext(ctx, "stream", "condition", "made anew", "stream", s.stream.Name, "made", info.Created, "lost_up_to", lost,
 		"mend", "find out who removed it; its events are not stored again: put them back from a backup under another name")
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -27,12 +28,7 @@ const (
 // wanted is the stream that roomwatch makes. When it is full, the oldest events
 // go: a stream with a limit is a record of a time, and the newest matters most.
 func (c StreamConfig) wanted() jetstream.StreamConfig {
-	var first uint64
-	if c.after > 0 {
-		first = c.after + 1
-	}
 	return jetstream.StreamConfig{
-		FirstSeq:           first,
 		Name:               c.Name,
 		Description:        "Live rooms of Tencent Live, by roomwatch",
 		Subjects:           []string{c.Prefix + ".>"},
@@ -101,16 +97,16 @@ func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err
 
 // canBeMade looks for what would keep the first start from making the stream,
 // as far as that shows without making it.
-func (c StreamConfig) canBeMade(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app int) (string, error) {
+func (c StreamConfig) canBeMade(ctx context.Context, conn *natsconn.Conn, js jetstream.JetStream, app int) (string, error) {
 	unfit := func(reason string) error { return fmt.Errorf("%w: %s cannot be made: %s", ErrUnfit, c.Name, reason) }
-	if c.Replicas > 1 && nc.ConnectedClusterName() == "" {
+	if c.Replicas > 1 && conn.Client().ConnectedClusterName() == "" {
 		return "", unfit(c.alone())
 	}
 	owner, err := c.owner(ctx, js)
 	if owner != "" {
 		return "", unfit(c.owned(owner))
 	}
-	limits, lerr := c.accountLimits(ctx, js, nil, app)
+	limits, lerr := c.accountLimits(ctx, conn, js, nil, app)
 	if lerr != nil {
 		return "", fmt.Errorf("%s cannot be made: %w", c.Name, lerr)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -44,12 +45,12 @@ func TestStreamThatCannotBeMade(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if found, err := Inspect(t.Context(), nc, tt.config, app); errors.Is(err, ErrUnfit) != tt.inspect {
+				if found, err := Inspect(t.Context(), natsconn.Of(nc), tt.config, app); errors.Is(err, ErrUnfit) != tt.inspect {
 					t.Errorf("Inspect: %q, %v", found, err)
 				} else if tt.inspect && !strings.Contains(err.Error(), tt.want[0]) {
 					t.Errorf("Inspect: no %q in: %v", tt.want[0], err)
 				}
-				r := startWith(t, Config{Conn: nc, Outbox: b, Stream: tt.config})
+				r := startWith(t, Config{Conn: natsconn.Of(nc), Outbox: b, Stream: tt.config})
 				r.wantEnd(t)
 				if !errors.Is(r.err, ErrUnfit) {
 					t.Fatalf("ended with %v", r.err)
@@ -71,17 +72,17 @@ func TestStreamThatMayNotBeMade(t *testing.T) {
 			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.CREATE.>"}},
 		}}}
 	})
-	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL(), User: "u", Password: "p"})
+	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.ClientURL(), User: "u", Password: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(200*time.Millisecond))
+	defer conn.Close()
+	js, err := jetstream.New(conn.Client(), jetstream.WithDefaultTimeout(200*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := StreamConfig{Name: "LIVE", Prefix: "live", Replicas: 3, MaxAge: 36 * time.Hour, MaxBytes: 5 << 20}
-	_, _, err = c.preflight(t.Context(), nc, js, app)
+	_, _, err = c.preflight(t.Context(), conn, js, app, 0)
 	const command = "`nats stream add LIVE --subjects='live.>' --storage=file --replicas=3 --max-age=36h --max-bytes=5242880 --allow-batch --allow-direct --defaults`"
 	if !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), command) {
 		t.Errorf("%v\nwant %s", err, command)
@@ -91,17 +92,17 @@ func TestStreamThatMayNotBeMade(t *testing.T) {
 // A server without JetStream says nothing at all; the error says how that is mended.
 func TestWithoutJetStream(t *testing.T) {
 	s := serve(t, func(o *server.Options) { o.JetStream = false })
-	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL()})
+	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.ClientURL()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
+	defer conn.Close()
+	js, err := jetstream.New(conn.Client())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = live.preflight(t.Context(), nc, js, app)
-	_, ierr := Inspect(t.Context(), nc, live, app)
+	_, _, err = live.preflight(t.Context(), conn, js, app, 0)
+	_, ierr := Inspect(t.Context(), conn, live, app)
 	for _, err := range []error{err, ierr} {
 		if err == nil || errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "start nats-server with -js") {
 			t.Error(err)

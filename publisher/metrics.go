@@ -37,7 +37,7 @@ func (p *Publisher) watch(r prometheus.Registerer) {
 			return 0
 		})
 	}
-	gauge("connected", "1 while the connection to NATS is up. 0: see that NATS runs and can be reached; events wait on disk.", func() bool { return p.Conn().IsConnected() })
+	gauge("connected", "1 while the connection to NATS is up. 0: see that NATS runs and can be reached; events wait on disk.", func() bool { return p.conn.IsConnected() })
 	gauge("failing", "1 while events cannot be stored although NATS may be there. The log and /readyz say why.", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()

@@ -7,26 +7,27 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"roomwatch/publisher/natsconn"
 )
 
 // dialed is a connection to a server of its own.
-func dialed(t *testing.T) *nats.Conn {
+func dialed(t *testing.T) *natsconn.Conn {
 	t.Helper()
-	nc, err := Dial(t.Context(), ConnectConfig{URL: serve(t, nil).ClientURL()})
+	conn, err := natsconn.Dial(t.Context(), natsconn.Config{URL: serve(t, nil).ClientURL()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
-	return nc
+	t.Cleanup(conn.Close)
+	return conn
 }
 
 func TestMetricsLint(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	nc := dialed(t)
-	p, err := New(Config{Conn: nc, Outbox: newBox("E1"), Stream: live, SDKAppID: app, Metrics: registry})
+	conn := dialed(t)
+	p, err := New(Config{Conn: conn, Outbox: newBox("E1"), Stream: live, SDKAppID: app, Metrics: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,10 +48,10 @@ func TestMetricsLint(t *testing.T) {
 // application look different from a restart.
 func TestTakeoversAreCounted(t *testing.T) {
 	for from, host := range map[string]string{sameHost: "", anotherHost: "elsewhere"} {
-		nc := dialed(t)
+		conn := dialed(t)
 		registry := prometheus.NewRegistry()
 		run := func(host string, r prometheus.Registerer) {
-			p, err := New(Config{Conn: nc, Outbox: newBox("E1"), Stream: live, SDKAppID: app, Metrics: r})
+			p, err := New(Config{Conn: conn, Outbox: newBox("E1"), Stream: live, SDKAppID: app, Metrics: r})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -41,22 +42,22 @@ func TestMissingPermissionIsThatOfTheQuestion(t *testing.T) {
 		{name: "its own", allowed: server.Permissions{Publish: deny("elsewhere", "$JS.API.STREAM.>")}, want: true},
 		{name: "no answer is allowed", allowed: server.Permissions{Subscribe: deny("_INBOX.>")}, want: true},
 	}
-	questions := map[string]func(context.Context, *Publisher) error{
-		"the last message": func(ctx context.Context, p *Publisher) error {
-			_, err := p.last(ctx, "live.>")
+	questions := map[string]func(context.Context, *session) error{
+		"the last message": func(ctx context.Context, s *session) error {
+			_, err := s.last(ctx, "live.>")
 			return err
 		},
-		"the stream": func(ctx context.Context, p *Publisher) error {
-			_, err := Inspect(ctx, p.Conn(), live, app)
+		"the stream": func(ctx context.Context, s *session) error {
+			_, err := Inspect(ctx, s.conn, live, app)
 			return err
 		},
-		"its history": func(ctx context.Context, p *Publisher) error { return p.lookForLoss(ctx) },
-		"preflight": func(ctx context.Context, p *Publisher) error {
-			_, _, err := p.stream.preflight(ctx, p.Conn(), p.js, app)
+		"its history": func(ctx context.Context, s *session) error { return s.lookForLoss(ctx) },
+		"preflight": func(ctx context.Context, s *session) error {
+			_, _, err := s.stream.preflight(ctx, s.conn, s.js, app, 0)
 			return err
 		},
-		"a claim": func(_ context.Context, p *Publisher) error {
-			return p.explain(ask(p.Conn()), context.DeadlineExceeded)
+		"a claim": func(_ context.Context, s *session) error {
+			return s.explain(s.conn.Ask(), context.DeadlineExceeded)
 		},
 	}
 	for _, tt := range tests {
@@ -66,12 +67,17 @@ func TestMissingPermissionIsThatOfTheQuestion(t *testing.T) {
 				o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &tt.allowed}}
 			})
 			lossy := &natstest.Leaderless{}
-			nc, err := Connect(t.Context(), ConnectConfig{InProcess: tapped{s, lossy}, User: "u", Password: "p"})
+			conn, err := natsconn.Connect(t.Context(), natsconn.Config{InProcess: tapped{s, lossy}, User: "u", Password: "p"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer nc.Close()
-			p, err := New(Config{Conn: nc, Outbox: newBox("E1"), Stream: live, SDKAppID: app})
+			defer conn.Close()
+			nc := conn.Client()
+			p, err := New(Config{Conn: conn, Outbox: newBox("E1"), Stream: live, SDKAppID: app})
+			if err != nil {
+				t.Fatal(err)
+			}
+			session, err := p.newSession(legacy{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +98,7 @@ func TestMissingPermissionIsThatOfTheQuestion(t *testing.T) {
 					continue // it asks nothing here
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-				err := question(ctx, p)
+				err := question(ctx, session)
 				cancel()
 				if got := errors.Is(err, nats.ErrPermissionViolation); err == nil || got != tt.want {
 					t.Errorf("%s: %v; want a missing permission: %t", name, err, tt.want)

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -23,38 +23,32 @@ var ErrUnfit = streams.ErrUnfit
 type StreamConfig struct {
 	Name   string // such as LIVE
 	Prefix string // first token or tokens of every subject, such as live
-	Domain string // of JetStream, for leaf nodes; empty: that of the server
 
 	Replicas int           // 0 means 1
 	MaxAge   time.Duration // 0 means for ever
 	MaxBytes int64         // 0 or less means unlimited
-
-	// A stream that is made in the place of one that was deleted begins after
-	// this sequence, so that no claim in it has the number of an old fence: a late
-	// message that carries that one would pass.
-	after uint64
 }
 
 // Inspect looks at the stream without making, altering or claiming anything,
 // and says in words what it found. The error is [ErrUnfit], or says why the
 // stream cannot be looked at.
-func Inspect(ctx context.Context, nc *nats.Conn, c StreamConfig, app int) (string, error) {
-	js, err := JetStream(nc, c.Domain)
+func Inspect(ctx context.Context, conn *natsconn.Conn, c StreamConfig, app int) (string, error) {
+	js, err := conn.JetStream()
 	if err != nil {
 		return "", err
 	}
-	q := ask(nc)
+	q := conn.Ask()
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return c.canBeMade(ctx, nc, js, app)
+		return c.canBeMade(ctx, conn, js, app)
 	}
 	if err != nil {
-		return "", c.lookError(q.denied(err))
+		return "", c.lookError(q.Denied(err))
 	}
 	info := s.CachedInfo()
-	limits, limitErr := c.accountLimits(ctx, js, info, app)
-	warnings, unfit := c.fits(nc, info.Config, app)
-	if err := joined(limitErr, unfit, c.lookForUnreleased(ctx, nc, s, app)); err != nil {
+	limits, limitErr := c.accountLimits(ctx, conn, js, info, app)
+	warnings, unfit := c.fits(conn, info.Config, app)
+	if err := joined(limitErr, unfit, c.lookForUnreleased(ctx, conn, s, app)); err != nil {
 		return "", err // all of it at once: each takes a person some time
 	}
 	found := fmt.Sprintf("%s fits, %d messages", c.Name, info.State.Msgs)
@@ -81,21 +75,29 @@ func joined(errs ...error) (all error) {
 	return all
 }
 
-// preflight returns the stream's configuration and warnings about it, and makes the stream if it does
-// not exist. It never alters one.
-func (c StreamConfig) preflight(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, app int) (have jetstream.StreamConfig, warnings []string, err error) {
-	q := ask(nc)
+// preflight returns the stream's configuration and warnings about it, and makes the
+// stream if it does not exist. It never alters one.
+//
+// A stream that is made in the place of one that was deleted begins after the fence
+// of this process, so that no claim in it has the number of that one: a late message
+// that carries it would pass.
+func (c StreamConfig) preflight(ctx context.Context, conn *natsconn.Conn, js jetstream.JetStream, app int, fence uint64) (have jetstream.StreamConfig, warnings []string, err error) {
+	q := conn.Ask()
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if s, err = js.CreateStream(ctx, c.wanted()); err != nil {
-			return have, nil, c.makeError(ctx, js, q.denied(err))
+		wanted := c.wanted()
+		if fence > 0 {
+			wanted.FirstSeq = fence + 1
+		}
+		if s, err = js.CreateStream(ctx, wanted); err != nil {
+			return have, nil, c.makeError(ctx, js, q.Denied(err))
 		}
 	}
 	if err != nil {
-		return have, nil, c.lookError(q.denied(err))
+		return have, nil, c.lookError(q.Denied(err))
 	}
 	have = s.CachedInfo().Config
-	warnings, err = c.fits(nc, have, app)
+	warnings, err = c.fits(conn, have, app)
 	return have, warnings, err
 }
 
@@ -112,11 +114,11 @@ func (c StreamConfig) lookError(err error) error {
 // lookForUnreleased looks for events that a build before the first release wrote.
 // The start sees them only where it reads them: the last one, or all of them when
 // the state was lost.
-func (c StreamConfig) lookForUnreleased(ctx context.Context, nc *nats.Conn, s jetstream.Stream, app int) error {
-	q := ask(nc)
+func (c StreamConfig) lookForUnreleased(ctx context.Context, conn *natsconn.Conn, s jetstream.Stream, app int) error {
+	q := conn.Ask()
 	info, err := s.Info(ctx, jetstream.WithSubjectFilter(Filter(c.Prefix, "", app, "")))
 	if err != nil {
-		return c.lookError(q.denied(err))
+		return c.lookError(q.Denied(err))
 	}
 	for subject := range info.State.Subjects {
 		if strings.Contains(subject[strings.LastIndexByte(subject, '.')+1:], "%") {
@@ -133,10 +135,10 @@ func (c StreamConfig) unreleasedError(subject string, app int) error {
 
 // accountLimits returns what the limits of the account refuse. Who may not ask for
 // them is told so in a few words.
-func (c StreamConfig) accountLimits(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo, app int) (string, error) {
+func (c StreamConfig) accountLimits(ctx context.Context, conn *natsconn.Conn, js jetstream.JetStream, info *jetstream.StreamInfo, app int) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, ownerWait)
 	defer cancel()
-	q := ask(js.Conn())
+	q := conn.Ask()
 	a, err := js.AccountInfo(ctx)
 	if err == nil {
 		return "", c.need(app).CheckAccount(a, info, c.wanted())
@@ -144,13 +146,13 @@ func (c StreamConfig) accountLimits(ctx context.Context, js jetstream.JetStream,
 	if err = c.need(app).Explain(err); errors.Is(err, streams.ErrLimit) {
 		return "", c.lookError(err)
 	}
-	return fmt.Sprintf("; the limits of the account are not known: %v", q.denied(err)), nil
+	return fmt.Sprintf("; the limits of the account are not known: %v", q.Denied(err)), nil
 }
 
 // fits returns every reason why a stream cannot hold what roomwatch promises, and
 // warnings.
-func (c StreamConfig) fits(nc *nats.Conn, have jetstream.StreamConfig, app int) (warnings []string, err error) {
-	return c.need(app).Check(have, nc.MaxPayload())
+func (c StreamConfig) fits(conn *natsconn.Conn, have jetstream.StreamConfig, app int) (warnings []string, err error) {
+	return c.need(app).Check(have, conn.Client().MaxPayload())
 }
 
 // need is what the stream is for, to package streams.

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 	"roomwatch/publisher/streams"
 )
@@ -75,8 +76,8 @@ func TestUnfit(t *testing.T) {
 				t.Errorf("%s: the server refuses it: %v", tt.name, err)
 				continue
 			}
-			_, _, err = live.preflight(t.Context(), nc, js, app)
-			_, ierr := Inspect(t.Context(), nc, live, app)
+			_, _, err = live.preflight(t.Context(), natsconn.Of(nc), js, app, 0)
+			_, ierr := Inspect(t.Context(), natsconn.Of(nc), live, app)
 			switch {
 			case tt.want == "" && (err != nil || ierr != nil):
 				t.Errorf("%s: %v, %v", tt.name, err, ierr)
@@ -105,7 +106,7 @@ func TestSealedAndMirror(t *testing.T) {
 	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, _ *box) {
 		have := live.wanted()
 		have.Sealed, have.Mirror = true, &jetstream.StreamSource{Name: "OTHER"}
-		_, err := live.fits(nc, have, app)
+		_, err := live.fits(natsconn.Of(nc), have, app)
 		for _, want := range []string{"it is sealed", "nats stream rm LIVE", "it is a mirror", "--no-mirror"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v\nlacks %s", err, want)
@@ -120,7 +121,7 @@ func TestInspectMakesNothingAndRunMakesTheStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found, err := Inspect(t.Context(), nc, live, app); err != nil || !strings.Contains(found, "does not exist yet") {
+		if found, err := Inspect(t.Context(), natsconn.Of(nc), live, app); err != nil || !strings.Contains(found, "does not exist yet") {
 			t.Errorf("%q, %v", found, err)
 		}
 		if _, err := js.Stream(t.Context(), live.Name); !errors.Is(err, jetstream.ErrStreamNotFound) {

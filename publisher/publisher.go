@@ -6,20 +6,17 @@ import (
 	"iter"
 	"log/slog"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 )
 
 const (
@@ -62,15 +59,11 @@ type Outbox interface {
 
 // A Config holds what a [Publisher] needs.
 type Config struct {
-	Conn     *nats.Conn   // required; made by [Connect] or [Dial], else P3 does not hold
-	Outbox   Outbox       // required
-	Stream   StreamConfig // required
-	SDKAppID int          // required
-	Version  string       // of the program, told in its claims
-
-	// Redial makes a connection in the place of one that is closed for good; nil
-	// leaves it closed. The newest one is [Publisher.Conn], and is not closed here.
-	Redial func(context.Context) (*nats.Conn, error)
+	Conn     *natsconn.Conn // required; connected, though NATS may be away
+	Outbox   Outbox         // required
+	Stream   StreamConfig   // required
+	SDKAppID int            // required
+	Version  string         // of the program, told in its claims
 
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil registers none
@@ -87,22 +80,9 @@ type Publisher struct {
 	metrics *metrics
 	tracer  trace.Tracer
 
+	conn      *natsconn.Conn
 	recovered chan struct{}
 	once      sync.Once
-
-	conn   atomic.Pointer[nats.Conn]
-	redial func(context.Context) (*nats.Conn, error)
-
-	// Used by Run alone.
-	js         jetstream.JetStream // of conn
-	fence      uint64              // stream sequence of this process's newest claim, 0 before the first
-	sent       bool                // a claim, which was stored or may be
-	replaced   uint64              // stream sequence of the claim that it found; 0 if there was none
-	fits       bool                // the state with the stream, when they were compared last
-	remembered string              // id of the event that the server took for a duplicate
-	created    time.Time           // the stream, as the newest session found it
-	reconnects uint64              // of the connection, when the session began
-	warned     []string            // of the stream, by the newest session
 
 	mu     sync.Mutex
 	status Status
@@ -121,14 +101,11 @@ func New(c Config) (*Publisher, error) {
 		host = "unknown"
 	}
 	p := &Publisher{
-		redial: c.Redial, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
+		conn: c.Conn, outbox: c.Outbox, stream: c.Stream, app: c.SDKAppID, log: c.Log,
 		me:        claim{Instance: ulid.Make().String(), Host: host, Version: c.Version},
 		tracer:    c.Tracer,
 		recovered: make(chan struct{}),
 		status:    Status{Events: map[diff.Type]uint64{}},
-	}
-	if err := p.use(c.Conn); err != nil {
-		return nil, err
 	}
 	p.metrics = newMetrics(c.Metrics)
 	p.watch(c.Metrics)
@@ -142,31 +119,34 @@ func New(c Config) (*Publisher, error) {
 //	ErrFenced  another roomwatch has become the writer
 //	ErrUnfit   the stream cannot hold what is promised, found at the first
 //	           contact; later it is waited for its mend
-//	ErrAuth    never: see [Connect]
 //
 // Run is called once.
 func (p *Publisher) Run(ctx context.Context) error {
 	pause := newBackOff()
+	var left legacy
 	gone := false // the claim, in the session before this one
 	for ctx.Err() == nil {
-		nc := p.Conn()
-		if nc.IsClosed() && p.redial != nil {
-			p.failed(ctx, closedError(nc.LastError()))
+		if p.conn.IsClosed() {
+			p.failed(ctx, p.conn.WhyClosed())
 			if sleep(ctx, pause.NextBackOff()) == nil {
-				p.dial(ctx)
+				p.connect(ctx)
 			}
 			continue
 		}
-		if !nc.IsConnected() {
-			if last := nc.LastError(); isAuth(last) {
-				p.failed(ctx, authError(last)) // found later than [Connect] could
+		if !p.conn.IsConnected() {
+			if err := p.conn.Refused(); err != nil {
+				p.failed(ctx, err) // found later than the start could
 			}
 			_ = sleep(ctx, awayLook)
 			continue
 		}
 		_, was, _ := p.outbox.Position()
 		began := time.Now()
-		err := p.session(ctx)
+		s, err := p.newSession(left)
+		if err == nil {
+			err = s.run(ctx)
+			left = s.legacy
+		}
 		// A claim alone is no progress: each try would store one more at once.
 		if _, now, _ := p.outbox.Position(); now != was || time.Since(began) > retryMost {
 			pause.Reset()
@@ -178,7 +158,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 		case errors.Is(err, ErrFenced), errors.Is(err, ErrUnfit) && !p.hasRecovered():
 			return err
 		}
-		if p.Conn().IsClosed() && p.redial != nil {
+		if p.conn.IsClosed() {
 			continue // why it is closed says more than what failed by it
 		}
 		if outcomeOf(err) == fenced && !gone {
@@ -193,55 +173,11 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return nil
 }
 
-// session is one way from the stream's check to an outcome that is unknown.
-func (p *Publisher) session(ctx context.Context) error {
-	p.reconnects = p.Conn().Stats().Reconnects // before anything is asked
-	p.stream.after = p.fence
-	have, warnings, err := p.stream.preflight(ctx, p.Conn(), p.js, p.app)
-	if err != nil {
-		return err
+// connect puts a new connection in the place of one that is closed for good.
+func (p *Publisher) connect(ctx context.Context) {
+	if err := p.conn.Connect(ctx); err != nil && ctx.Err() == nil {
+		p.failed(ctx, err)
 	}
-	p.warn(ctx, warnings)
-	p.setBatches(have.AllowAtomicPublish)
-	if err := p.lookForLoss(ctx); err != nil {
-		return err
-	}
-	if err := p.claim(ctx); err != nil {
-		return err
-	}
-	var renew <-chan time.Time
-	if have.MaxAge > 0 {
-		t := time.NewTimer(have.MaxAge / 2)
-		defer t.Stop()
-		renew = t.C
-	}
-	seq, err := p.recover(ctx)
-	if err != nil {
-		return err
-	}
-	p.fits = true
-	p.succeeded(ctx)
-	p.once.Do(func() { close(p.recovered) })
-	return p.relay(ctx, seq, have.AllowAtomicPublish, renew)
-}
-
-// warn logs what the stream's settings may surprise with, when that changes.
-func (p *Publisher) warn(ctx context.Context, warnings []string) {
-	for _, w := range warnings {
-		if !slices.Contains(p.warned, w) {
-			p.log.WarnContext(ctx, "stream has an unusual setting", "stream", p.stream.Name, "setting", w)
-		}
-	}
-	p.warned = warnings
-}
-
-// reconnected reports whether the connection is not the one of this session any
-// more. The server at its other end may have lost what it had acknowledged, and
-// with the events that are gone the claim need not be gone: it can be older than
-// they, and then the fence lets the next event pass and leaves a hole.
-func (p *Publisher) reconnected() bool {
-	nc := p.Conn()
-	return nc.Stats().Reconnects != p.reconnects || nc.IsClosed()
 }
 
 // Recovered is closed when the stream was first compared with the outbox.

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 )
 
 // rebuildWait is how long a rebuild waits for one more message of the stream.
@@ -31,29 +32,29 @@ type storedMessage struct {
 }
 
 // last returns the last message that matches a subject, or nil if there is none.
-func (p *Publisher) last(ctx context.Context, subject string) (*storedMessage, error) {
-	return p.message(ctx, "last", subject, map[string]any{"last_by_subj": subject})
+func (s *session) last(ctx context.Context, subject string) (*storedMessage, error) {
+	return s.message(ctx, "last", subject, map[string]any{"last_by_subj": subject})
 }
 
 // oldest returns the oldest one.
-func (p *Publisher) oldest(ctx context.Context, subject string) (*storedMessage, error) {
-	return p.message(ctx, "oldest", subject, map[string]any{"seq": 1, "next_by_subj": subject})
+func (s *session) oldest(ctx context.Context, subject string) (*storedMessage, error) {
+	return s.message(ctx, "oldest", subject, map[string]any{"seq": 1, "next_by_subj": subject})
 }
 
 // message asks the stream's leader for a message. A direct get is answered by any
 // replica, which may not have heard of the newest message yet, and then an event
 // that is stored would be stored again.
-func (p *Publisher) message(ctx context.Context, which, subject string, query map[string]any) (*storedMessage, error) {
+func (s *session) message(ctx context.Context, which, subject string, query map[string]any) (*storedMessage, error) {
 	req, err := json.Marshal(query)
 	if err != nil {
 		return nil, err // unreachable: strings and numbers encode
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	q := ask(p.Conn())
-	resp, err := q.nc.RequestWithContext(ctx, APIPrefix(p.js)+"STREAM.MSG.GET."+p.stream.Name, req)
+	q := s.conn.Ask()
+	resp, err := s.nc.RequestWithContext(ctx, natsconn.APIPrefix(s.js)+"STREAM.MSG.GET."+s.stream.Name, req)
 	if err != nil {
-		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(q, err))
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, s.explain(q, err))
 	}
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
@@ -66,7 +67,7 @@ func (p *Publisher) message(ctx context.Context, which, subject string, query ma
 	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
 		return nil, nil
 	case answer.Error != nil:
-		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, p.explain(q, answer.Error))
+		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, s.explain(q, answer.Error))
 	case answer.Message == nil:
 		return nil, fmt.Errorf("read %s message on %s: the answer holds none", which, subject)
 	}
@@ -92,22 +93,22 @@ func (p *Publisher) message(ctx context.Context, which, subject string, query ma
 // state has given its number. Others may have read that event, so the number is not
 // given again: what is to be sent begins a new epoch. A reader who had the removed
 // event gets its content once more, under another id and with the same version.
-func (p *Publisher) recover(ctx context.Context) (uint64, error) {
-	filter := Filter(p.stream.Prefix, "", p.app, "")
-	m, err := p.last(ctx, filter)
+func (s *session) recover(ctx context.Context) (uint64, error) {
+	filter := Filter(s.stream.Prefix, "", s.app, "")
+	m, err := s.last(ctx, filter)
 	if err != nil {
 		return 0, err
 	}
-	epoch, stored, assigned := p.outbox.Position()
+	epoch, stored, assigned := s.outbox.Position()
 	if m == nil {
-		return p.goOn(ctx, stored)
+		return s.goOn(ctx, stored)
 	}
-	e, err := p.decode(m.Subject, m.Data)
+	e, err := s.decode(m.Subject, m.Data)
 	if errors.Is(err, ErrUnfit) {
 		return 0, err
 	}
 	if err != nil {
-		return 0, fmt.Errorf("message %d on %s is no event of roomwatch: %w; remove it with `nats stream rmm %s %d`", m.Seq, m.Subject, err, p.stream.Name, m.Seq)
+		return 0, fmt.Errorf("message %d on %s is no event of roomwatch: %w; remove it with `nats stream rmm %s %d`", m.Seq, m.Subject, err, s.stream.Name, m.Seq)
 	}
 	last, seq, err := splitID(e.ID)
 	if err != nil {
@@ -115,37 +116,37 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 	}
 	switch {
 	case last == epoch && stored <= seq && seq <= assigned:
-		ours, err := p.isOurs(e, seq, stored)
+		ours, err := s.isOurs(e, seq, stored)
 		if err != nil {
 			return 0, err
 		}
 		if ours {
-			if err := p.outbox.Stored(seq); err != nil {
+			if err := s.outbox.Stored(seq); err != nil {
 				return 0, err
 			}
-			return p.goOn(ctx, seq)
+			return s.goOn(ctx, seq)
 		}
-	case stored == 0 && e.ID == p.outbox.Follows():
-		ours, err := p.isOurs(e, 0, 0)
+	case stored == 0 && e.ID == s.outbox.Follows():
+		ours, err := s.isOurs(e, 0, 0)
 		if err != nil {
 			return 0, err
 		}
 		if ours {
-			return p.goOn(ctx, 0)
+			return s.goOn(ctx, 0)
 		}
 	}
-	p.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
+	s.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
-	p.metrics.rebuilds.Inc()
-	p.fits = false
-	since, err := p.toldSince(ctx, filter)
+	s.metrics.rebuilds.Inc()
+	s.fits = false
+	since, err := s.toldSince(ctx, filter)
 	if err != nil {
 		return 0, err
 	}
-	if err := p.outbox.Rebuild(e, since, p.lastOfEachSubject(ctx, filter)); err != nil {
+	if err := s.outbox.Rebuild(e, since, s.lastOfEachSubject(ctx, filter)); err != nil {
 		return 0, err
 	}
-	_, stored, _ = p.outbox.Position()
+	_, stored, _ = s.outbox.Position()
 	return stored, nil
 }
 
@@ -154,19 +155,19 @@ func (p *Publisher) recover(ctx context.Context) (uint64, error) {
 // before that one may have expired. A claim of an older build says nothing; then the
 // oldest event stands alone, and a room that began after that build's first look and
 // before its first event, and was never told, counts as one that was live before.
-func (p *Publisher) toldSince(ctx context.Context, filter string) (time.Time, error) {
-	m, err := p.oldest(ctx, filter)
+func (s *session) toldSince(ctx context.Context, filter string) (time.Time, error) {
+	m, err := s.oldest(ctx, filter)
 	if err != nil {
 		return time.Time{}, err
 	}
 	if m == nil {
-		return time.Time{}, p.gone()
+		return time.Time{}, s.gone()
 	}
 	at := m.Time // of what is no event; not before the time of any that is gone
 	if e, err := Decode(m.Data); err == nil {
 		at = e.Time
 	}
-	if since, err := time.Parse(time.RFC3339, p.me.WatchedSince); err == nil && since.After(at) {
+	if since, err := time.Parse(time.RFC3339, s.claimedSince); err == nil && since.After(at) {
 		return since, nil
 	}
 	return at, nil
@@ -208,33 +209,33 @@ func (p *Publisher) isOurs(e diff.Event, seq, stored uint64) (bool, error) {
 }
 
 // goOn returns the number after which to go on, where events up to seq are stored.
-func (p *Publisher) goOn(ctx context.Context, seq uint64) (uint64, error) {
-	epoch, _, _ := p.outbox.Position()
+func (s *session) goOn(ctx context.Context, seq uint64) (uint64, error) {
+	epoch, _, _ := s.outbox.Position()
 	next := epoch + "-" + diff.FormatSeq(seq+1)
-	if p.remembered == next {
-		p.log.WarnContext(ctx, "new epoch", "lost", next, "reason", "NATS has had an event with this id, and the stream lacks it: its last events were removed")
-		if err := p.outbox.Renumber(); err != nil {
+	if s.remembered == next {
+		s.log.WarnContext(ctx, "new epoch", "lost", next, "reason", "NATS has had an event with this id, and the stream lacks it: its last events were removed")
+		if err := s.outbox.Renumber(); err != nil {
 			return 0, err
 		}
 		seq = 0
 	}
-	p.remembered = ""
+	s.remembered = ""
 	return seq, nil
 }
 
 // lastOfEachSubject returns the last event of every subject, in the stream's
 // order. Nobody adds to them meanwhile: this process is the writer.
-func (p *Publisher) lastOfEachSubject(ctx context.Context, filter string) iter.Seq2[diff.Event, error] {
+func (s *session) lastOfEachSubject(ctx context.Context, filter string) iter.Seq2[diff.Event, error] {
 	return func(yield func(diff.Event, error) bool) {
-		q := ask(p.Conn())
-		if err := p.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
-			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, p.stream.need(p.app).Explain(q.denied(err))))
+		q := s.conn.Ask()
+		if err := s.eachLast(ctx, filter, func(e diff.Event) bool { return yield(e, nil) }); err != nil {
+			yield(diff.Event{}, fmt.Errorf("read last events on %s: %w", filter, s.stream.need(s.app).Explain(q.Denied(err))))
 		}
 	}
 }
 
-func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff.Event) bool) error {
-	cons, err := p.js.OrderedConsumer(ctx, p.stream.Name, jetstream.OrderedConsumerConfig{
+func (s *session) eachLast(ctx context.Context, filter string, yield func(diff.Event) bool) error {
+	cons, err := s.js.OrderedConsumer(ctx, s.stream.Name, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
 		MaxResetAttempts: 1, // else the client tries for ever, and holds the outbox meanwhile
 	})
@@ -242,7 +243,7 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 		return err
 	}
 	if info := cons.CachedInfo(); info.NumPending == 0 && info.Delivered.Consumer == 0 {
-		return p.gone()
+		return s.gone()
 	}
 	msgs, err := cons.Messages()
 	if err != nil {
@@ -261,12 +262,12 @@ func (p *Publisher) eachLast(ctx context.Context, filter string, yield func(diff
 			return err
 		}
 		left = meta.NumPending
-		e, err := p.decode(msg.Subject(), msg.Data())
+		e, err := s.decode(msg.Subject(), msg.Data())
 		if errors.Is(err, ErrUnfit) {
 			return err
 		}
 		if err != nil {
-			p.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
+			s.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
 			continue
 		}
 		if !yield(e) {

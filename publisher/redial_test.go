@@ -1,13 +1,11 @@
 package publisher
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 	"roomwatch/publisher/streams"
 )
@@ -18,15 +16,14 @@ import (
 func TestConnectionClosedForGood(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		witness := s.Connect()
-		c := ConnectConfig{InProcess: s}
-		connect := func(ctx context.Context) (*nats.Conn, error) { return Connect(ctx, c) }
-		first, err := connect(t.Context())
+		conn, err := natsconn.Connect(t.Context(), natsconn.Config{InProcess: s})
 		if err != nil {
 			t.Fatal(err)
 		}
+		first := conn.Client()
 		b := newBox("E1")
-		r := startWith(t, Config{Conn: first, Outbox: b, Redial: connect})
-		defer func() { _ = r.stop(); r.Conn().Close() }()
+		r := startWith(t, Config{Conn: conn, Outbox: b})
+		defer func() { _ = r.stop(); conn.Close() }()
 		b.add(3)
 		pass(time.Minute)
 		s.MaxPayload(2 * streams.LeastMessage)
@@ -60,15 +57,14 @@ func TestConnectionClosedForGood(t *testing.T) {
 // the same, and NATS may be away when it is made anew.
 func TestClosedWhileIdle(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
-		c := ConnectConfig{InProcess: s}
-		connect := func(ctx context.Context) (*nats.Conn, error) { return Connect(ctx, c) }
-		first, err := connect(t.Context())
+		conn, err := natsconn.Connect(t.Context(), natsconn.Config{InProcess: s})
 		if err != nil {
 			t.Fatal(err)
 		}
+		first := conn.Client()
 		b := newBox("E1")
-		r := startWith(t, Config{Conn: first, Outbox: b, Redial: connect})
-		defer func() { _ = r.stop(); r.Conn().Close() }()
+		r := startWith(t, Config{Conn: conn, Outbox: b})
+		defer func() { _ = r.stop(); conn.Close() }()
 		pass(time.Minute)
 		first.Close()
 		s.Down()
@@ -83,6 +79,6 @@ func TestClosedWhileIdle(t *testing.T) {
 		if got := r.Status(); got.LastError != nil || !got.Connected {
 			t.Errorf("afterwards: %+v", got)
 		}
-		wantEvents(t, r.Conn(), 1, 3)
+		wantEvents(t, conn.Client(), 1, 3)
 	})
 }

@@ -32,18 +32,17 @@ var (
 // is made anew or an outcome is unknown, and then says so with an error: the next
 // session claims anew and asks the stream how far it came. What the server
 // refuses is tried again and again here, and nothing is skipped.
-func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <-chan time.Time) error {
+func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-chan time.Time) error {
 	// A server that was away is asked at once, not with the next event: what it
-	// has lost has to be found again. The count of [Publisher.reconnected] is what
+	// has lost has to be found again. The count of [session.reconnected] is what
 	// decides; this only wakes.
-	nc := p.Conn()
-	connected := nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
-	defer nc.RemoveStatusListener(connected)
+	connected := s.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
+	defer s.nc.RemoveStatusListener(connected)
 	limit := batchRows
 	pause := newBackOff()
 	var now, next batch // the one that is published, and the one that is made meanwhile
 	for {
-		if p.reconnected() {
+		if s.reconnected() {
 			return errReconnected
 		}
 		select {
@@ -52,17 +51,17 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 		default:
 		}
 		if now, next = next, now.empty(); len(now.msgs) == 0 {
-			if err := p.fill(&now, seq, limit, batches); err != nil {
+			if err := s.fill(&now, seq, limit, batches); err != nil {
 				return err
 			}
 		}
 		// After the batch is filled: an event of the first look is seen with its time.
-		if since := p.watchedSince(); since != "" && since != p.me.WatchedSince {
+		if since := s.watchedSince(); since != "" && since != s.claimedSince {
 			return errRenew
 		}
 		if len(now.msgs) == 0 {
 			select {
-			case <-p.outbox.Committed():
+			case <-s.outbox.Committed():
 				continue
 			case <-connected:
 				continue
@@ -75,30 +74,30 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 		// Where there is more than a batch, the server need not wait for the next one.
 		making := make(chan error, 1)
 		if now.full {
-			go func() { making <- p.fill(&next, now.last(), limit, batches) }()
+			go func() { making <- s.fill(&next, now.last(), limit, batches) }()
 		} else {
 			making <- nil
 		}
-		err := p.publish(ctx, &now)
+		err := s.publish(ctx, &now)
 		if err := <-making; err != nil {
 			return err
 		}
 		switch {
 		case err == nil:
 			seq = now.last()
-			if err := p.outbox.Stored(seq); err != nil {
+			if err := s.outbox.Stored(seq); err != nil {
 				return err
 			}
 			limit = min(2*limit, batchRows)
 			pause.Reset()
-			p.succeeded(ctx)
+			s.succeeded(ctx)
 		case outcomeOf(err) != refused:
 			return err
 		case len(now.msgs) > 1:
 			limit = len(now.msgs) / 2 // what fits is stored, and the culprit is found and named
 			next = next.empty()
 		default:
-			p.failed(ctx, err)
+			s.failed(ctx, err)
 			next = next.empty()
 			if sleep(ctx, pause.NextBackOff()) != nil {
 				return nil
@@ -111,40 +110,38 @@ func (p *Publisher) relay(ctx context.Context, seq uint64, batches bool, renew <
 }
 
 // publish stores all events of a batch, or none. It finishes also if ctx ends meanwhile.
-func (p *Publisher) publish(ctx context.Context, b *batch) (err error) {
-	ctx, span := p.tracer.Start(ctx, "publish", spanOptions(b.events)...)
+func (s *session) publish(ctx context.Context, b *batch) (err error) {
+	ctx, span := s.tracer.Start(ctx, "publish", spanOptions(b.events)...)
 	defer func() { endSpan(span, len(b.msgs), err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	began := time.Now()
-	setFence(b.msgs[0], p.fence, claimSubject(p.stream.Prefix, p.app))
-	g := gateOf(p.Conn())
-	g.hold(cancel)
-	defer g.release()
-	// P3: with the gate held no other connection can be made, so these looks are final.
-	if p.reconnected() {
+	setFence(b.msgs[0], s.fence, claimSubject(s.stream.Prefix, s.app))
+	defer s.conn.Hold(cancel)()
+	// P3: while it is held no other connection can be made, so these looks are final.
+	if s.reconnected() {
 		return errReconnected
 	}
-	if !p.Conn().IsConnected() {
+	if !s.nc.IsConnected() {
 		return errAway
 	}
-	q := ask(p.Conn())
+	q := s.conn.Ask()
 	if len(b.msgs) == 1 {
 		var ack *jetstream.PubAck
-		if ack, err = p.js.PublishMsg(ctx, b.msgs[0]); err == nil && ack.Duplicate {
-			err, p.remembered = errRemembered, b.events[0].ID
+		if ack, err = s.js.PublishMsg(ctx, b.msgs[0]); err == nil && ack.Duplicate {
+			err, s.remembered = errRemembered, b.events[0].ID
 		}
 	} else {
-		_, err = jetstreamext.PublishMsgBatch(ctx, p.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})
+		_, err = jetstreamext.PublishMsgBatch(ctx, s.js, b.msgs, jetstreamext.BatchFlowControl{AckFirst: false})
 	}
-	p.metrics.batch(outcomeOf(err), time.Since(began))
+	s.metrics.batch(outcomeOf(err), time.Since(began))
 	if errors.Is(err, context.Canceled) {
-		return errAway // by the gate
+		return errAway // the connection is lost
 	}
 	if err != nil {
-		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, p.explain(q, err))
+		return fmt.Errorf("publish %s and %d more: %w", b.events[0].ID, len(b.msgs)-1, s.explain(q, err))
 	}
-	p.acknowledged(b.events)
+	s.acknowledged(b.events)
 	return nil
 }
 
@@ -212,7 +209,7 @@ func Unanswered(err error) bool {
 // reason returns why a session ended: what failed because the connection is lost
 // says nothing but that.
 func (p *Publisher) reason(err error) error {
-	if errors.Is(err, nats.ErrReconnectBufExceeded) || !p.Conn().IsConnected() && Unanswered(err) {
+	if errors.Is(err, nats.ErrReconnectBufExceeded) || !p.conn.IsConnected() && Unanswered(err) {
 		return errAway
 	}
 	return err

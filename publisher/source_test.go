@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -50,7 +51,7 @@ func TestSources(t *testing.T) {
 				t.Errorf("%s: the server refuses it: %v", tt.name, err)
 				continue
 			}
-			_, _, err := live.preflight(t.Context(), nc, js, app)
+			_, _, err := live.preflight(t.Context(), natsconn.Of(nc), js, app, 0)
 			if tt.unfit != errors.Is(err, ErrUnfit) || !tt.unfit && err != nil || tt.unfit && !strings.Contains(err.Error(), "copies messages of stream OTHER") {
 				t.Errorf("%s: %v", tt.name, err)
 			}

@@ -32,7 +32,7 @@ func (p *Publisher) Status() Status {
 	s := p.status
 	s.Events = maps.Clone(s.Events)
 	p.mu.Unlock()
-	s.Connected = p.Conn().IsConnected()
+	s.Connected = p.conn.IsConnected()
 	s.Epoch, s.Stored, s.Assigned = p.outbox.Position()
 	if s.Assigned <= s.Stored {
 		return s
@@ -60,8 +60,7 @@ func (p *Publisher) setBatches(available bool) {
 	p.status.Batches = available
 }
 
-func (p *Publisher) setFenceSequence(seq uint64) {
-	p.fence = seq
+func (p *Publisher) setFence(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Fence = seq

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -29,7 +30,7 @@ func TestStreamOfABuildBeforeTheRelease(t *testing.T) {
 					})
 					send(t, nc, unreleased("live", diff.RoomCreated, app, room), body)
 				}
-				if found, err := Inspect(t.Context(), nc, live, app); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "a%2Eb") {
+				if found, err := Inspect(t.Context(), natsconn.Of(nc), live, app); !errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), "a%2Eb") {
 					t.Errorf("a look finds %q, %v", found, err)
 				}
 				r := start(t, nc, b)

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomaudit/trail"
-	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // place compares the trail with the stream, and records when it is not the one it was.
@@ -192,7 +192,7 @@ func (r *recorder) next(ctx context.Context, seq uint64) (trail.Mark, error) {
 	if err != nil {
 		return trail.Mark{}, err // unreachable: a number and a string encode
 	}
-	resp, err := r.js.Conn().RequestWithContext(ctx, publisher.APIPrefix(r.js)+"STREAM.MSG.GET."+r.Stream, req)
+	resp, err := r.js.Conn().RequestWithContext(ctx, natsconn.APIPrefix(r.js)+"STREAM.MSG.GET."+r.Stream, req)
 	if err != nil {
 		return trail.Mark{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -101,17 +102,17 @@ func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) e
 func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := c.ConnectConfig("roomaudit", c.NATSURL, log)
+	connect := c.Connection("roomaudit", c.NATSURL, log)
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("record stream %s: %w", c.Stream, err)) }
-	nc, err := publisher.Connect(ctx, connect)
+	conn, err := natsconn.Connect(ctx, connect)
 	if program.Stopped(ctx, err) {
 		return nil // nothing was asked of NATS yet
 	}
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := publisher.JetStream(nc, c.NATSDomain)
+	defer conn.Close()
+	js, err := conn.JetStream()
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -79,16 +79,16 @@ func check(ctx context.Context, w io.Writer, path string) error {
 func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
+	connect := cfg.Connection("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
 	connect.Denied = giveUp
-	nc, err := publisher.Dial(ctx, connect)
+	conn, err := natsconn.Dial(ctx, connect)
 	if err != nil {
 		l.line("nats", err, "")
 		return
 	}
-	defer nc.Close()
-	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
-	js, err := publisher.JetStream(nc, cfg.NATSDomain)
+	defer conn.Close()
+	l.line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
+	js, err := conn.JetStream()
 	if err != nil {
 		l.line("nats", err, "")
 		return

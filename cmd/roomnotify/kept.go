@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // A selection says which of the notifications that nobody will tell by himself a
@@ -71,14 +71,14 @@ func (s *store) each(ctx context.Context, sel selection, f func(part string, n *
 func withStore(ctx context.Context, cfg *config, do func(context.Context, *store) error) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
+	connect := cfg.Connection("roomnotify", cfg.NATSURL, slog.New(slog.DiscardHandler))
 	connect.Denied = giveUp
-	nc, err := publisher.Dial(ctx, connect)
+	conn, err := natsconn.Dial(ctx, connect)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := publisher.JetStream(nc, cfg.NATSDomain)
+	defer conn.Close()
+	js, err := conn.JetStream()
 	if err != nil {
 		return err
 	}

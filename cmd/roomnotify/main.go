@@ -17,7 +17,7 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -25,7 +25,7 @@ func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, streams.ErrUnfit, streams.ErrLimit, publisher.ErrAuth)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, errConfig, streams.ErrUnfit, streams.ErrLimit, natsconn.ErrAuth)
 }
 
 func rootCommand() *cobra.Command {

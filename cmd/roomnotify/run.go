@@ -19,8 +19,8 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -56,9 +56,9 @@ func runCommand(path *string) *cobra.Command {
 func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Logger) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	connect := cfg.ConnectConfig("roomnotify", cfg.NATSURL, log)
+	connect := cfg.Connection("roomnotify", cfg.NATSURL, log)
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("notify: %w", err)) }
-	nc, err := publisher.Connect(ctx, connect)
+	conn, err := natsconn.Connect(ctx, connect)
 	if program.Stopped(ctx, err) {
 		log.InfoContext(ctx, "stop", "reason", "a signal before the start was done")
 		return nil
@@ -66,8 +66,8 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := publisher.JetStream(nc, cfg.NATSDomain)
+	defer conn.Close()
+	js, err := conn.JetStream()
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,11 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/nats-io/nats.go"
-
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // nats looks at the server and the stream. Without NATS_URL the server is part
@@ -37,37 +36,37 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 		}
 		connect.URL = "nats://" + addr
 	}
-	nc, err := publisher.Dial(ctx, connect)
+	conn, err := natsconn.Dial(ctx, connect)
 	if err == nil {
-		defer nc.Close()
+		defer conn.Close()
 	}
 	if cfg.NATSURL == "" {
-		err = stranger(nc, err, connect.URL, running)
-	} else if err != nil && !errors.Is(err, publisher.ErrAuth) {
+		err = stranger(conn, err, connect.URL, running)
+	} else if err != nil && !errors.Is(err, natsconn.ErrAuth) {
 		err = fmt.Errorf("%w; see that NATS runs there and that NATS_URL is right", err)
 	}
 	if err != nil {
 		l.line("nats", err, "")
 		return
 	}
-	l.line("nats", nil, "connected to %s, nats-server %s", publisher.Server(nc), nc.ConnectedServerVersion())
+	l.line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	found, err := publisher.Inspect(ctx, nc, cfg.StreamConfig(), cfg.SDKAppID)
+	found, err := publisher.Inspect(ctx, conn, cfg.StreamConfig(), cfg.SDKAppID)
 	l.line("stream", err, "%s", found)
 }
 
 // stranger returns nil if what has the port of the embedded server is that of the
 // roomwatch that runs on the same data directory, and else who has it.
-func stranger(nc *nats.Conn, err error, url string, running bool) error {
+func stranger(conn *natsconn.Conn, err error, url string, running bool) error {
 	const port = "set ROOMWATCH_NATS_PORT to a free port"
 	switch {
-	case errors.Is(err, publisher.ErrAuth):
+	case errors.Is(err, natsconn.ErrAuth):
 		return fmt.Errorf("a NATS server that is not roomwatch's own has the port of %s; %s, or NATS_URL=%s to use that server, with what it asks for: %w", url, port, url, err)
 	case err != nil:
 		return fmt.Errorf("what has the port of %s is no NATS server: %w; %s", url, err, port)
-	case nc.ConnectedServerName() != daemon.EmbeddedName:
-		return fmt.Errorf("a NATS server that is not roomwatch's own, %q, has the port of %s; %s, or NATS_URL=%s to use that server", nc.ConnectedServerName(), url, port, url)
+	case conn.Client().ConnectedServerName() != daemon.EmbeddedName:
+		return fmt.Errorf("a NATS server that is not roomwatch's own, %q, has the port of %s; %s, or NATS_URL=%s to use that server", conn.Client().ConnectedServerName(), url, port, url)
 	case !running:
 		return fmt.Errorf("a roomwatch with another data directory has the port of %s; %s, or ROOMWATCH_DATA_DIR to its directory", url, port)
 	}

@@ -10,23 +10,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
 // endlessReads are the reads of the commands; each calls seen for each message.
-var endlessReads = map[string]func(ctx context.Context, nc *nats.Conn, cfg *config.Config, seen func()) error{
-	"verify": func(ctx context.Context, nc *nats.Conn, cfg *config.Config, seen func()) error {
-		return eachMessage(ctx, nc, cfg, func(events.Message) error { seen(); return nil })
+var endlessReads = map[string]func(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, seen func()) error{
+	"verify": func(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, seen func()) error {
+		return eachMessage(ctx, conn, cfg, func(events.Message) error { seen(); return nil })
 	},
-	"tail": func(ctx context.Context, nc *nats.Conn, cfg *config.Config, seen func()) error {
-		return follow(ctx, nc, cfg, selection{since: past(time.Hour)}, slog.New(slog.DiscardHandler), tailPatience,
+	"tail": func(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, seen func()) error {
+		return follow(ctx, conn, cfg, selection{since: past(time.Hour)}, slog.New(slog.DiscardHandler), tailPatience,
 			func([]byte, diff.Event) error { seen(); return nil })
 	},
 }
@@ -56,7 +56,7 @@ func readLeaderless(t *testing.T, command string, what func(l *natstest.Leaderle
 		time.Sleep(time.Second)
 		l := &natstest.Leaderless{}
 		s.Tap(l.Tap)
-		conn, err := publisher.Dial(t.Context(), publisher.ConnectConfig{InProcess: s})
+		conn, err := natsconn.Dial(t.Context(), natsconn.Config{InProcess: s})
 		if err != nil {
 			t.Fatal(err)
 		}

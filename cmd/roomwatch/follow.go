@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -21,7 +21,7 @@ const followPause = time.Second
 
 // A tailer shows the events of a stream.
 type tailer struct {
-	nc   *nats.Conn
+	conn *natsconn.Conn
 	js   jetstream.JetStream
 	cfg  *config.Config
 	s    selection
@@ -43,12 +43,12 @@ func (e shownError) Error() string { return e.err.Error() }
 //
 // It goes on where it was when NATS was away, however long. A JetStream that gives
 // no answer for longer than patience, while NATS is there, ends it with an error.
-func follow(ctx context.Context, nc *nats.Conn, cfg *config.Config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
-	js, err := publisher.JetStream(nc, cfg.NATSDomain)
+func follow(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
+	js, err := conn.JetStream()
 	if err != nil {
 		return err
 	}
-	t := &tailer{nc: nc, js: js, cfg: cfg, s: s, log: log, show: show}
+	t := &tailer{conn: conn, js: js, cfg: cfg, s: s, log: log, show: show}
 	for {
 		err := t.session(ctx)
 		var shown shownError
@@ -59,9 +59,9 @@ func follow(ctx context.Context, nc *nats.Conn, cfg *config.Config, s selection,
 			return fmt.Errorf("print event: %w", shown.err)
 		case !t.begun && errors.Is(err, jetstream.ErrStreamNotFound):
 			return fmt.Errorf("follow stream %s: there is no such stream; start roomwatch, which makes it, or set ROOMWATCH_STREAM", cfg.Stream)
-		case !t.begun, nc.IsClosed():
+		case !t.begun, conn.IsClosed():
 			return fmt.Errorf("follow stream %s: %w", cfg.Stream, streams.Reader(cfg.Stream, 0).Explain(err))
-		case nc.IsConnected() && time.Since(t.alive) > patience:
+		case conn.IsConnected() && time.Since(t.alive) > patience:
 			return fmt.Errorf("follow stream %s: no answer for %v: %w; see with `nats stream info %s` that the stream is there and has a leader",
 				cfg.Stream, time.Since(t.alive).Round(time.Second), streams.Reader(cfg.Stream, 0).Explain(err), cfg.Stream)
 		}
@@ -80,7 +80,7 @@ func (t *tailer) pause(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if t.nc.IsConnected() || t.nc.IsClosed() {
+		if t.conn.IsConnected() || t.conn.IsClosed() {
 			return
 		}
 		t.alive = time.Now()

@@ -30,37 +30,38 @@ var mayImport = map[string][]string{
 	"roomwatch/poller":                {"roomwatch/diff"},
 	"roomwatch/poller/simulator":      {},
 	"roomwatch/state":                 {"roomwatch/diff"},
-	"roomwatch/publisher":             {"roomwatch/diff", "roomwatch/publisher/streams", "roomwatch/publisher/secret"},
+	"roomwatch/publisher":             {"roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams"},
+	"roomwatch/publisher/natsconn":    {"roomwatch/publisher/secret"},
 	"roomwatch/publisher/events":      {},
 	"roomwatch/publisher/natstest":    {},
 	"roomwatch/publisher/schema":      {},
 	"roomwatch/publisher/streams":     {},
 	"roomwatch/cmd/internal/display":  {},
-	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher", "roomwatch/publisher/secret"},
+	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher/natsconn", "roomwatch/publisher/secret"},
 	"roomwatch/cmd/internal/program":  {"roomwatch/cmd/internal/environ"},
-	"roomwatch/cmd/roomwatch/web":     {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
+	"roomwatch/cmd/roomwatch/web":     {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
 	"roomwatch/cmd/roomwatch/tracing": {"roomwatch/state", "roomwatch/publisher/secret", "roomwatch/cmd/internal/program"},
 	"roomwatch/cmd/roomwatch/config": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomwatch/tracing",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomwatch/tracing",
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/state", "roomwatch/publisher",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
 		"roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/display",
 		"roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/daemon", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/publisher/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
-		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
+		"roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
 		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/publisher/secret",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {
-		"roomwatch/publisher", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/display", "roomwatch/cmd/internal/environ",
+		"roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/display", "roomwatch/cmd/internal/environ",
 		"roomwatch/cmd/internal/program", "roomwatch/cmd/roomaudit/trail",
 	},
 	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher"},
@@ -93,6 +94,6 @@ func TestImportedJetStreamHasADomain(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "grep", "-rnE", "--include=*.go", "--exclude=*_test.go", "--exclude=domain.go", "--exclude-dir=roombench",
 		`jetstream\.New\(|DefaultAPIPrefix|"\$JS\.API`, "../..").CombinedOutput()
 	if len(out) > 0 { // grep fails where it finds nothing
-		t.Errorf("use publisher.JetStream and publisher.APIPrefix (%v):\n%s", err, out)
+		t.Errorf("use natsconn.Conn.JetStream and natsconn.APIPrefix (%v):\n%s", err, out)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 	"roomwatch/state"
 )
@@ -24,7 +25,7 @@ func main() { program.Main(run) }
 
 // run is the whole program: it returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return program.Run(ctx, rootCommand(), args, stdout, stderr, config.ErrInvalid, state.ErrOther, state.ErrBroken, publisher.ErrUnfit, publisher.ErrAuth, streams.ErrLimit)
+	return program.Run(ctx, rootCommand(), args, stdout, stderr, config.ErrInvalid, state.ErrOther, state.ErrBroken, publisher.ErrUnfit, natsconn.ErrAuth, streams.ErrLimit)
 }
 
 func rootCommand() *cobra.Command {

@@ -16,6 +16,7 @@ import (
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 	"roomwatch/state"
 )
@@ -78,7 +79,7 @@ func (w *watch) open() {
 
 func (w *watch) publish() {
 	w.t.Helper()
-	pub, err := publisher.New(publisher.Config{Conn: w.nc, Outbox: w.store, Stream: publisher.StreamConfig{Name: "LIVE", Prefix: "live"}, SDKAppID: testApp})
+	pub, err := publisher.New(publisher.Config{Conn: natsconn.Of(w.nc), Outbox: w.store, Stream: publisher.StreamConfig{Name: "LIVE", Prefix: "live"}, SDKAppID: testApp})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // lookTimeout bounds each question that `tail` and `check` ask of NATS.
@@ -108,12 +109,12 @@ func tail(ctx context.Context, cfg *config.Config, s selection, show func([]byte
 	// NATS leaves a request unanswered that it does not allow; waiting on would
 	// look like a stream in which nothing happens.
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("follow stream %s: %w", cfg.Stream, err)) }
-	nc, err := publisher.Dial(ctx, connect)
+	conn, err := natsconn.Dial(ctx, connect)
 	if err != nil {
 		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
 	}
-	defer nc.Close()
-	err = follow(ctx, nc, cfg, s, log, tailPatience, show)
+	defer conn.Close()
+	err = follow(ctx, conn, cfg, s, log, tailPatience, show)
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		return cause
 	}

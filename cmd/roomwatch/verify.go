@@ -18,6 +18,7 @@ import (
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
 
@@ -95,15 +96,15 @@ func verify(ctx context.Context, cfg *config.Config, show func(finding) error, s
 	connect := cfg.Connection(cfg.Logger(stderr))
 	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("verify stream %s: %w", cfg.Stream, err)) }
-	nc, err := publisher.Dial(ctx, connect)
+	conn, err := natsconn.Dial(ctx, connect)
 	if err != nil {
 		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
 	}
-	defer nc.Close()
+	defer conn.Close()
 	v := events.NewVerifier(cfg.SubjectPrefix)
 	v.SilentBeginnings = cfg.Baseline == "silent" || !slices.Contains(cfg.Events, string(diff.RoomCreated))
 	v.SilentEnds = !slices.Contains(cfg.Events, string(diff.RoomEnded))
-	err = eachMessage(ctx, nc, cfg, func(m events.Message) error {
+	err = eachMessage(ctx, conn, cfg, func(m events.Message) error {
 		for _, f := range v.Check(m) {
 			if err := show(finding{Fault: &f}); err != nil {
 				return fmt.Errorf("print fault: %w", err)
@@ -128,11 +129,11 @@ func verify(ctx context.Context, cfg *config.Config, show func(finding) error, s
 }
 
 // eachMessage reads what the stream holds when it is called.
-func eachMessage(ctx context.Context, nc *nats.Conn, cfg *config.Config, take func(events.Message) error) error {
+func eachMessage(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, take func(events.Message) error) error {
 	failed := func(err error) error {
 		return fmt.Errorf("read stream %s: %w", cfg.Stream, streams.Reader(cfg.Stream, 0).Explain(err))
 	}
-	js, err := publisher.JetStream(nc, cfg.NATSDomain)
+	js, err := conn.JetStream()
 	if err != nil {
 		return err
 	}

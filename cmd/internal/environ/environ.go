@@ -16,7 +16,7 @@ import (
 
 	"github.com/kelseyhightower/envconfig"
 
-	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // A Secret is never printed.
@@ -44,10 +44,10 @@ type NATS struct {
 	NATSDomain       string `envconfig:"NATS_JS_DOMAIN" desc:"JetStream domain, for leaf nodes; empty: that of the server"`
 }
 
-// ConnectConfig returns what a connection of a program to NATS at url needs. Each
+// Connection returns what a connection of a program to NATS at url needs. Each
 // program has an inbox of its own, so that NATS can keep others from reading it.
-func (n NATS) ConnectConfig(program, url string, log *slog.Logger) publisher.ConnectConfig {
-	return publisher.ConnectConfig{
+func (n NATS) Connection(program, url string, log *slog.Logger) natsconn.Config {
+	return natsconn.Config{
 		Name: program, Inbox: "_INBOX_" + program, URL: url, CredsFile: n.NATSCreds, NKeyFile: n.NATSNKey,
 		User: n.NATSUser, Password: string(n.NATSPassword), Token: string(n.NATSToken),
 		PasswordFile: n.NATSPasswordFile, TokenFile: n.NATSTokenFile,

@@ -8,6 +8,7 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // StatePath is where the state file is.
@@ -34,14 +35,14 @@ func (c *Config) Policy() diff.Policy {
 // StreamConfig names the stream, and says what one is like that roomwatch makes.
 func (c *Config) StreamConfig() publisher.StreamConfig {
 	return publisher.StreamConfig{
-		Name: c.Stream, Prefix: c.SubjectPrefix, Domain: c.NATSDomain,
+		Name: c.Stream, Prefix: c.SubjectPrefix,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes),
 	}
 }
 
 // Connection says where NATS is and who asks.
-func (c *Config) Connection(log *slog.Logger) publisher.ConnectConfig {
-	return c.ConnectConfig("roomwatch", c.NATSURL, log)
+func (c *Config) Connection(log *slog.Logger) natsconn.Config {
+	return c.NATS.Connection("roomwatch", c.NATSURL, log)
 }
 
 // Logger writes to w.

@@ -14,7 +14,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.opentelemetry.io/otel/trace"
@@ -25,6 +24,7 @@ import (
 	"roomwatch/cmd/roomwatch/tracing"
 	"roomwatch/poller"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
 )
 
@@ -56,7 +56,8 @@ type Daemon struct {
 
 	store    *state.Store
 	embedded *embedded // nil: the server of NATS_URL
-	readers  *publisher.Connector
+	conn     *natsconn.Conn
+	readers  *natsconn.Conn // of the stream; it connects when the first one comes
 	pub      *publisher.Publisher
 	poll     *poller.Poller
 	commit   *state.Committer
@@ -102,25 +103,19 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 		}
 		connect.InProcess = d.embedded
 	}
-	connector, err := publisher.NewConnector(connect)
-	if err != nil {
+	if d.conn, err = natsconn.Connect(ctx, connect); err != nil {
 		return nil, err
 	}
 	// What is wrong with NATS is logged by the publisher's.
 	connect.Name, connect.Log = "roomwatch readers", nil
-	if d.readers, err = publisher.NewConnector(connect); err != nil {
-		return nil, err
-	}
-	nc, err := connector.Connect(ctx)
-	if err != nil {
+	if d.readers, err = natsconn.New(connect); err != nil {
 		return nil, err
 	}
 	d.pub, err = publisher.New(publisher.Config{
-		Conn: nc, Redial: connector.Connect, Outbox: d.store, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID,
+		Conn: d.conn, Outbox: d.store, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID,
 		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.Tracer,
 	})
 	if err != nil {
-		nc.Close()
 		return nil, err
 	}
 	return d, nil
@@ -200,8 +195,8 @@ func (d *Daemon) whyAway() []any {
 // Close takes everything down that is up.
 func (d *Daemon) Close() error {
 	var errs []error
-	if d.pub != nil {
-		d.pub.Conn().Close()
+	if d.conn != nil {
+		d.conn.Close()
 	}
 	if d.embedded != nil {
 		now, cancel := context.WithCancel(context.Background())
@@ -225,7 +220,7 @@ func (d *Daemon) NATSURL() string {
 	if d.embedded != nil {
 		return d.embedded.url()
 	}
-	return publisher.Server(d.pub.Conn())
+	return d.conn.Server()
 }
 
 // HTTPAddr is where the status page is, before Run; empty if it is nowhere.
@@ -239,5 +234,5 @@ func (d *Daemon) HTTPAddr() string {
 // Recovered is closed when the stream is there and was compared with the state.
 func (d *Daemon) Recovered() <-chan struct{} { return d.pub.Recovered() }
 
-// Conn is the connection to NATS that is used now.
-func (d *Daemon) Conn() *nats.Conn { return d.pub.Conn() }
+// Conn is the connection to NATS.
+func (d *Daemon) Conn() *natsconn.Conn { return d.conn }

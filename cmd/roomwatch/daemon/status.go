@@ -30,7 +30,7 @@ func (d *Daemon) web() (*web.Server, error) {
 	return web.New(web.Config{
 		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
 		Status: d.Status, Rooms: d.store, Metrics: d.metrics,
-		Connect: d.readers.Connect, Domain: d.cfg.NATSDomain, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
+		Conn: d.readers, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
 	}), nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"roomwatch/publisher/natsconn"
 )
 
 // A pipes is a listener without a network, so that a bubble holds both ends.
@@ -51,9 +53,11 @@ func servePipes(t *testing.T) *pipes {
 	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() {
-		served <- New(Config{Addr: "127.0.0.1:8080", Token: givenToken, Status: func() Status { return Status{} }, Metrics: prometheus.NewRegistry()}).Serve(ctx, p)
-	}()
+	server := New(Config{
+		Addr: "127.0.0.1:8080", Token: givenToken, Status: func() Status { return Status{} }, Metrics: prometheus.NewRegistry(),
+		Conn: connection(t, natsconn.Config{}),
+	})
+	go func() { served <- server.Serve(ctx, p) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-served; err != nil {

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +15,7 @@ import (
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 )
 
 // A reader gets what it asked for, as it is stored, and nothing else.
@@ -207,18 +207,11 @@ func TestEventsWhileNATSIsAway(t *testing.T) {
 
 // NATS can end a connection for good. Readers go on over another one.
 func TestEventsAfterTheirConnectionWasClosed(t *testing.T) {
-	conns := make(chan *nats.Conn, 2)
-	r := newRig(t, func(c *Config) {
-		connect := c.Connect
-		c.Connect = func(ctx context.Context) (*nats.Conn, error) {
-			nc, err := connect(ctx)
-			conns <- nc
-			return nc, err
-		}
-	}).serve()
+	var conn *natsconn.Conn
+	r := newRig(t, func(c *Config) { conn = c.Conn }).serve()
 	rd := r.read("")
 	r.following(1)
-	(<-conns).Close()
+	conn.Client().Close()
 	r.publish(diff.RoomCreated, "a")
 	rd.want("room.created a")
 }
@@ -302,7 +295,7 @@ func TestTooManyReaders(t *testing.T) {
 // comment, and the head of the answer can be asked for alone.
 func TestEventsBegin(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Connect = func(context.Context) (*nats.Conn, error) { return nil, errAway }
+		c.Conn = connection(t, natsconn.Config{URL: "nats://127.0.0.1:1"}) // nobody listens there
 	}).serve()
 	resp := r.open(t.Context(), "/api/v1/events")
 	defer func() { _ = resp.Body.Close() }()

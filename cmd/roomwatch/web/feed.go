@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/publisher/streams"
@@ -25,56 +24,19 @@ const (
 
 // Errors that end a session of a follower; the next one goes on where it ended.
 var (
-	errAway   = errors.New("NATS is away")
-	errMoved  = errors.New("the stream or the way to it is not the one it was")
-	errClosed = errors.New("the server is closed")
+	errAway  = errors.New("NATS is away")
+	errMoved = errors.New("the stream or the way to it is not the one it was")
 )
 
-// A feed lets readers follow the stream. They share one connection, which is
-// made when the first one comes.
+// A feed lets readers follow the stream. They share one connection.
 type feed struct {
 	c       Config
 	log     *slog.Logger
 	readers chan struct{} // one element for each reader
-
-	turn   chan struct{} // holds one element while the rest is used
-	nc     *nats.Conn
-	closed bool
 }
 
 func newFeed(c Config) *feed {
-	return &feed{c: c, log: c.Log, readers: make(chan struct{}, mostReaders), turn: make(chan struct{}, 1)}
-}
-
-// connection returns the connection, which may be away.
-func (f *feed) connection(ctx context.Context) (*nats.Conn, error) {
-	select {
-	case f.turn <- struct{}{}:
-		defer func() { <-f.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	if f.closed {
-		return nil, errClosed
-	}
-	if f.nc == nil || f.nc.IsClosed() { // NATS can end one for good
-		nc, err := f.c.Connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.nc = nc
-	}
-	return f.nc, nil
-}
-
-// close ends the connection, and with it every session.
-func (f *feed) close() {
-	f.turn <- struct{}{}
-	defer func() { <-f.turn }()
-	f.closed = true
-	if f.nc != nil {
-		f.nc.Close()
-	}
+	return &feed{c: c, log: c.Log, readers: make(chan struct{}, mostReaders)}
 }
 
 // follow gives a reader its events until ctx is done. Where NATS is away or the

@@ -57,14 +57,14 @@ func newFollower(f *feed, q eventQuery, items chan<- item) *follower {
 // session reads the stream until something ends it: an error, or a sign that
 // the stream is not the one it was. It never returns nil.
 func (r *follower) session(ctx context.Context) error {
-	nc, err := r.feed.connection(ctx)
-	if err != nil {
+	conn := r.feed.c.Conn
+	if err := conn.Connect(ctx); err != nil { // NATS can end one for good
 		return err
 	}
-	if !nc.IsConnected() {
+	if !conn.IsConnected() {
 		return errAway
 	}
-	js, err := publisher.JetStream(nc, r.feed.c.Domain, jetstream.WithDefaultTimeout(askTimeout))
+	js, err := conn.JetStream(jetstream.WithDefaultTimeout(askTimeout))
 	if err != nil {
 		return err
 	}

@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
 
@@ -37,11 +37,9 @@ func readLossy(t *testing.T, what func(l *lossy)) {
 		}
 		l := &lossy{Leaderless: &natstest.Leaderless{}, t: t, js: js, items: make(chan item, 100), ended: make(chan struct{})}
 		s.Tap(l.Tap)
+		conn := connection(t, natsconn.Config{InProcess: s})
 		f := newFeed(Config{
-			Connect: func(ctx context.Context) (*nats.Conn, error) {
-				return publisher.Dial(ctx, publisher.ConnectConfig{InProcess: s})
-			},
-			Stream: "LIVE", Prefix: "live", SDKAppID: testApp, Log: slog.New(slog.DiscardHandler),
+			Conn: conn, Stream: "LIVE", Prefix: "live", SDKAppID: testApp, Log: slog.New(slog.DiscardHandler),
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -55,7 +53,7 @@ func readLossy(t *testing.T, what func(l *lossy)) {
 		l.Lose()
 		cancel()
 		<-l.ended
-		f.close()
+		conn.Close()
 		time.Sleep(time.Minute) // the client tries to make its consumer for ten seconds
 	})
 }

@@ -21,6 +21,7 @@ import (
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 	"roomwatch/state"
 )
@@ -73,9 +74,7 @@ func newRig(t *testing.T, edit func(*Config)) *rig {
 	c := Config{
 		Addr: "127.0.0.1:0", Rooms: r.store, Metrics: prometheus.NewRegistry(),
 		Status: func() Status { return Status{Health: OK, Conditions: []Condition{}} },
-		Connect: func(ctx context.Context) (*nats.Conn, error) {
-			return publisher.Connect(ctx, publisher.ConnectConfig{URL: fmt.Sprintf("nats://127.0.0.1:%d", r.port)})
-		},
+		Conn:   connection(t, natsconn.Config{URL: fmt.Sprintf("nats://127.0.0.1:%d", r.port)}),
 		Stream: "LIVE", Prefix: "live", SDKAppID: testApp,
 	}
 	if edit != nil {
@@ -83,6 +82,16 @@ func newRig(t *testing.T, edit func(*Config)) *rig {
 	}
 	r.web = New(c)
 	return r
+}
+
+// connection returns one that is not made yet.
+func connection(t *testing.T, c natsconn.Config) *natsconn.Conn {
+	t.Helper()
+	conn, err := natsconn.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // serve lets the server answer.

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
 )
 
@@ -43,10 +43,9 @@ type Config struct {
 	Rooms   Rooms         // required
 	Metrics prometheus.Gatherer
 
-	// Connect makes the connection over which events are read, when somebody
-	// asks for them first. It never gives up; the Server closes it.
-	Connect  func(context.Context) (*nats.Conn, error)
-	Domain   string // of JetStream; empty: that of the server
+	// Conn is the connection over which events are read. It connects when somebody
+	// asks for them first; the Server closes it. Required.
+	Conn     *natsconn.Conn
 	Stream   string
 	Prefix   string // of the subjects
 	SDKAppID int
@@ -78,7 +77,7 @@ func New(c Config) *Server {
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var running sync.WaitGroup
 	defer running.Wait()
-	defer s.feed.close()
+	defer s.c.Conn.Close()
 	handler := s.handler()
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,10 +1,8 @@
-package publisher
+package natsconn
 
 import (
 	"errors"
 	"sync"
-
-	"github.com/nats-io/nats.go"
 )
 
 // errHeld keeps the client from making a connection anew; it tries again within a second.
@@ -19,15 +17,6 @@ var errHeld = errors.New("a message is on its way over the connection before")
 type gate struct {
 	mu   sync.Mutex
 	lost func() // of the holder; nil if there is none
-}
-
-// gateOf returns the gate of a connection, or one that leads nowhere if the
-// connection was not made here.
-func gateOf(nc *nats.Conn) *gate {
-	if d, ok := nc.Opts.CustomDialer.(dialer); ok {
-		return d.gate
-	}
-	return &gate{}
 }
 
 // hold closes the gate; lost is called when the connection is lost meanwhile: no

@@ -1,4 +1,4 @@
-package publisher
+package natsconn
 
 import (
 	"log/slog"
@@ -28,10 +28,10 @@ func TestExchangedFiles(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	tests := []struct {
 		name   string
-		config ConnectConfig
+		config Config
 		secret func(t *testing.T, text string) secretOfTest
 	}{
-		{"NATS_NKEY", ConnectConfig{NKeyFile: in("seed")}, func(t *testing.T, _ string) secretOfTest {
+		{"NATS_NKEY", Config{NKeyFile: in("seed")}, func(t *testing.T, _ string) secretOfTest {
 			user := pair(t, nkeys.CreateUser)
 			seed, err := user.Seed()
 			if err != nil {
@@ -39,17 +39,17 @@ func TestExchangedFiles(t *testing.T) {
 			}
 			return secretOfTest{map[string]string{"seed": string(seed)}, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public(t, user)}} }}
 		}},
-		{"NATS_CREDS", ConnectConfig{CredsFile: in("creds")}, func(t *testing.T, _ string) secretOfTest {
+		{"NATS_CREDS", Config{CredsFile: in("creds")}, func(t *testing.T, _ string) secretOfTest {
 			content, edit := decentralised(t)
 			return secretOfTest{map[string]string{"creds": content}, edit}
 		}},
-		{"NATS_PASSWORD_FILE", ConnectConfig{User: "u", PasswordFile: in("password")}, func(_ *testing.T, text string) secretOfTest {
+		{"NATS_PASSWORD_FILE", Config{User: "u", PasswordFile: in("password")}, func(_ *testing.T, text string) secretOfTest {
 			return secretOfTest{map[string]string{"password": text}, func(o *server.Options) { o.Username, o.Password = "u", text }}
 		}},
-		{"NATS_TOKEN_FILE", ConnectConfig{TokenFile: in("token")}, func(_ *testing.T, text string) secretOfTest {
+		{"NATS_TOKEN_FILE", Config{TokenFile: in("token")}, func(_ *testing.T, text string) secretOfTest {
 			return secretOfTest{map[string]string{"token": text}, func(o *server.Options) { o.Authorization = text }}
 		}},
-		{"NATS_CA and NATS_CERT and NATS_KEY", ConnectConfig{CAFile: in("ca"), CertFile: in("cert"), KeyFile: in("key")}, func(t *testing.T, _ string) secretOfTest {
+		{"NATS_CA and NATS_CERT and NATS_KEY", Config{CAFile: in("ca"), CertFile: in("cert"), KeyFile: in("key")}, func(t *testing.T, _ string) secretOfTest {
 			cert, key := selfSigned(t)
 			files := map[string]string{}
 			for name, path := range map[string]string{"ca": cert, "cert": cert, "key": key} {
@@ -76,12 +76,12 @@ func TestExchangedFiles(t *testing.T) {
 			log := &logged{}
 			c := tt.config
 			c.URL, c.Log = s.ClientURL(), slog.New(slog.NewTextHandler(log, nil))
-			nc, err := Connect(t.Context(), c)
+			conn, err := Connect(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer nc.Close()
-			again := nc.StatusChanged(nats.CONNECTED)
+			defer conn.Close()
+			again := conn.Client().StatusChanged(nats.CONNECTED)
 			restart := func(edit func(*server.Options)) {
 				t.Helper()
 				s.Shutdown()
@@ -93,7 +93,7 @@ func TestExchangedFiles(t *testing.T) {
 				select {
 				case <-again:
 				case <-time.After(20 * time.Second):
-					t.Fatalf("it does not connect again: %v\n%s", nc.LastError(), log)
+					t.Fatalf("it does not connect again: %v\n%s", conn.Client().LastError(), log)
 				}
 			}
 			for name := range first.files {

@@ -1,4 +1,4 @@
-package publisher
+package natsconn
 
 import (
 	"context"
@@ -29,9 +29,9 @@ func TestConnectIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	nc, err := Connect(ctx, ConnectConfig{URL: strings.Join(urls, ",")})
-	if nc != nil || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Connect: %v, %v", nc, err)
+	conn, err := Connect(ctx, Config{URL: strings.Join(urls, ",")})
+	if conn != nil || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Connect: %v, %v", conn, err)
 	}
 	if took := time.Since(began); took > firstTry {
 		t.Errorf("it took %v", took)
@@ -52,7 +52,7 @@ func TestNameServiceIsMute(t *testing.T) {
 	if took := time.Since(began); took > 2*firstTry {
 		t.Errorf("it took %v", took)
 	}
-	c, err := NewConnector(ConnectConfig{URL: "nats://nats.example.com"})
+	c, err := New(Config{URL: "nats://nats.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func TestConnectByName(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It may be a name of ::1 too, where nobody listens.
-	nc, err := Dial(t.Context(), ConnectConfig{URL: "nats://localhost:" + u.Port()})
+	conn, err := Dial(t.Context(), Config{URL: "nats://localhost:" + u.Port()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.Close()
+	conn.Close()
 }

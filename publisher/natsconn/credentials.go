@@ -1,4 +1,4 @@
-package publisher
+package natsconn
 
 import (
 	"cmp"
@@ -15,7 +15,7 @@ import (
 	"roomwatch/publisher/secret"
 )
 
-// files are what the files of a [ConnectConfig] hold; nil where none is named.
+// files are what the files of a [Config] hold; nil where none is named.
 type files struct {
 	creds       *secret.File[creds]
 	nkey        *secret.File[nkeys.KeyPair]
@@ -33,7 +33,7 @@ type creds struct {
 
 // open reads the files. The error names each problem with its variable and its
 // fix; files that could not be read are nil.
-func (c ConnectConfig) open() (*files, error) {
+func (c Config) open() (*files, error) {
 	f := &files{}
 	err := errors.Join(
 		openFile(&f.creds, c, "NATS_CREDS", "name a file of credentials that can be read, as `nsc generate creds` writes it", parseCreds, c.CredsFile),
@@ -48,7 +48,7 @@ func (c ConnectConfig) open() (*files, error) {
 
 // openFile does nothing if a file is not named; that the others are is then wrong
 // by itself.
-func openFile[T any](to **secret.File[T], c ConnectConfig, variable, fix string, parse func(...[]byte) (T, error), paths ...string) error {
+func openFile[T any](to **secret.File[T], c Config, variable, fix string, parse func(...[]byte) (T, error), paths ...string) error {
 	for _, path := range paths {
 		if path == "" {
 			return nil
@@ -100,7 +100,7 @@ func isSecret(text string) bool {
 }
 
 // credentials are the options that say who asks.
-func (c *Connector) credentials(id *identity) []nats.Option {
+func (c *Conn) credentials(id *identity) []nats.Option {
 	var opts []nats.Option
 	f := c.files
 	if f.creds != nil {
@@ -115,17 +115,17 @@ func (c *Connector) credentials(id *identity) []nats.Option {
 	}
 	switch {
 	case f.password != nil:
-		opts = append(opts, nats.UserInfoHandler(func() (string, string) { return c.User, f.password.Value() }))
-	case c.User != "" && c.Password == "":
-		opts = append(opts, nats.Token(c.User))
-	case c.User != "":
-		opts = append(opts, nats.UserInfo(c.User, c.Password))
+		opts = append(opts, nats.UserInfoHandler(func() (string, string) { return c.config.User, f.password.Value() }))
+	case c.config.User != "" && c.config.Password == "":
+		opts = append(opts, nats.Token(c.config.User))
+	case c.config.User != "":
+		opts = append(opts, nats.UserInfo(c.config.User, c.config.Password))
 	}
 	switch {
 	case f.token != nil:
 		opts = append(opts, nats.TokenHandler(f.token.Value))
-	case c.Token != "":
-		opts = append(opts, nats.Token(c.Token))
+	case c.config.Token != "":
+		opts = append(opts, nats.Token(c.config.Token))
 	}
 	if f.authorities != nil || f.certificate != nil {
 		opts = append(opts, nats.ClientTLSConfig(f.clientCertificate(), f.rootCAs()))

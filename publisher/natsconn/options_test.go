@@ -1,4 +1,4 @@
-package publisher
+package natsconn
 
 import (
 	"errors"
@@ -16,14 +16,14 @@ import (
 // later otherwise, when the stream has not been asked again.
 func TestNothingIsSentLater(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
-		nc, err := Connect(t.Context(), ConnectConfig{InProcess: s})
+		conn, err := Connect(t.Context(), Config{InProcess: s})
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer nc.Close()
+		defer conn.Close()
 		s.Down()
 		pass(time.Minute)
-		if err := nc.Publish("live.late", nil); !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		if err := conn.Client().Publish("live.late", nil); !errors.Is(err, nats.ErrReconnectBufExceeded) {
 			t.Errorf("Publish while NATS is away: %v", err)
 		}
 	})
@@ -48,13 +48,13 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	var door doorman
 	door.open.Store(true)
 	s := natstest.Start(t, func(o *server.Options) { o.CustomClientAuthentication = &door })
-	nc, err := Connect(t.Context(), ConnectConfig{URL: s.ClientURL()})
+	conn, err := Connect(t.Context(), Config{URL: s.ClientURL()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	defer conn.Close()
 	door.open.Store(false)
-	id, err := nc.GetClientID()
+	id, err := conn.Client().GetClientID()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,13 +63,13 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for !nc.IsConnected() && !nc.IsClosed() || door.refused.Load() == 0 {
+	for !conn.IsConnected() && !conn.IsClosed() || door.refused.Load() == 0 {
 		if door.refused.Load() >= 2 {
 			door.open.Store(true)
 		}
 		<-tick.C
 	}
-	if nc.IsClosed() {
+	if conn.IsClosed() {
 		t.Errorf("closed after %d refusals", door.refused.Load())
 	}
 }

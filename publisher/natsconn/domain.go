@@ -1,4 +1,4 @@
-package publisher
+package natsconn
 
 import (
 	"fmt"
@@ -7,15 +7,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// JetStream returns the JetStream of a domain, which a leaf node may have of its
-// own; an empty domain is that of the server to which nc is connected.
-func JetStream(nc *nats.Conn, domain string, opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
+// JetStream returns the JetStream of the configured domain, over the connection
+// that is used now.
+func (c *Conn) JetStream(opts ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
 	var js jetstream.JetStream
-	var err error
-	if domain == "" {
+	nc, err := c.Client(), nats.ErrConnectionClosed
+	switch {
+	case nc == nil:
+	case c.config.Domain == "":
 		js, err = jetstream.New(nc, opts...)
-	} else {
-		js, err = jetstream.NewWithDomain(nc, domain, opts...)
+	default:
+		js, err = jetstream.NewWithDomain(nc, c.config.Domain, opts...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open jetstream: %w", err)

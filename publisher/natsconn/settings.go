@@ -1,4 +1,4 @@
-package publisher
+package natsconn
 
 import (
 	"errors"
@@ -12,12 +12,12 @@ import (
 // Check returns everything that is wrong with the settings themselves, whatever
 // NATS will say to them: each problem with its variable and its mend. It reads
 // the files that they name and connects to nothing. No secret is in the error.
-func (c ConnectConfig) Check() error {
+func (c Config) Check() error {
 	_, err := c.open()
 	return errors.Join(c.checkValues(), err)
 }
 
-func (c ConnectConfig) checkValues() error {
+func (c Config) checkValues() error {
 	var errs []error
 	add := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -44,7 +44,7 @@ func (c ConnectConfig) checkValues() error {
 
 // checkURL names a server by its place in the list: in a URL that is wrong,
 // anything may be the secret.
-func (c ConnectConfig) checkURL() []error {
+func (c Config) checkURL() []error {
 	servers := c.servers()
 	if len(servers) == 0 {
 		return []error{errors.New("NATS_URL names no server: write nats://host:port")}
@@ -77,19 +77,4 @@ func (c ConnectConfig) checkURL() []error {
 		errs = append(errs, errors.New("NATS_URL: some servers are asked over WebSocket and some are not; write ws:// or wss:// before all of them, or before none"))
 	}
 	return errs
-}
-
-// servers are the URLs as the client reads them.
-func (c ConnectConfig) servers() []string {
-	var list []string
-	for s := range strings.SplitSeq(c.URL, ",") {
-		if s = strings.TrimSpace(s); s == "" {
-			continue
-		}
-		if !strings.Contains(s, "://") {
-			s = "nats://" + s
-		}
-		list = append(list, s)
-	}
-	return list
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -56,5 +57,24 @@ func TestVariables(t *testing.T) {
 	status := run(t.Context(), []string{"run"}, &out, &stderr)
 	if status != 2 || !strings.Contains(stderr.String(), "ROOMAUDIT_LOG_FORMAT is \"xml\"") || !strings.Contains(stderr.String(), "\nno variable of roomaudit, perhaps misspelt: ROOMAUDIT_DIRR\n") {
 		t.Errorf("exit status %d:\n%s", status, &stderr)
+	}
+}
+
+// The table of the README has each variable of roomaudit, with the default of the code.
+func TestREADMEHasVariables(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	must(t, err)
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		name := f.Tag.Get("envconfig")
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		row := fmt.Sprintf("| `%s` | ", name)
+		if value := f.Tag.Get("default"); value != "" {
+			row += fmt.Sprintf("`%s` ", value)
+		}
+		if !strings.Contains(string(readme), "\n"+row+"| ") {
+			t.Errorf("the README's table lacks %q", row)
+		}
 	}
 }

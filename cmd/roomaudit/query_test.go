@@ -164,6 +164,36 @@ func TestVerifyCommand(t *testing.T) {
 	}
 }
 
+// The list of a witness is compared with the trail; what cannot be read as one is refused.
+func TestVerifyWitness(t *testing.T) {
+	dir, list := strangers(t), filepath.Join(t.TempDir(), "witness")
+	var noted []string
+	must(t, trail.Read(t.Context(), dir, 0, func(l trail.Line, _ []byte) error {
+		if l.Kind == trail.End {
+			noted = append(noted, fmt.Sprintf("2026-11-24T00:00:00Z audit %d:%s", l.Line, l.Hash))
+		}
+		return nil
+	}))
+	for text, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		strings.Join(noted, "\n") + "\n\n# a word\n": {0, "and 2 lines up to line 8 are there as they were noted\n"},
+		noted[0] + "\n": {0, "and line 3 is there as it was noted\n"},
+		noted[0] + "\n99:" + strings.Repeat("a", 64) + "\n": {1, "line 99, which was noted with hash " + strings.Repeat("a", 64) + ", is not there: the end was cut off\n"},
+		noted[0] + "\n12:abc\n":                             {2, ":2 has no LINE:HASH"},
+		"":                                                  {2, "has no LINE:HASH"},
+	} {
+		must(t, os.WriteFile(list, []byte(text), 0o600))
+		if status, out, errs := call(t, dir, "verify", "--witness", list); status != want.status || !strings.Contains(out+errs, want.says) {
+			t.Errorf("%q: %d %s%s", text, status, out, errs)
+		}
+	}
+	if status, _, errs := call(t, dir, "verify", "--witness", list+"x"); status != 2 || !strings.Contains(errs, list+"x") {
+		t.Errorf("no file: %d %s", status, errs)
+	}
+}
+
 // A misspelt variable is named by each command that would read something else instead.
 func TestMisspeltVariableIsNamed(t *testing.T) {
 	dir := strangers(t)

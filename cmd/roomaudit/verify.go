@@ -5,18 +5,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 )
 
 func verifyCommand() *cobra.Command {
 	var keyFiles []string
-	var noted string
+	var noted, witness string
 	var first int
 	var raw bool
 	cmd := &cobra.Command{
@@ -25,7 +27,8 @@ func verifyCommand() *cobra.Command {
 		Long: "verify reads every line and prints what is not as it was written: lines that were changed, taken out, put in or moved,\n" +
 			"files that are missing or cut; and what roomaudit put on record about the stream, or about an end that was taken away, which is\n" +
 			"no fault of the files and does not change the exit status. At last it prints the number and the hash of the last line. Note it in\n" +
-			"another place: `--noted` then shows also whether everything behind some line was written anew, or the end taken away.",
+			"another place: `--noted` then shows also whether everything behind some line was written anew, or the end taken away; `--witness`\n" +
+			"does so with a list of such lines.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := read(cmd)
@@ -36,7 +39,7 @@ func verifyCommand() *cobra.Command {
 			if check.Keys, err = publicKeys(keyFiles); err != nil {
 				return err
 			}
-			if check.Noted, err = parsePlace("--noted", noted); err != nil {
+			if check.Noted, err = places(noted, witness); err != nil {
 				return err
 			}
 			return verify(cmd.Context(), check, raw, cmd.OutOrStdout())
@@ -45,6 +48,7 @@ func verifyCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVar(&keyFiles, "public-key", nil, "`[N:]FILE` with an Ed25519 public key in PEM, which signs from file N on (without N: from the first file with\nits signature); if the key was exchanged, once for each, the oldest first. Without it no signature is checked")
 	f.StringVar(&noted, "noted", "", "`LINE:HASH` that was noted in another place")
+	f.StringVar(&witness, "witness", "", "`FILE` with such lines, one a row and whatever else beside it, as ROOMAUDIT_SEALED_COMMAND can send them there")
 	f.IntVar(&first, "first", 1, "the `number` of the first file; those before it were moved away")
 	f.BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
 	return cmd
@@ -61,6 +65,46 @@ func parsePlace(flag, text string) (*trail.Place, error) {
 		return nil, program.BadFlags(fmt.Errorf("%s is %q: write LINE:HASH as verify printed it", flag, text))
 	}
 	return &trail.Place{Line: n, Hash: hash}, nil
+}
+
+// places returns what was noted of the trail in another place.
+func places(noted, witness string) ([]trail.Place, error) {
+	var all []trail.Place
+	one, err := parsePlace("--noted", noted)
+	if err != nil {
+		return nil, err
+	}
+	if one != nil {
+		all = append(all, *one)
+	}
+	if witness == "" {
+		return all, nil
+	}
+	text, err := environ.ReadFile(witness)
+	if err != nil {
+		return nil, program.BadFlags(fmt.Errorf("--witness: %w", err))
+	}
+	row := 0
+	for line := range strings.Lines(string(text)) {
+		row++
+		fields := strings.Fields(line)
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		i := slices.IndexFunc(fields, func(f string) bool { p, err := parsePlace("", f); return err == nil && p != nil })
+		if i < 0 {
+			return nil, program.BadFlags(fmt.Errorf("--witness: %s:%d has no LINE:HASH", witness, row))
+		}
+		p, err := parsePlace("--witness", fields[i])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *p)
+	}
+	if len(all) == 0 {
+		return nil, program.BadFlags(fmt.Errorf("--witness: %s has no LINE:HASH", witness))
+	}
+	return all, nil
 }
 
 func verify(ctx context.Context, c trail.Check, raw bool, w io.Writer) error {
@@ -111,8 +155,13 @@ func inWords(c trail.Check, s trail.Summary) string {
 	switch {
 	case s.Faults > 0:
 		result = count(s.Faults, "fault")
-	case c.Noted != nil:
-		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", c.Noted.Line)
+	case len(c.Noted) == 1:
+		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", s.Proven)
+	case len(c.Noted) > 1:
+		result = fmt.Sprintf("no line was changed, taken out or put in, and %s up to line %d are there as they were noted", count(s.NotedHere, "line"), s.Proven)
+		if s.NotedBefore > 0 {
+			result += fmt.Sprintf("; %s before the first one here cannot be compared", count(s.NotedBefore, "noted line"))
+		}
 	}
 	return fmt.Sprintf("%s, %s, %s, %s on record, %s: %s\nlast line %d:%s", count(s.Files, "file"), count(s.Lines, "line"), count(s.Messages, "message"), count(s.Gaps, "gap"),
 		signed, result, s.Last, s.Hash)

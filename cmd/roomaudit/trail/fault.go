@@ -9,8 +9,8 @@ type Check struct {
 	// First is the number of the first file that is expected; files before it were
 	// moved away. 0 means 1.
 	First int
-	// Noted is a line that was kept somewhere else; nil: none.
-	Noted *Place
+	// Noted are lines that were kept somewhere else, in any order.
+	Noted []Place
 }
 
 // A Fault is something about a trail that is not as it was written.
@@ -33,16 +33,19 @@ func (f Fault) String() string {
 
 // A Summary is what [Verify] has seen.
 type Summary struct {
-	Files    int      `json:"files"`
-	Lines    uint64   `json:"lines"`
-	Messages uint64   `json:"messages"`
-	Gaps     int      `json:"gaps"`              // recorded ones: the stream had lost the messages
-	Signed   int      `json:"signed"`            // files with a signature, checked or not
-	Covered  []Cover  `json:"covered,omitempty"` // which signature proves which files, where keys were given
-	Faults   int      `json:"faults"`
-	Last     uint64   `json:"last"` // the last line
-	Hash     string   `json:"hash"` // of it; worth noting somewhere else
-	Open     bool     `json:"open"` // the newest file is not sealed
-	Stream   Position `json:"stream"`
-	Notes    []Fault  `json:"notes,omitempty"` // what the trail itself says was not as usual; no faults of it
+	Files       int      `json:"files"`
+	Lines       uint64   `json:"lines"`
+	Messages    uint64   `json:"messages"`
+	Gaps        int      `json:"gaps"`              // recorded ones: the stream had lost the messages
+	Signed      int      `json:"signed"`            // files with a signature, checked or not
+	Covered     []Cover  `json:"covered,omitempty"` // which signature proves which files, where keys were given
+	NotedHere   int      `json:"noted_here"`        // lines that were kept somewhere else, and are here
+	NotedBefore int      `json:"noted_before"`      // such lines that are before the first one here
+	Proven      uint64   `json:"proven"`            // the last line here that was noted; 0: none
+	Faults      int      `json:"faults"`
+	Last        uint64   `json:"last"` // the last line
+	Hash        string   `json:"hash"` // of it; worth noting somewhere else
+	Open        bool     `json:"open"` // the newest file is not sealed
+	Stream      Position `json:"stream"`
+	Notes       []Fault  `json:"notes,omitempty"` // what the trail itself says was not as usual; no faults of it
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,11 +114,35 @@ func TestTampering(t *testing.T) {
 		{"the last files, and a line was noted", func(f forger, c *Check) {
 			last, _ := check(f.t, *c)
 			must(f.t, os.Remove(f.files[3].Path))
-			c.Noted = &Place{last.Last, last.Hash}
+			c.Noted = []Place{{last.Last, last.Hash}}
 		}, []string{"line 39, which was noted"}},
 		{"the open file's end, and a line was noted", func(_ forger, c *Check) {
-			c.Noted = &Place{38, "0"}
+			c.Noted = []Place{{38, "0"}}
 		}, []string{"4.jsonl:2: line 38: its hash is"}},
+		{"everything behind a line of a witness", func(f forger, c *Check) {
+			c.Noted = seals(f)
+			f.rewrite(1, nil)
+			must(f.t, os.Remove(f.files[2].Path))
+			must(f.t, os.Remove(f.files[3].Path))
+		}, []string{"2.gz:12: line 24: its hash is", "line 36, which was noted with hash"}},
+		{"a file between lines of a witness", func(f forger, c *Check) {
+			c.Noted = seals(f)
+			must(f.t, os.Remove(f.files[1].Path))
+		}, []string{"files 2 to 2 are missing", "line 24, which was noted with hash"}},
+		{"the first file, moved away, with a witness", func(f forger, c *Check) {
+			c.Noted = seals(f)
+			c.First = 2
+			must(f.t, os.Remove(f.files[0].Path))
+		}, nil},
+		{"all that a witness has seen", func(f forger, c *Check) {
+			c.Noted = seals(f)[:1]
+			c.First = 2
+			must(f.t, os.Remove(f.files[0].Path))
+		}, []string{"line 12, which was noted with hash"}},
+		{"the list of a witness", func(f forger, c *Check) {
+			c.Noted = seals(f)
+			c.Noted[1].Hash = noHash
+		}, []string{"2.gz:12: line 24: its hash is"}},
 		{"a half line of the open file", func(f forger, _ *Check) {
 			b := unpack(f.t, f.files[3])
 			repack(f.t, f.files[3], b[:len(b)-9])
@@ -187,6 +212,19 @@ func TestTampering(t *testing.T) {
 func short(fault string) string {
 	fault = strings.ReplaceAll(fault, "audit-0000000", "")
 	return strings.Replace(strings.Replace(fault, "-2026-11-23.jsonl.gz", ".gz", 1), "-2026-11-23.jsonl", ".jsonl", 1)
+}
+
+// seals are what a witness has noted, in the order in which it came.
+func seals(f forger) (all []Place) {
+	must(f.t, Read(f.t.Context(), f.dir, 0, func(l Line, _ []byte) error {
+		if l.Kind == End {
+			all = append(all, Place{l.Line, l.Hash})
+		}
+		return nil
+	}))
+	all[0], all[2] = all[2], all[0]
+	slices.Reverse(all)
+	return all
 }
 
 func newForger(t *testing.T) forger {

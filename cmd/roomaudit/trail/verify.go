@@ -16,7 +16,7 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
 	}
-	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: c.Noted == nil, signatures: newSignatures(c)}
+	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: newNoted(c), signatures: newSignatures(c)}
 	v.fresh = v.next > 1
 	for i, f := range files {
 		v.newest = i == len(files)-1
@@ -28,14 +28,10 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 		return v.Summary, err
 	}
 	v.at = Fault{}
-	switch {
-	case len(files) == 0:
+	if len(files) == 0 {
 		err = v.fault("%v", none(c.Dir))
-	case !v.noted:
-		err = v.fault("line %d, which was noted with hash %s, is not there: the end was cut off", c.Noted.Line, c.Noted.Hash)
-	}
-	if err == nil && len(files) > 0 {
-		err = errors.Join(v.unsigned(), v.unexplained())
+	} else {
+		err = errors.Join(v.unseen(), v.unsigned(), v.unexplained())
 	}
 	v.Last, v.Hash, v.Stream = v.end.line, v.end.hash, v.end.position
 	return v.Summary, err
@@ -53,9 +49,9 @@ type verifier struct {
 	next   int    // the number of the next file
 	trail  string // its id
 	end    chain
-	fresh  bool       // what comes next need not follow what came before
-	sealed bool       // the line before was the last of its file
-	noted  bool       // the line that was noted somewhere else has been seen
+	fresh  bool // what comes next need not follow what came before
+	sealed bool // the line before was the last of its file
+	noted  *noted
 	index  *collector // makes the index of the file, to be compared with the one beside it; nil: there is none
 
 	gone *gone  // what is missing before the first file; nil: nothing
@@ -229,13 +225,8 @@ func (v *verifier) follows(l Line) error {
 
 // content checks what the line says.
 func (v *verifier) content(f File, text []byte, l Line) error {
-	if v.Noted != nil && l.Line == v.Noted.Line {
-		v.noted = true
-		if l.Hash != v.Noted.Hash {
-			if err := v.fault("its hash is %s, and %s was noted: it, or something before it, was written anew", l.Hash, v.Noted.Hash); err != nil {
-				return err
-			}
-		}
+	if err := v.witness(l); err != nil {
+		return err
 	}
 	first := v.at.Row == 1
 	switch {

@@ -40,6 +40,9 @@ func RecallEnd(e Event, sweep uint64) RecentEnd {
 // Expired reports whether the end is too old at t to be remembered.
 func (e RecentEnd) Expired(t time.Time) bool { return t.Sub(e.Told) > MaxRecentEndAge }
 
+// tells reports whether the end is that of the life which r shows.
+func (e RecentEnd) tells(r Room) bool { return !e.Told.IsZero() && r.CreateTime == e.CreateTime }
+
 // covers reports whether the row r is an old copy: it shows the life that was
 // told as over on a page of a sweep that began before that, or it shows a life
 // before that one.

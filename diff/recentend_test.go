@@ -73,3 +73,50 @@ func TestVerdictRecentEnd(t *testing.T) {
 		}
 	}
 }
+
+// Where point reads are answered, a life that was told as over is read before it is
+// believed again: the list may lag behind the reads.
+func TestEndedLifeIsReadFirst(t *testing.T) {
+	p := DefaultPolicy()
+	end := RecentEnd{CreateTime: 5, Told: second(10), Sweep: 3}
+	row := Room{RoomID: "a", CreateTime: 5}
+	page := Look{At: second(12), Wall: second(12), Sweep: 4, Begin: second(11), Reads: true}
+	if s := p.See(nil, end, row, page, 0); !s.Stale || !s.Ask || s.Changed {
+		t.Errorf("a page shows it: %+v", s)
+	}
+	page.Begin, page.Sweep = second(9), 3
+	if s := p.See(nil, end, row, page, 0); !s.Stale || s.Ask {
+		t.Errorf("a page of a sweep that began before: %+v", s)
+	}
+	row.CreateTime = 6
+	if s := p.See(nil, end, row, page, 0); only(t, s.Events).Type != RoomCreated {
+		t.Errorf("a newer life: %+v", s)
+	}
+	row.CreateTime = 5
+	for sent, want := range map[float64]bool{9: false, 11: true} {
+		r := Read{RoomID: "a", Sent: second(sent), At: second(12), Outcome: Live, Room: row}
+		if s := p.SeeRead(nil, end, r, page, 0); s.Changed != want || s.Stale == want {
+			t.Errorf("a read that was sent at %v s shows it: %+v", sent, s)
+		}
+	}
+}
+
+// A read proves that a known life lives, and changes nothing that the list has told.
+func TestReadOfKnownLife(t *testing.T) {
+	p := DefaultPolicy()
+	p.Publish = Types()
+	k := Known{Room: Room{RoomID: "a", CreateTime: 5, RoomName: "x", ViewCount: 7}, Version: 2, Published: 7, SeenAt: second(1), Missing: Missing{First: 3, LastSeen: second(2)}}
+	r := Read{RoomID: "a", Sent: second(9), At: second(10), Outcome: Live, Room: Room{RoomID: "a", CreateTime: 5, RoomName: "y", ViewCount: 9}}
+	s := p.SeeRead(&k, RecentEnd{}, r, Look{At: second(10), Wall: second(10), Sweep: 4}, 4)
+	if len(s.Events) > 0 || s.Known.Missing != (Missing{}) || s.Missed != 2 || s.Known.Room.RoomName != "x" || s.Known.Room.ViewCount != 7 {
+		t.Errorf("%+v", s)
+	}
+	r.Room.CreateTime = 6
+	if s := p.SeeRead(&k, RecentEnd{}, r, Look{At: second(10), Wall: second(10), Sweep: 4}, 4); len(s.Events) != 2 || s.Known.Room.RoomName != "y" {
+		t.Errorf("a newer life: %+v", s)
+	}
+	r.Room.CreateTime = 4
+	if s := p.SeeRead(&k, RecentEnd{}, r, Look{At: second(10)}, 4); !s.Stale || s.Changed {
+		t.Errorf("an older life: %+v", s)
+	}
+}

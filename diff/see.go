@@ -45,6 +45,9 @@ type Look struct {
 	WatchedSince time.Time
 	// LastComplete is when the newest complete sweep began; zero if there was none.
 	LastComplete time.Time
+	// Reads: point reads are answered. A life that was told as over is then not
+	// believed to live on before a read has shown it: the list may lag behind.
+	Reads bool
 }
 
 // A Sight is what the sight of one room means.
@@ -53,6 +56,7 @@ type Sight struct {
 	Events  []Event // without ID and Seq, in their order
 	Changed bool    // Known differs from what was known before
 	Stale   bool    // the row shows a life that is already over; it means nothing
+	Ask     bool    // Stale, and a read of the room would tell more
 	Missed  uint64  // complete sweeps that had missed the room although it was live
 }
 
@@ -70,8 +74,8 @@ func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64
 		return p.compare(*known, r, l, complete)
 	case known != nil && r.CreateTime < known.Room.CreateTime:
 		return Sight{Known: *known, Stale: true}
-	case end.covers(r, l):
-		s := Sight{Stale: true}
+	case end.covers(r, l) || l.Reads && end.tells(r):
+		s := Sight{Stale: true, Ask: !end.covers(r, l)}
 		if known != nil {
 			s.Known = *known
 		}
@@ -81,7 +85,7 @@ func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64
 	if known != nil {
 		before = p.End(*known, l.At, lastSeen(*known, l), l.Sweep)
 	}
-	if end.Told.IsZero() || r.CreateTime != end.CreateTime {
+	if !end.tells(r) {
 		return p.create(r, l, before)
 	}
 	l.Baseline = false // it was told of before

@@ -3,6 +3,7 @@ package poller
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,10 +14,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomwatch/diff"
 )
 
 const (
-	listPath   = "/v4/live_engine_http_srv/get_room_list"
+	apiPath    = "/v4/live_engine_http_srv/"
+	listCall   = "get_room_list"
+	infoCall   = "get_room_info"
 	maxAnswer  = 4 << 20  // bytes; a page of 20 rooms has some 5,000
 	keepAnswer = 64 << 10 // bytes of memory that are kept for the next answer
 	maxDiscard = 64 << 10 // bytes of an unwanted body that are read to keep the connection
@@ -39,7 +44,8 @@ type client struct {
 	scrub    scrubber      // of that and the key
 }
 
-func newClient(e Endpoint, s *Signer, timeout time.Duration, dial func(context.Context, string, string) (net.Conn, error)) *client {
+// newClient returns a client that keeps up to so many connections open.
+func newClient(e Endpoint, s *Signer, timeout time.Duration, conns int, dial func(context.Context, string, string) (net.Conn, error)) *client {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: timeout}).DialContext
 	}
@@ -50,13 +56,18 @@ func newClient(e Endpoint, s *Signer, timeout time.Duration, dial func(context.C
 			Proxy:               http.ProxyFromEnvironment,
 			DialContext:         dial,
 			TLSHandshakeTimeout: timeout,
-			MaxIdleConnsPerHost: 1,
+			MaxIdleConnsPerHost: conns,
 			IdleConnTimeout:     90 * time.Second,
 		},
 	}}
 }
 
-// close ends the connection that is kept open between requests.
+// twin returns a client that works beside c, on the same connections.
+func (c *client) twin() *client {
+	return &client{endpoint: c.endpoint, signer: c.signer, timeout: c.timeout, http: c.http}
+}
+
+// close ends the connections that are kept open between requests.
 func (c *client) close() { c.http.CloseIdleConnections() }
 
 // An answer is a page and the circumstances in which it came.
@@ -68,23 +79,47 @@ type answer struct {
 
 // list asks for the page at next. Its errors hold no secret.
 func (c *client) list(ctx context.Context, next, sig string) (answer, error) {
+	var p page
+	left, at, err := c.call(ctx, listCall, wireRequest{Next: next, Count: pageSize}, sig, func(body []byte) (err error) {
+		p, err = decodePage(body, c.date)
+		return err
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	p.requestID, p.why = c.scrub.line(p.requestID), c.scrub.line(p.why)
+	return answer{page: p, at: at, asked: asked(left, at, c.date)}, nil
+}
+
+// room asks for one room. That it does not exist is no error. Errors hold no secret.
+func (c *client) room(ctx context.Context, id, sig string) (diff.Read, error) {
+	r := diff.Read{RoomID: id}
+	var err error
+	r.Sent, r.At, err = c.call(ctx, infoCall, wireInfoRequest{RoomID: id}, sig, func(body []byte) (err error) {
+		r.Outcome, r.Room, err = decodeInfo(body, id, c.date)
+		return err
+	})
+	return r, err
+}
+
+// call makes one request and decodes its answer. It returns when the request left
+// and when the answer had arrived.
+func (c *client) call(ctx context.Context, name string, body any, sig string, decode func([]byte) error) (left, at time.Time, err error) {
 	if sig != c.sig || c.scrub.r == nil {
 		c.sig, c.scrub = sig, newScrubber(sig, c.signer.secretKey())
 	}
 	c.after, c.date = 0, time.Time{}
-	left := time.Now()
-	body, err := c.post(ctx, next, sig)
-	at := time.Now()
-	var p page
+	left = time.Now()
+	raw, err := c.post(ctx, name, body, sig)
+	at = time.Now()
 	if err == nil {
-		p, err = decodePage(body, c.date)
+		err = decode(raw)
 	}
 	if err != nil {
 		hint := c.endpoint.hintOf(err) // of what the error wraps, which may have to go
-		return answer{}, fmt.Errorf("get_room_list %s: %w", c.endpoint, hinted(later(c.scrub.err(err), c.after), hint))
+		err = fmt.Errorf("%s %s: %w", name, c.endpoint, hinted(later(c.scrub.err(err), c.after), hint))
 	}
-	p.requestID, p.why = c.scrub.line(p.requestID), c.scrub.line(p.why)
-	return answer{page: p, at: at, asked: asked(left, at, c.date)}, nil
+	return left, at, err
 }
 
 // asked returns when a request left, by the clock of the service if date is its
@@ -99,10 +134,10 @@ func asked(left, at, date time.Time) time.Time {
 // post sends the request and returns the body of the answer, which is valid until
 // the next call. The errors of net/http hold the URL, and so the signature; they
 // are unwrapped here.
-func (c *client) post(ctx context.Context, next, sig string) ([]byte, error) {
+func (c *client) post(ctx context.Context, name string, call any, sig string) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := c.request(limited, next, sig)
+	req, err := c.request(limited, name, call, sig)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +159,7 @@ func (c *client) post(ctx context.Context, next, sig string) ([]byte, error) {
 	return nil, err
 }
 
-func (c *client) request(ctx context.Context, next, sig string) (*http.Request, error) {
+func (c *client) request(ctx context.Context, name string, call any, sig string) (*http.Request, error) {
 	query := url.Values{
 		"sdkappid":    {strconv.FormatInt(c.signer.appID, 10)},
 		"identifier":  {c.signer.identifier},
@@ -132,11 +167,11 @@ func (c *client) request(ctx context.Context, next, sig string) (*http.Request, 
 		"random":      {strconv.FormatUint(uint64(rand.Uint32()), 10)},
 		"contenttype": {"json"},
 	}
-	body, err := encodeRequest(next)
+	body, err := json.Marshal(call)
 	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err) // unreachable: a string and a number
+		return nil, fmt.Errorf("encode request: %w", err) // unreachable: strings and numbers
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String()+listPath+"?"+query.Encode(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String()+apiPath+name+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err // unreachable: the endpoint was parsed before
 	}

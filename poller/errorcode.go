@@ -3,6 +3,7 @@ package poller
 // Codes that need more than their class.
 const (
 	codeBadParameter = 100002 // with a Next that is not empty: the cursor is stale
+	codeNoRoom       = 100004 // of get_room_info: the answer that the room is gone
 	codeVerifyRate   = 70050  // a new signature, but not before a minute has passed
 )
 
@@ -80,7 +81,7 @@ var rules = [...]rule{
 	{100001, 100001, Retry, 0, "internal server error, please retry"},
 	{codeBadParameter, codeBadParameter, Bug, 0, "invalid parameter, check the request against the error description"},
 	{100003, 100003, Retry, 0, "the room ID exists already; not a code of this call"},
-	{100004, 100004, Retry, 0, "the room does not exist or was dissolved; not a code of this call"},
+	{codeNoRoom, codeNoRoom, Retry, 0, "the room does not exist or was dissolved; a code of get_room_info only"},
 	{100005, 100005, Retry, 0, "not a member of the room; not a code of this call"},
 	{100006, 100006, Fatal, 0, "insufficient permission for the operation, check that the identifier is an App administrator"},
 	{100007, 100007, Fatal, 0, "no payment information, buy a package in the console"},

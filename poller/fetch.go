@@ -17,13 +17,14 @@ const (
 	throttleMore = 2 * time.Second  // the pause after a throttle is longer by this
 )
 
-// A fetcher gets one page, whatever it takes.
+// A fetcher gets one answer, whatever it takes.
 type fetcher struct {
-	client  *client
-	signer  *Signer
-	quota   *quota
-	metrics *metrics
-	health  *health // told when the service throttles
+	client *client
+	signer *Signer
+	quota  *quota
+	count  func(outcome string, took time.Duration) // called with each request
+	health *health                                  // told when the service throttles
+	budget time.Duration                            // from the first failure of a request until it is given up
 }
 
 // A tally counts what the pages of a sweep took.
@@ -33,16 +34,26 @@ type tally struct {
 	retries  int
 }
 
-// page gets the page at next. It retries what may pass, for up to retryBudget,
-// and returns at once what will not: a configuration that is refused (the error
-// wraps [ErrConfig]), a request that is wrong, and a stale cursor.
-func (f *fetcher) page(ctx context.Context, next string, t *tally) (answer, error) {
+// page gets the page at next. Beside what [fetcher.try] tells, its error tells a
+// cursor that has grown old.
+func (f *fetcher) page(ctx context.Context, next string, t *tally) (a answer, err error) {
+	err = f.try(ctx, t, func(sig string) (err error) {
+		a, err = f.client.list(ctx, next, sig)
+		return err
+	})
+	return a, stale(err, next)
+}
+
+// try makes a request until it succeeds. It retries what may pass, for as long as
+// the budget lasts, and returns at once what will not: a configuration that is
+// refused (the error wraps [ErrConfig]), and a request that is wrong.
+func (f *fetcher) try(ctx context.Context, t *tally, call func(sig string) error) error {
 	var pause *backoff.ExponentialBackOff // nil until the first failure
 	renewed := false
 	for tries := 1; ; tries++ {
-		a, gen, err := f.once(ctx, next, t)
+		gen, err := f.once(ctx, t, call)
 		if err == nil {
-			return a, nil
+			return nil
 		}
 		if classOf(err) == Resign && !renewed && f.signer.renew(gen) {
 			renewed = true
@@ -52,9 +63,9 @@ func (f *fetcher) page(ctx context.Context, next string, t *tally) (answer, erro
 		var wait time.Duration
 		switch err = final(err); classOf(err) {
 		case Fatal:
-			return answer{}, f.refused(err, gen)
+			return f.refused(err, gen)
 		case Bug:
-			return answer{}, stale(err, next)
+			return err
 		case Throttle:
 			f.health.throttled(f.quota.throttle(), err)
 			wait = throttleMore
@@ -62,12 +73,12 @@ func (f *fetcher) page(ctx context.Context, next string, t *tally) (answer, erro
 		if pause == nil {
 			pause = newBackOff()
 		}
-		if wait = max(wait+pause.NextBackOff(), laterOf(err)); pause.GetElapsedTime()+wait > retryBudget {
-			return answer{}, fmt.Errorf("%w (given up after %d tries)", err, tries)
+		if wait = max(wait+pause.NextBackOff(), laterOf(err)); pause.GetElapsedTime()+wait > f.budget {
+			return fmt.Errorf("%w (given up after %d tries)", err, tries)
 		}
 		f.health.retrying(*t, err, pause.GetElapsedTime()+wait > retryTell)
 		if sleep(ctx, wait) != nil {
-			return answer{}, err // the same where err is the end of ctx itself
+			return err // the same where err is the end of ctx itself
 		}
 		t.retries++
 	}
@@ -75,30 +86,30 @@ func (f *fetcher) page(ctx context.Context, next string, t *tally) (answer, erro
 
 // once makes one request, when the quota allows it, with the signature whose
 // generation it returns.
-func (f *fetcher) once(ctx context.Context, next string, t *tally) (answer, int, error) {
+func (f *fetcher) once(ctx context.Context, t *tally, call func(sig string) error) (int, error) {
 	done, err := f.quota.take(ctx)
 	if err != nil {
-		return answer{}, 0, err
+		return 0, err
 	}
 	defer done()
 	f.health.rate(f.quota.rate(), f.quota.full)
 	sig, gen, err := f.signer.current()
 	if err != nil {
-		return answer{}, gen, err
+		return gen, err
 	}
 	begin := time.Now()
 	if t.begin.IsZero() {
 		t.begin = begin
 	}
 	t.requests++
-	a, err := f.client.list(ctx, next, sig)
+	err = call(sig)
 	if after := laterOf(err); after > 0 {
-		f.quota.hold(after) // the next sweep keeps to it too
+		f.quota.hold(after) // the next request keeps to it too
 	}
 	if ctx.Err() == nil {
-		f.metrics.request(outcomeOf(err), time.Since(begin))
+		f.count(outcomeOf(err), time.Since(begin))
 	}
-	return a, gen, err
+	return gen, err
 }
 
 // final gives a refusal that no new signature cures the class that remains.

@@ -17,6 +17,7 @@ type Status struct {
 	FailingSince time.Time // first such failure after the last complete sweep; zero while sweeps complete
 
 	Refused           Failure // the configuration is refused, since when and why; zero if it is not
+	ReadsRefused      Failure // point reads are refused, since when and why; zero if they are not
 	RequestsPerSecond float64 // allowed at present
 }
 

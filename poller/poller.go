@@ -34,8 +34,12 @@ type Config struct {
 	// RequestsPerSecond bounds the requests, retries included; 0 means 9.5. More
 	// than 10 is refused for the vendor's endpoints.
 	RequestsPerSecond float64
-	RequestTimeout    time.Duration // for one request; 0 means 5 s
-	Interval          time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
+	// PointReadsPerSecond bounds the requests of get_room_info in the same way; 0
+	// means none of them, and then [Poller.Reader] is nil. More than 200 is refused
+	// for the vendor's endpoints.
+	PointReadsPerSecond float64
+	RequestTimeout      time.Duration // for one request; 0 means 5 s
+	Interval            time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
 
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers no metrics
@@ -51,6 +55,8 @@ type Poller struct {
 	log      *slog.Logger
 	tracer   trace.Tracer
 	fetch    *fetcher
+	metrics  *metrics
+	reader   *Reader // nil: no point reads
 }
 
 // New returns a Poller. It does no I/O. The error names everything that is
@@ -74,7 +80,7 @@ func New(c Config) (*Poller, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	q := newQuota(c.RequestsPerSecond)
+	q := listQuota(c.RequestsPerSecond)
 	h := &health{log: c.Log}
 	m := newMetrics(gauges(c.Interval, q, c.Signer, h))
 	if c.Registerer != nil {
@@ -82,14 +88,21 @@ func New(c Config) (*Poller, error) {
 			return nil, err
 		}
 	}
-	return &Poller{interval: c.Interval, log: c.Log, tracer: c.Tracer, fetch: &fetcher{
-		client:  newClient(c.Endpoint, c.Signer, c.RequestTimeout, c.Dial),
-		signer:  c.Signer,
-		quota:   q,
-		metrics: m,
-		health:  h,
-	}}, nil
+	p := &Poller{interval: c.Interval, log: c.Log, tracer: c.Tracer, metrics: m, fetch: &fetcher{
+		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, 1, c.Dial), signer: c.Signer,
+		quota: q, count: m.request, health: h, budget: retryBudget,
+	}}
+	if c.PointReadsPerSecond > 0 {
+		var err error
+		if p.reader, err = newReader(c); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
+
+// Reader returns what makes the point reads; nil if there are none.
+func (p *Poller) Reader() *Reader { return p.reader }
 
 func (c Config) check() error {
 	var errs []error
@@ -101,6 +114,12 @@ func (c Config) check() error {
 		errs = append(errs, fmt.Errorf("requests per second %v: not a positive number", r))
 	case r > vendorRate && c.Endpoint.Vendor():
 		errs = append(errs, fmt.Errorf("requests per second %v: %s allows %d, the vendor's limit", r, c.Endpoint, vendorRate))
+	}
+	switch r := c.PointReadsPerSecond; {
+	case !(r >= 0) || math.IsInf(r, 1):
+		errs = append(errs, fmt.Errorf("point reads per second %v: neither a positive number nor 0", r))
+	case r > readRate && c.Endpoint.Vendor():
+		errs = append(errs, fmt.Errorf("point reads per second %v: %s allows %d, the vendor's limit", r, c.Endpoint, readRate))
 	}
 	if c.RequestTimeout < 0 {
 		errs = append(errs, fmt.Errorf("request time-out %v: negative", c.RequestTimeout))
@@ -154,7 +173,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	s := &sweep{
 		page: p.fetch.page, tracer: p.tracer, sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}),
 		show: func(s *sweep) {
-			p.fetch.metrics.pages.Inc()
+			p.metrics.pages.Inc()
 			health.accepted()
 			health.progress(s.report(began))
 		},
@@ -188,7 +207,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 }
 
 func (p *Poller) note(r Report, err error) {
-	p.fetch.metrics.sweep(r, err)
+	p.metrics.sweep(r, err)
 	if err != nil {
 		p.fetch.health.failed(err)
 	} else {
@@ -202,6 +221,9 @@ func (p *Poller) note(r Report, err error) {
 func (p *Poller) Status() Status {
 	s := p.fetch.health.snapshot()
 	s.RequestsPerSecond = p.fetch.quota.rate()
+	if p.reader != nil {
+		s.ReadsRefused = p.reader.refusedSince()
+	}
 	return s
 }
 
@@ -220,7 +242,11 @@ type Glance struct {
 func (p *Poller) Probe(ctx context.Context) (Glance, error) {
 	defer p.fetch.client.close()
 	var t tally
-	a, _, err := p.fetch.once(ctx, "", &t)
+	var a answer
+	_, err := p.fetch.once(ctx, &t, func(sig string) (err error) {
+		a, err = p.fetch.client.list(ctx, "", sig)
+		return err
+	})
 	if err != nil {
 		if classOf(err) == Fatal {
 			err = fmt.Errorf("%w: %w", ErrConfig, err)

@@ -10,37 +10,37 @@ import (
 )
 
 const (
-	vendorRate  = 10 // requests in any window of vendorWindow, the vendor's limit
+	vendorRate  = 10  // requests of the list in any window of vendorSpan, the vendor's limit
+	readRate    = 200 // the same for point reads
 	vendorSpan  = time.Second
 	defaultRate = 9.5              // leaves room for a second caller's single requests
 	climbStep   = 30 * time.Second // a tenth of the full rate comes back in each
 )
 
-// A quota lets requests out one by one and not too fast.
+// A quota lets requests out one by one and not too fast, and any number of them
+// be on their way.
 //
 // Requests are spaced by a token bucket of one token that starts empty: a
 // process that was killed a moment ago may have used the second that is running.
 //
 // Spacing at our end alone proves nothing at the other: a request that is held
-// up on its way arrives close to those behind it. So, for rates up to ten a
-// second, request k+10 leaves no earlier than one second after request k was
-// answered or given up. Request k arrived before that moment and request k+10
-// arrives after it leaves, so no eleven requests arrive within one second,
-// whatever the network does. The price is 1/(1+latency) of the rate once the
-// latency is over 53 ms.
+// up on its way arrives close to those behind it. So each request has one of n
+// slots, from before it leaves until one second after it was answered or given
+// up. All requests that arrive within one second hold their slots at the end of
+// that second: they have left by then, and none was over more than a second
+// before. So no more than n arrive within one second, whatever the network does
+// and whatever overtakes what. The price is 1/(1+latency) of the rate once the
+// latency is over n/rate − 1 seconds: 53 ms for the list.
 //
-// At these rates the first request leaves a second after the quota was made, too:
-// a process that ended a moment ago may have used the second that is running.
+// A slot is free one second after the quota was made, too: a process that ended a
+// moment ago may have used the second that is running.
 //
 // The limit of the proof: a request that was given up unanswered may still be on
-// its way, and arrive as the eleventh.
+// its way, and arrive as one too many.
 type quota struct {
-	born  time.Time
-	turn  chan struct{} // holds one element while a request is out
 	lim   *rate.Limiter
 	full  float64
-	ended [vendorRate]time.Time // when each of the last requests was over; used by who has the turn
-	sent  int
+	slots chan time.Time // when the last request of each free slot was over; nil: no bound
 
 	mu        sync.Mutex
 	lowered   float64   // the rate set by the last throttle
@@ -48,51 +48,70 @@ type quota struct {
 	held      time.Time // no request leaves before; the service asked for it
 }
 
-func newQuota(perSecond float64) *quota {
-	q := &quota{born: time.Now(), turn: make(chan struct{}, 1), lim: rate.NewLimiter(rate.Limit(perSecond), 1), full: perSecond}
+// listQuota returns the quota of the list. A rate above the vendor's is for load
+// tests, and has no bound but the spacing.
+func listQuota(perSecond float64) *quota {
+	if perSecond > vendorRate {
+		return newQuota(perSecond, 0)
+	}
+	return newQuota(perSecond, vendorRate)
+}
+
+// newQuota returns a quota of n slots; 0: no bound.
+func newQuota(perSecond float64, n int) *quota {
+	q := &quota{lim: rate.NewLimiter(rate.Limit(perSecond), 1), full: perSecond}
 	q.lim.Allow()
+	if n > 0 {
+		q.slots = make(chan time.Time, n)
+		for range n {
+			q.slots <- time.Now()
+		}
+	}
 	return q
 }
 
 // take waits until a request may leave. The caller calls done when the request
-// was answered or given up; until then no other one leaves.
+// was answered or given up.
 func (q *quota) take(ctx context.Context) (done func(), err error) {
+	if q.slots == nil {
+		if err := q.wait(ctx); err != nil {
+			return nil, fmt.Errorf("wait for the quota: %w", err)
+		}
+		return func() {}, nil
+	}
+	var over time.Time
 	select {
-	case q.turn <- struct{}{}:
+	case over = <-q.slots:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the quota: %w", ctx.Err())
 	}
-	if err := q.wait(ctx); err != nil {
-		<-q.turn
+	err = sleep(ctx, time.Until(over.Add(vendorSpan)))
+	if err == nil {
+		err = q.wait(ctx)
+	}
+	if err != nil {
+		q.slots <- over
 		return nil, fmt.Errorf("wait for the quota: %w", err)
 	}
-	return func() {
-		q.ended[q.sent%vendorRate] = time.Now()
-		q.sent++
-		<-q.turn
-	}, nil
+	return func() { q.slots <- time.Now() }, nil
 }
 
+// wait waits for the spacing, and for what the service has asked for meanwhile.
 func (q *quota) wait(ctx context.Context) error {
-	if err := sleep(ctx, time.Until(q.heldUntil())); err != nil {
-		return err
-	}
-	if q.full <= vendorRate {
-		before := q.born
-		if q.sent >= vendorRate {
-			before = q.ended[q.sent%vendorRate]
-		}
-		if err := sleep(ctx, time.Until(before.Add(vendorSpan))); err != nil {
+	for {
+		if err := sleep(ctx, time.Until(q.heldUntil())); err != nil {
 			return err
 		}
+		q.lim.SetLimit(rate.Limit(q.rate()))
+		r := q.lim.Reserve() // not Wait, which refuses at once what a deadline may cut
+		if err := sleep(ctx, r.Delay()); err != nil {
+			r.Cancel()
+			return err
+		}
+		if time.Until(q.heldUntil()) <= 0 {
+			return nil
+		}
 	}
-	q.lim.SetLimit(rate.Limit(q.rate()))
-	r := q.lim.Reserve() // not Wait, which refuses at once what a deadline may cut
-	if err := sleep(ctx, r.Delay()); err != nil {
-		r.Cancel()
-		return err
-	}
-	return nil
 }
 
 // throttle halves the rate, down to a tenth of the full one, and returns what it is now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,7 +51,7 @@ func crowd(arrived []time.Time) int {
 func TestQuotaHoldsAtTheServer(t *testing.T) {
 	for _, perSecond := range []float64{defaultRate, 10} {
 		synctest.Test(t, func(t *testing.T) {
-			arrived := sendAll(t, newQuota(perSecond), 200, func(i int) (time.Duration, time.Duration) {
+			arrived := sendAll(t, listQuota(perSecond), 200, func(i int) (time.Duration, time.Duration) {
 				if i%20 == 0 {
 					return 90 * time.Millisecond, 0
 				}
@@ -69,7 +70,7 @@ func TestQuotaHoldsForAnyJitter(t *testing.T) {
 		perSecond := rapid.Float64Range(2, 10).Draw(r, "rate")
 		var arrived []time.Time
 		synctest.Test(t, func(t *testing.T) {
-			arrived = sendAll(t, newQuota(perSecond), len(ways)/2, func(i int) (time.Duration, time.Duration) {
+			arrived = sendAll(t, listQuota(perSecond), len(ways)/2, func(i int) (time.Duration, time.Duration) {
 				return time.Duration(ways[2*i]) * time.Millisecond, time.Duration(ways[2*i+1]) * time.Millisecond
 			})
 		})
@@ -82,7 +83,7 @@ func TestQuotaHoldsForAnyJitter(t *testing.T) {
 func TestQuotaIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		arrived := sendAll(t, newQuota(defaultRate), 1000, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		arrived := sendAll(t, listQuota(defaultRate), 1000, func(int) (time.Duration, time.Duration) { return 0, 0 })
 		if perSecond := 1000 / time.Since(begin).Seconds(); perSecond < 9.4 {
 			t.Errorf("%.2f requests a second, want 94 %% of 10 at least", perSecond)
 		}
@@ -99,7 +100,7 @@ func TestQuotaOverRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var arrived []time.Time
 		for _, requests := range []int{2, 9, 3, 10, 2, 12, 1, 1, 10} {
-			arrived = append(arrived, sendAll(t, newQuota(vendorRate), requests, func(i int) (time.Duration, time.Duration) {
+			arrived = append(arrived, sendAll(t, listQuota(vendorRate), requests, func(i int) (time.Duration, time.Duration) {
 				if requests == 2 && i == 0 {
 					return 900 * time.Millisecond, 0
 				}
@@ -116,7 +117,7 @@ func TestQuotaOverRestarts(t *testing.T) {
 func TestQuotaAboveTheVendors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		arrived := sendAll(t, newQuota(100), 1, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		arrived := sendAll(t, listQuota(100), 1, func(int) (time.Duration, time.Duration) { return 0, 0 })
 		if first := arrived[0].Sub(begin); first != 10*time.Millisecond {
 			t.Errorf("the first request left after %s, want 10ms", first)
 		}
@@ -126,7 +127,7 @@ func TestQuotaAboveTheVendors(t *testing.T) {
 // After a pause there is one request that need not wait, and no more.
 func TestQuotaSavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuota(5)
+		q := listQuota(5)
 		time.Sleep(time.Hour)
 		begin := time.Now()
 		arrived := sendAll(t, q, 3, func(int) (time.Duration, time.Duration) { return 0, 0 })
@@ -142,38 +143,111 @@ func TestQuotaSavesNothing(t *testing.T) {
 func TestQuotaHighRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		sendAll(t, newQuota(1000), 5000, func(int) (time.Duration, time.Duration) { return 0, 0 })
+		sendAll(t, listQuota(1000), 5000, func(int) (time.Duration, time.Duration) { return 0, 0 })
 		if d := time.Since(begin).Seconds(); math.Abs(d-5) > 0.01 {
 			t.Errorf("5000 requests at 1000/s took %.3f s", d)
 		}
 	})
 }
 
-func TestQuotaOneAtATime(t *testing.T) {
+// Any number of requests can be on their way, overtake each other, and be held up
+// anywhere: no second at the server has more of them than there are slots.
+func TestQuotaHoldsForManyAtOnce(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		slots := rapid.IntRange(1, 50).Draw(r, "slots")
+		workers := rapid.IntRange(1, 20).Draw(r, "workers")
+		ways := rapid.SliceOfN(rapid.Int64Range(0, 1500), 2*workers, 400).Draw(r, "ways in milliseconds")
+		var mu sync.Mutex
+		var arrived []time.Time
+		synctest.Test(t, func(t *testing.T) {
+			q := newQuota(float64(slots), slots)
+			next := make(chan int, len(ways))
+			for i := range len(ways) / 2 {
+				next <- i
+			}
+			close(next)
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for i := range next {
+						done, err := q.take(t.Context())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						time.Sleep(time.Duration(ways[2*i]) * time.Millisecond)
+						mu.Lock()
+						arrived = append(arrived, time.Now())
+						mu.Unlock()
+						time.Sleep(time.Duration(ways[2*i+1]) * time.Millisecond)
+						done()
+					}
+				})
+			}
+			wg.Wait()
+		})
+		if n := crowd(arrived); n > slots {
+			r.Fatalf("%d requests arrived within a second, there are %d slots", n, slots)
+		}
+	})
+}
+
+// Several at once use the rate that one at a time cannot.
+func TestQuotaManyAtOnceIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuota(10)
-		done, err := q.take(context.Background())
-		if err != nil {
-			t.Fatal(err)
+		q := newQuota(50, 50)
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range 13 {
+			wg.Go(func() {
+				for range 100 {
+					done, err := q.take(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					time.Sleep(40 * time.Millisecond)
+					done()
+				}
+			})
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if _, err := q.take(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("second request while one is out: %v", err)
+		wg.Wait()
+		if perSecond := 1300 / time.Since(begin).Seconds(); perSecond < 46 {
+			t.Errorf("%.1f requests a second, want 50/1.04 or so", perSecond)
 		}
-		done()
-		done, err = q.take(context.Background())
-		if err != nil {
-			t.Fatal(err)
+	})
+}
+
+// What the service asks for holds for those that wait already, too.
+func TestQuotaHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuota(2, 2)
+		time.Sleep(time.Minute)
+		begin := time.Now()
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				done, err := q.take(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if after := time.Since(begin); after > 0 && after < 10*time.Second {
+					t.Errorf("a request left after %v", after)
+				}
+				done()
+			})
 		}
-		done()
+		time.Sleep(100 * time.Millisecond)
+		q.hold(10 * time.Second)
+		wg.Wait()
 	})
 }
 
 // Who gives up waiting gives back what it took.
 func TestQuotaCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuota(0.1)
+		q := listQuota(0.1)
 		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 		defer cancel()
 		begin := time.Now()
@@ -193,7 +267,7 @@ func TestQuotaCancel(t *testing.T) {
 
 func TestQuotaThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQuota(10)
+		q := listQuota(10)
 		near := func(want float64) {
 			t.Helper()
 			if got := q.rate(); math.Abs(got-want) > 1e-9 {

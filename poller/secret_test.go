@@ -191,7 +191,7 @@ func TestRenewedSignatureIsHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newClient(e, signer, time.Second, nil)
+	c := newClient(e, signer, time.Second, 1, nil)
 	defer c.close()
 	for _, sig := range []string{"firstSignature", "secondSignature"} {
 		_, err := c.list(t.Context(), "", sig)

@@ -29,8 +29,9 @@ type call struct {
 // so that it works in a bubble.
 type service struct {
 	reply func(c call) (status int, body string)
-	after func(n int) string // the Retry-After of the n-th answer, "" for none; nil: none has one
-	date  time.Time          // the Date of the answers; zero: net/http's own
+	info  func(c call) (status int, body string) // of get_room_info; next is the RoomId
+	after func(n int) string                     // the Retry-After of the n-th answer, "" for none; nil: none has one
+	date  time.Time                              // the Date of the answers; zero: net/http's own
 
 	conns chan net.Conn
 	done  chan struct{}
@@ -87,6 +88,10 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Next  *string
 		Count int
 	}
+	if s.info != nil && r.URL.Path == "/v4/live_engine_http_srv/get_room_info" {
+		s.serveInfo(w, r)
+		return
+	}
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Next == nil || body.Count != 20 ||
 		r.Method != http.MethodPost || r.URL.Path != "/v4/live_engine_http_srv/get_room_list" {
 		http.Error(w, "not the request that the documentation asks for", http.StatusTeapot)
@@ -106,6 +111,21 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.date.IsZero() {
 		w.Header().Set("Date", s.date.UTC().Format(http.TimeFormat))
 	}
+	w.WriteHeader(status)
+	_, _ = fmt.Fprint(w, answer)
+}
+
+func (s *service) serveInfo(w http.ResponseWriter, r *http.Request) {
+	var body map[string]string
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || len(body) != 1 || body["RoomId"] == "" {
+		http.Error(w, "not the request that the documentation asks for", http.StatusTeapot)
+		return
+	}
+	s.mu.Lock()
+	c := call{n: len(s.calls), at: time.Since(s.begin), next: body["RoomId"], query: r.URL.Query()}
+	s.calls = append(s.calls, c)
+	s.mu.Unlock()
+	status, answer := s.info(c)
 	w.WriteHeader(status)
 	_, _ = fmt.Fprint(w, answer)
 }

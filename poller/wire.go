@@ -88,10 +88,6 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func encodeRequest(next string) ([]byte, error) {
-	return json.Marshal(wireRequest{Next: next, Count: pageSize})
-}
-
 // decodePage decodes the body of an answer. The error is an [*APIError] if the
 // service understood the request and refused it; any other error means that the
 // answer proves nothing.
@@ -102,10 +98,7 @@ func encodeRequest(next string) ([]byte, error) {
 //
 // date is when the service says that it answered; zero if it does not say.
 func decodePage(body []byte, date time.Time) (page, error) {
-	var p page
-	if !date.IsZero() {
-		p.latest = date.Add(maxAhead).Unix()
-	}
+	p := page{latest: latest(date)}
 	var a wireAnswer
 	a.Response.RoomList = make([]wireRoom, 0, pageSize) // grown row by row it would be copied five times
 	if err := jsonv2.Unmarshal(body, &a, jsonv2.MatchCaseInsensitiveNames(true), jsonv1.MatchCaseSensitiveDelimiter(true)); err != nil {
@@ -123,6 +116,15 @@ func decodePage(body []byte, date time.Time) (page, error) {
 		p.add(i, row, nil)
 	}
 	return p, nil
+}
+
+// latest returns the CreateTime from which on a room is from too far in the
+// future, by the date of its answer; 0 if that is zero.
+func latest(date time.Time) int64 {
+	if date.IsZero() {
+		return 0
+	}
+	return date.Add(maxAhead).Unix()
 }
 
 // decodeParts decodes an answer that is not quite as it should be, such as one

@@ -42,6 +42,11 @@ func (s *Store) Commit(pages ...diff.Page) error {
 		if err != nil {
 			return fmt.Errorf("commit %d of %d pages: %w", len(rest), len(pages), err)
 		}
+		for _, p := range rest[:n] {
+			if err := s.lookForPassed(p); err != nil {
+				return err
+			}
+		}
 		rest = rest[n:]
 	}
 	return nil
@@ -82,10 +87,11 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		Baseline:     !w.c.BaselineDone,
 		LastComplete: fromNano(w.c.Begin),
 		WatchedSince: fromNano(w.c.WatchedSince),
+		Reads:        s.reads.answering(p.At),
 	}
 	w.trace = p.Trace
 	for _, r := range p.Rooms {
-		if s.index.settled(r) {
+		if s.index.settled(r, s.sweep) {
 			continue
 		}
 		key, record := w.rooms.find(r.RoomID)
@@ -99,8 +105,16 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 				return err
 			}
 		}
-		if err := w.take(key, known, s.policy.See(known, end, r, l, w.c.Complete)); err != nil {
+		sight := s.policy.See(known, end, r, l, w.c.Complete)
+		if sight.Ask {
+			s.reads.ask(r.RoomID, diff.ShownAgain)
+		}
+		if err := w.take(key, known, sight); err != nil {
 			return err
+		}
+		if !sight.Stale {
+			key, _ = w.rooms.find(r.RoomID)
+			s.index.listed(r, binary.BigEndian.Uint64(key), s.sweep)
 		}
 	}
 	return nil

@@ -32,7 +32,9 @@ const (
 // An error of the state gives the sweep up: its further pages are dropped, it
 // proves no absence, and the next sweep finds whatever was not committed.
 //
-// Page, End and Close are called by one goroutine, Run by another.
+// Page, End and Close are called by one goroutine, Run by another. The order of
+// pages and reads that wait together means nothing: whether a page came while a
+// read was on its way is noted when they come.
 type Committer struct {
 	store  *Store
 	log    *slog.Logger
@@ -43,9 +45,10 @@ type Committer struct {
 	failed atomic.Pointer[error] // why the current sweep was given up
 }
 
-// work is a page, or the end of the sweep.
+// work is a page, the answer of a point read, or the end of the sweep.
 type work struct {
 	page diff.Page
+	read *diff.Read
 	end  *sweepEnd
 }
 
@@ -67,11 +70,33 @@ func (s *Store) NewCommitter(log *slog.Logger, tracer trace.Tracer) *Committer {
 // Page queues a page of the current sweep. It blocks while the queue is full. It
 // returns the error of an earlier commit of this sweep; the sweep is then given up.
 func (c *Committer) Page(ctx context.Context, p diff.Page) error {
+	c.store.reads.saw(p)
 	if err := c.failed.Load(); err != nil {
 		return *err
 	}
 	return c.put(ctx, work{page: p})
 }
+
+// Ask notes that a point read of the room is about to be sent. It, Read, Control
+// and Refuse may be called by any goroutine.
+func (c *Committer) Ask(id string) { c.store.reads.with(func(w *diff.Witnesses) { w.Ask(id) }) }
+
+// Read queues the answer of a point read; there is one for each Ask. It blocks
+// while the queue is full.
+func (c *Committer) Read(ctx context.Context, r diff.Read) error {
+	return c.put(ctx, work{read: &r})
+}
+
+// Control returns a room that is to be read now to learn whether the service can
+// be believed, and false if none is due.
+func (c *Committer) Control(now time.Time) (id string, ok bool) {
+	c.store.reads.with(func(w *diff.Witnesses) { id, ok = w.Control(now) })
+	return id, ok
+}
+
+// Refuse notes that the service refuses point reads: sweeps alone decide until it
+// answers one.
+func (c *Committer) Refuse() { c.store.reads.with((*diff.Witnesses).Refuse) }
 
 // End ends the current sweep when its pages are committed, and reports whether
 // the next sweep should begin at once. Let ctx outlive a stop of the process by a
@@ -120,6 +145,7 @@ func (c *Committer) Close() { close(c.queue) }
 // Run commits what is queued until Close.
 func (c *Committer) Run() {
 	var pages []diff.Page
+	var reads []diff.Read
 	var began time.Time // of the last commit
 	for w := range c.queue {
 		if w.end == nil && time.Since(began) < hurry {
@@ -129,26 +155,32 @@ func (c *Committer) Run() {
 			}
 		}
 		var end *sweepEnd
-		pages, end = c.gather(pages[:0], w)
+		pages, reads, end = c.gather(pages[:0], reads[:0], w)
 		began = time.Now()
 		c.commit(pages)
 		clear(pages) // their rooms need not stay in memory until the next ones come
+		c.commitReads(reads)
 		if end != nil {
 			c.end(end)
 		}
 	}
 }
 
-// gather adds w and what waits behind it to pages. It stops at the end of their
-// sweep and returns that.
-func (c *Committer) gather(pages []diff.Page, w work) ([]diff.Page, *sweepEnd) {
+// gather adds w and what waits behind it to pages and reads. It stops at the end
+// of their sweep and returns that.
+func (c *Committer) gather(pages []diff.Page, reads []diff.Read, w work) ([]diff.Page, []diff.Read, *sweepEnd) {
 	for ok := true; ok && w.end == nil; {
-		if pages = append(pages, w.page); len(pages) == MaxPages {
-			return pages, nil
+		if w.read != nil {
+			reads = append(reads, *w.read)
+		} else {
+			pages = append(pages, w.page)
+		}
+		if len(pages)+len(reads) == MaxPages {
+			return pages, reads, nil
 		}
 		w, ok = c.next()
 	}
-	return pages, w.end
+	return pages, reads, w.end
 }
 
 // next returns what waits in the queue, if anything does.
@@ -168,6 +200,17 @@ func (c *Committer) commit(pages []diff.Page) {
 	defer span.End()
 	if err := c.store.Commit(pages...); err != nil {
 		span.SetStatus(codes.Error, err.Error())
+		c.failed.Store(&err)
+	}
+}
+
+// commitReads commits the answers of point reads. An error gives the sweep up,
+// too: what is known of its rooms is not what it should be.
+func (c *Committer) commitReads(reads []diff.Read) {
+	if len(reads) == 0 {
+		return
+	}
+	if err := c.store.CommitReads(reads...); err != nil {
 		c.failed.Store(&err)
 	}
 }

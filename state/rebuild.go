@@ -32,6 +32,7 @@ func (s *Store) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq
 	s.write.Lock()
 	defer s.write.Unlock()
 	s.disturbed = true
+	s.reads.with((*diff.Witnesses).Reset)
 	s.complete = time.Time{}
 	s.indexed = false
 	s.index.clear()

@@ -63,6 +63,10 @@ type Config struct {
 	Policy   diff.Policy
 	Log      *slog.Logger          // nil discards
 	Metrics  prometheus.Registerer // nil registers none
+
+	// Propose is told which rooms point reads should look at; it must not block.
+	// Nil: there are no point reads, and sweeps alone decide.
+	Propose func(diff.Proposal)
 }
 
 // A Store is the open state file. Its methods are safe for concurrent use;
@@ -89,6 +93,10 @@ type Store struct {
 	// disturbed reports that the rooms were rebuilt in the middle of the sweep,
 	// so that what it has seen is no longer what they were compared with.
 	disturbed bool
+	lows      []int64   // the lowest view count of each page of the sweep
+	looked    time.Time // when passed rooms were looked for last
+
+	reads reads
 
 	mu      sync.Mutex // guards the mirror of the file, for readers that must not wait
 	epoch   string
@@ -130,6 +138,7 @@ func Open(c Config) (_ *Store, err error) {
 	s := &Store{
 		db: db, path: c.Path, commit: (*bbolt.Tx).Commit,
 		policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1), index: newRoomIndex(),
+		reads: reads{propose: c.Propose, witnesses: diff.NewWitnesses(c.Policy)},
 	}
 	s.encode, err = newEncoder()
 	if err == nil {

@@ -31,6 +31,8 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 		s.sweep++
 		s.mu.Unlock()
 		s.disturbed = false
+		s.lows = s.lows[:0]
+		s.reads.with(func(w *diff.Witnesses) { w.EndSweep(sw.End) })
 	}()
 	if !sw.Complete || s.disturbed {
 		return false, nil
@@ -39,8 +41,10 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("end sweep %d: %w", s.sweep, err)
 	}
+	unseen, missed := s.reads.withoutShown(unseen)
 	c := s.counters() // not stale: nothing else writes while the lock is held
 	before := c.history()
+	before.Misses += float64(missed)
 	if !s.complete.IsZero() {
 		sw.Apart = sw.Begin.Sub(s.complete)
 	}
@@ -115,10 +119,14 @@ func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, be
 		k.Missing = v.Mark(*k, before)
 	}
 	switch {
-	case v.Ends(k.Missing):
+	case v.Ends(k.Missing) && !s.reads.waits(id, k.Missing, at):
+		s.reads.forget(id)
 		return w.end(key, marked, v.RecentEnd(*k, at, s.sweep), s.policy.End(*k, at, k.Missing.LastSeen, s.sweep))
 	case !marked:
-		return w.mark(key, *k)
+		if err := w.mark(key, *k); err != nil {
+			return err
+		}
 	}
+	s.reads.ask(id, diff.MissedBySweep)
 	return nil
 }

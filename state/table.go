@@ -130,6 +130,8 @@ type roomIndex struct {
 type entry struct {
 	slot  uint64 // 0: removed, and others of its hash may follow
 	print uint64 // the fingerprint of the room, if it is settled; 0: look at its record
+	views int64  // the count with which the list showed it last; 0 if it has not since the start
+	sweep uint64 // the sweep that did
 }
 
 func newRoomIndex() *roomIndex {
@@ -141,20 +143,54 @@ func newRoomIndex() *roomIndex {
 	}
 }
 
-// settled reports whether the room is settled as it is shown.
-func (x *roomIndex) settled(r diff.Room) bool {
+// settled reports whether the room is settled as a page of the sweep shows it, and
+// notes that it does if so.
+func (x *roomIndex) settled(r diff.Room, sweep uint64) bool {
 	print := x.fingerprint(r)
-	x.mu.RLock()
-	defer x.mu.RUnlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	for h := x.hash(r.RoomID); ; h++ {
 		e, ok := x.entries[h]
 		if !ok {
 			return false
 		}
 		if e.print == print {
+			e.views, e.sweep = r.ViewCount, sweep
+			x.entries[h] = e
 			return true
 		}
 	}
+}
+
+// listed notes that a page of the sweep shows a known room.
+func (x *roomIndex) listed(r diff.Room, slot, sweep uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	h := x.locate(r.RoomID, slot)
+	e := x.entries[h]
+	e.views, e.sweep = r.ViewCount, sweep
+	x.entries[h] = e
+}
+
+// has reports whether a room is known.
+func (x *roomIndex) has(id string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.entries[x.hash(id)].slot != 0
+}
+
+// passed returns the slots of the rooms that the list has shown with more views,
+// and that the sweep has not shown.
+func (x *roomIndex) passed(views int64, sweep uint64) []uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	var slots []uint64
+	for _, e := range x.entries {
+		if e.slot != 0 && e.views > views && e.sweep != sweep {
+			slots = append(slots, e.slot)
+		}
+	}
+	return slots
 }
 
 // fingerprint hashes all that the list shows of a room. It is never 0.
@@ -220,7 +256,10 @@ func (x *roomIndex) add(id string, slot uint64) {
 func (x *roomIndex) settle(id string, slot, print uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.entries[x.locate(id, slot)] = entry{slot: slot, print: print}
+	h := x.locate(id, slot)
+	e := x.entries[h]
+	e.print = print
+	x.entries[h] = e
 }
 
 func (x *roomIndex) remove(id string, slot uint64) {

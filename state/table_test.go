@@ -60,8 +60,8 @@ func TestRoomTableCollisions(t *testing.T) {
 				}
 				for views := range int64(4) {
 					r := diff.Room{RoomID: id, ViewCount: views}
-					if known, ok := settled[id]; index.settled(r) != (ok && known.ViewCount == views) {
-						rt.Fatalf("room %s with %d views is settled: %t", id, views, index.settled(r))
+					if known, ok := settled[id]; index.settled(r, 0) != (ok && known.ViewCount == views) {
+						rt.Fatalf("room %s with %d views is settled: %t", id, views, index.settled(r, 0))
 					}
 				}
 			}
@@ -118,7 +118,7 @@ func TestSettled(t *testing.T) {
 	shown := func() diff.Page { return diff.Page{At: second(1), Rooms: []diff.Room{room}} }
 	expect := func(what string, want bool) {
 		t.Helper()
-		if got := s.index.settled(room); got != want {
+		if got := s.index.settled(room, 0); got != want {
 			t.Errorf("%s: settled is %t", what, got)
 		}
 	}
@@ -138,7 +138,7 @@ func TestSettled(t *testing.T) {
 		"status and count swap": func(r *diff.Room) { r.ActivityStatus, r.ViewCount = r.ViewCount, r.ActivityStatus },
 	} {
 		other := room
-		if change(&other); s.index.settled(other) {
+		if change(&other); s.index.settled(other, 0) {
 			t.Errorf("%s: it is settled", name)
 		}
 	}

@@ -60,6 +60,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"no unit", []string{"ROOMWATCH_INTERVAL=10"}, []string{`ROOMWATCH_INTERVAL is "10"`, "10s"}},
 		{"no number", []string{"ROOMWATCH_SDKAPPID=abc"}, []string{`ROOMWATCH_SDKAPPID is "abc"`, "whole number"}},
 		{"no interval", []string{"ROOMWATCH_INTERVAL=0s"}, []string{"ROOMWATCH_INTERVAL is 0s"}},
+		{"reads too fast for the vendor", []string{"ROOMWATCH_ENDPOINT=china", "ROOMWATCH_POINT_READS_PER_SECOND=201"}, []string{"ROOMWATCH_POINT_READS_PER_SECOND is 201", "200 in any second"}},
 		{"too fast for the vendor", []string{"ROOMWATCH_ENDPOINT=china", "ROOMWATCH_REQUESTS_PER_SECOND=10.1"}, []string{"ROOMWATCH_REQUESTS_PER_SECOND is 10.1", "10 in any second"}},
 		{"unknown place", []string{"ROOMWATCH_ENDPOINT=mars"}, []string{"ROOMWATCH_ENDPOINT", "mars", "singapore"}},
 		{"unknown event", []string{"ROOMWATCH_EVENTS=room.created,room.opened"}, []string{`"room.opened"`, "room.updated"}},
@@ -132,10 +133,11 @@ ROOMWATCH_HTTP_ADDR is "127.0.0.1:99999": write host:port with a port of at most
 func TestImpossibleNumbers(t *testing.T) {
 	dir := t.TempDir()
 	for variable, values := range map[string][]string{
-		"ROOMWATCH_SDKAPPID":              {"-5", "0", "99999999999999"},
-		"ROOMWATCH_REQUESTS_PER_SECOND":   {"0", "-1", "NaN", "Inf"},
-		"ROOMWATCH_MASS_END_PERCENT":      {"NaN", "Inf"},
-		"ROOMWATCH_VIEWCOUNT_MIN_PERCENT": {"NaN", "Inf", "-1"},
+		"ROOMWATCH_SDKAPPID":               {"-5", "0", "99999999999999"},
+		"ROOMWATCH_REQUESTS_PER_SECOND":    {"0", "-1", "NaN", "Inf"},
+		"ROOMWATCH_POINT_READS_PER_SECOND": {"-1", "NaN", "Inf"},
+		"ROOMWATCH_MASS_END_PERCENT":       {"NaN", "Inf"},
+		"ROOMWATCH_VIEWCOUNT_MIN_PERCENT":  {"NaN", "Inf", "-1"},
 	} {
 		for _, v := range values {
 			for _, endpoint := range []string{"china", "http://127.0.0.1:1"} {

@@ -30,10 +30,11 @@ type Config struct {
 	UserSigFile   string         `envconfig:"ROOMWATCH_USERSIG_FILE" desc:"a file that holds the UserSig; read before each use, so that it may be exchanged"`
 	UserSigTTL    time.Duration  `envconfig:"ROOMWATCH_USERSIG_TTL" default:"24h" desc:"life of a signature that roomwatch makes, at least 1m"`
 
-	Endpoint          string        `envconfig:"ROOMWATCH_ENDPOINT" default:"china" desc:"where the application lives: china, singapore, silicon-valley, jakarta, seoul, tokyo, frankfurt, or a base URL"`
-	RequestsPerSecond float64       `envconfig:"ROOMWATCH_REQUESTS_PER_SECOND" default:"9.5" desc:"rate of requests; the vendor allows 10 for all callers of the application together"`
-	RequestTimeout    time.Duration `envconfig:"ROOMWATCH_REQUEST_TIMEOUT" default:"5s" desc:"time for one request; the service's own limit is 3s"`
-	Interval          time.Duration `envconfig:"ROOMWATCH_INTERVAL" default:"10s" desc:"from the start of one sweep to the start of the next, or at once if the sweep took longer"`
+	Endpoint            string        `envconfig:"ROOMWATCH_ENDPOINT" default:"china" desc:"where the application lives: china, singapore, silicon-valley, jakarta, seoul, tokyo, frankfurt, or a base URL"`
+	RequestsPerSecond   float64       `envconfig:"ROOMWATCH_REQUESTS_PER_SECOND" default:"9.5" desc:"rate of requests; the vendor allows 10 for all callers of the application together"`
+	PointReadsPerSecond float64       `envconfig:"ROOMWATCH_POINT_READS_PER_SECOND" default:"50" desc:"rate of get_room_info, which proves the ends of rooms; the vendor allows 200; 0: none, and sweeps of the list alone decide"`
+	RequestTimeout      time.Duration `envconfig:"ROOMWATCH_REQUEST_TIMEOUT" default:"5s" desc:"time for one request; the service's own limit is 3s"`
+	Interval            time.Duration `envconfig:"ROOMWATCH_INTERVAL" default:"10s" desc:"from the start of one sweep to the start of the next, or at once if the sweep took longer"`
 
 	Events               []string      `envconfig:"ROOMWATCH_EVENTS" default:"room.created,room.ended,viewcount.changed" desc:"what is published; room.updated can be added"`
 	Baseline             string        `envconfig:"ROOMWATCH_BASELINE" default:"publish" desc:"publish or silent: whether the rooms of the very first sweep become events"`

@@ -31,6 +31,12 @@ func (c *Config) Validate() error {
 	case err == nil && endpoint.Vendor():
 		p.Add(r <= 10, "ROOMWATCH_REQUESTS_PER_SECOND is %v: the vendor allows 10 in any second; set 9.5, or less if others call for the application too", r)
 	}
+	switch r := c.PointReadsPerSecond; {
+	case !(r >= 0) || math.IsInf(r, 1):
+		p.Add(false, "ROOMWATCH_POINT_READS_PER_SECOND is %v: set a rate such as 50, or 0 for no point reads", r)
+	case err == nil && endpoint.Vendor():
+		p.Add(r <= 200, "ROOMWATCH_POINT_READS_PER_SECOND is %v: the vendor allows 200 in any second; set 200, or less if others call for the application too", r)
+	}
 	p.Add(c.RequestTimeout > 0, "ROOMWATCH_REQUEST_TIMEOUT is %s: set a time above 0s", c.RequestTimeout)
 	p.Add(c.Interval > 0, "ROOMWATCH_INTERVAL is %s: set a time above 0s", c.Interval)
 	c.validateDetection(&p)

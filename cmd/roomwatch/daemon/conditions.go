@@ -29,8 +29,8 @@ type rules struct {
 
 // conditions applies them to what the parts say of themselves.
 func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
-	return slices.Concat([]web.Condition{}, // never null
-		r.sweeps(now, poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.guard(st))
+	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
+		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.guard(st))...)
 }
 
 func condition(level, about, mend, format string, args ...any) []web.Condition {
@@ -54,6 +54,15 @@ func (r rules) sweeps(now time.Time, poll poller.Status) []web.Condition {
 		return condition(web.Degraded, about, r.sweepMend(poll.LastFailure.Err), "sweeps fail since %s%s", stamp(poll.FailingSince), lastFailure(poll))
 	}
 	return nil
+}
+
+func (r rules) reads(poll poller.Status) []web.Condition {
+	if poll.ReadsRefused.Err == nil {
+		return nil
+	}
+	return condition(web.Degraded, "reads", "see what the error names; until then sweeps of the list alone decide which rooms have ended, which takes longer. "+
+		"Point reads are tried again every ten minutes; ROOMWATCH_POINT_READS_PER_SECOND=0 does without them",
+		"the service refuses get_room_info since %s: %v", stamp(poll.ReadsRefused.At), poll.ReadsRefused.Err)
 }
 
 func (r rules) nats(pub publisher.Status, st state.Status) []web.Condition {

@@ -138,3 +138,14 @@ func TestConditionOfTheSink(t *testing.T) {
 		}
 	}
 }
+
+// Refused point reads are told, and are no reason not to be ready.
+func TestConditionOfRefusedReads(t *testing.T) {
+	r := rules{cfg: &config.Config{Interval: time.Minute}}
+	now := time.Now()
+	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}, ReadsRefused: poller.Failure{Err: errors.New("code 60010"), At: now}}
+	list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{})
+	if len(list) != 1 || list[0].Level != web.Degraded || list[0].About != "reads" || !strings.Contains(list[0].Text, "code 60010") {
+		t.Errorf("%+v", list)
+	}
+}

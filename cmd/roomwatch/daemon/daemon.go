@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,13 +80,11 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 	if d.poll, err = NewPoller(cfg, log, d.metrics, d.tracing.Tracer); err != nil {
 		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
-	d.store, err = state.Open(state.Config{
-		Path:     cfg.StatePath(),
-		SDKAppID: cfg.SDKAppID,
-		Policy:   cfg.Policy(),
-		Log:      log,
-		Metrics:  d.metrics,
-	})
+	store := state.Config{Path: cfg.StatePath(), SDKAppID: cfg.SDKAppID, Policy: cfg.Policy(), Log: log, Metrics: d.metrics}
+	if reader := d.poll.Reader(); reader != nil {
+		store.Propose = reader.Propose
+	}
+	d.store, err = state.Open(store)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +132,7 @@ func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Register
 	}
 	return poller.New(poller.Config{
 		Endpoint: endpoint, Signer: signer,
-		RequestsPerSecond: cfg.RequestsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
+		RequestsPerSecond: cfg.RequestsPerSecond, PointReadsPerSecond: cfg.PointReadsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
 		Log: log, Registerer: metrics, Tracer: tracer,
 	})
 }
@@ -173,6 +172,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 			d.log.WarnContext(ctx, "stream away", d.whyAway()...)
 		case <-ctx.Done():
 			return nil
+		}
+		if reader := d.poll.Reader(); reader != nil {
+			var reads sync.WaitGroup
+			reads.Go(func() { reader.Run(ctx, d.commit) })
+			defer reads.Wait() // before the committer is closed
 		}
 		return d.poll.Run(ctx, d.commit)
 	})

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"roomwatch/poller/simulator"
+)
+
+// readsRig is a rig whose daemon makes point reads: a list at the vendor's quota,
+// which takes a second or so, with the interval of the defaults.
+func readsRig(t *testing.T, c simulator.Config) (*rig, []string) {
+	t.Helper()
+	r := newRig(t, c)
+	return r, r.env(t.TempDir(), "ROOMWATCH_POINT_READS_PER_SECOND=50", "ROOMWATCH_REQUESTS_PER_SECOND=9.5", "ROOMWATCH_INTERVAL=10s")
+}
+
+// ended returns how long after the end of each of the rooms it was told; those
+// that are not told within that time are not in it.
+func (r *rig) ended(ids []string, within time.Duration) (after map[string]time.Duration) {
+	r.t.Helper()
+	after = map[string]time.Duration{}
+	for end := time.Now().Add(within); len(after) < len(ids) && time.Now().Before(end); <-time.After(100 * time.Millisecond) {
+		gone := map[string]time.Time{}
+		for _, l := range r.world.Truth().Lives {
+			if !l.Ended.IsZero() {
+				gone[l.RoomID] = l.Ended
+			}
+		}
+		for _, e := range readStream(r.t, r.nc) {
+			if e.Type != "room.ended" {
+				continue
+			}
+			at, ok := gone[e.Subject]
+			if !ok {
+				r.t.Fatalf("%s ended, which is live", e.Subject)
+			}
+			if slices.Contains(ids, e.Subject) {
+				after[e.Subject] = e.Time.Sub(at)
+			}
+		}
+	}
+	return after
+}
+
+// Two reads three seconds apart and a control end a room long before two sweeps
+// that begin ten seconds apart do.
+func TestReadsEndRooms(t *testing.T) {
+	t.Parallel()
+	r, env := readsRig(t, simulator.Config{Seed: 5, Rooms: 200, Enters: 20, Latency: 20 * time.Millisecond})
+	p := startProcess(t, env, "run")
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 200 })
+	var ids []string
+	for i := 0; i < 200; i += 40 {
+		ids = append(ids, r.world.Truth().Live()[i].RoomID)
+		if err := r.world.Close(ids[len(ids)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := r.ended(ids, 30*time.Second)
+	for _, id := range ids {
+		if d, ok := after[id]; !ok || d > 18*time.Second {
+			t.Errorf("%s: told %v after its end (%v)", id, d, ok)
+		}
+	}
+	t.Logf("ends told after %v; %d reads, up to %d in a second", after, r.world.InfoRequests(), r.world.MaxInfoInSecond())
+	if r.world.MaxInfoInSecond() > 50 || r.world.MaxInSecond() > 10 {
+		t.Errorf("%d reads and %d requests of the list in a second", r.world.MaxInfoInSecond(), r.world.MaxInSecond())
+	}
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}
+
+// The service lies for two seconds, again and again, in one call or in both: no
+// room ends.
+func TestLiesEndNoRoom(t *testing.T) {
+	t.Parallel()
+	r, env := readsRig(t, simulator.Config{Seed: 6, Rooms: 100, Enters: 50, Quota: -1})
+	p := startProcess(t, append(env, "ROOMWATCH_REQUESTS_PER_SECOND=100", "ROOMWATCH_INTERVAL=500ms"), "run")
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 100 })
+	for range 3 {
+		for _, kind := range []simulator.Lies{simulator.LieInfo, simulator.LieList, simulator.LieInfo | simulator.LieList} {
+			r.world.Lie(kind, 2*time.Second)
+			<-time.After(3500 * time.Millisecond)
+		}
+	}
+	if r.world.InfoRequests() == 0 {
+		t.Error("nothing was read: the test proves nothing")
+	}
+	for _, e := range settle(t, r.nc, r.world) {
+		if e.Type == "room.ended" {
+			t.Errorf("%s ended, which is live", e.Subject)
+		}
+	}
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}
+
+// With all point reads failing or refused, rooms end as by sweeps alone.
+func TestEndsWithoutReads(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]simulator.Fault{
+		"error": {ErrorCode: 100001}, "refused": {ErrorCode: 60010}, "not found": {Status: http.StatusNotFound}, "hang": {Hang: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int64
+			r, env := readsRig(t, simulator.Config{Seed: 5, Rooms: 100, Quota: -1, InfoFault: func(int, *http.Request) *simulator.Fault {
+				asked.Add(1)
+				return &fault
+			}})
+			p := startProcess(t, append(env, "ROOMWATCH_REQUESTS_PER_SECOND=100", "ROOMWATCH_INTERVAL=1s", "ROOMWATCH_REQUEST_TIMEOUT=1s"), "run")
+			eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 100 })
+			for range 2 {
+				id := r.world.Truth().Live()[50].RoomID
+				if err := r.world.Close(id); err != nil {
+					t.Fatal(err)
+				}
+				if d, ok := r.ended([]string{id}, 20*time.Second)[id]; !ok || d > 6*time.Second {
+					t.Errorf("told %v after its end (%v); sweeps alone take up to 4s", d, ok)
+				}
+			}
+			if n := strings.Count(p.output.String(), "point reads refused"); asked.Load() == 0 || n > 1 || (n == 0) == (fault.Hang == 0 && fault.ErrorCode != 100001) {
+				t.Errorf("%d reads, %d refusals told:\n%s", asked.Load(), n, p.output)
+			}
+		})
+	}
+}

@@ -1,0 +1,83 @@
+package diff
+
+import "time"
+
+// An Outcome is what a point read says of a room.
+type Outcome int
+
+// The outcomes of a point read.
+const (
+	NoAnswer Outcome = iota // nothing definite: an error, or an answer that does not fit the question
+	Live                    // the room lives, and the list shows it
+	Hidden                  // the room lives, and the list does not show it
+	Gone                    // no such room exists
+)
+
+// String returns the outcome as metrics show it.
+func (o Outcome) String() string {
+	return [...]string{"no_answer", "live", "hidden", "gone"}[o]
+}
+
+// A Read is a point read: what the service says of one room. Its times have a
+// reading of the monotonic clock.
+type Read struct {
+	RoomID  string
+	Sent    time.Time // when the request left that was answered
+	At      time.Time // when its answer was read
+	Outcome Outcome
+	Room    Room // if it lives
+}
+
+// A Source is why a point read is proposed.
+type Source int
+
+// The sources of proposals.
+const (
+	MissedBySweep Source = iota // a complete sweep did not show the room
+	PassedBySweep               // the sweep on its way is past the room's place and has not shown it
+	ShownAgain                  // a page shows a life that was told as over
+	AskedAgain                  // a read of the room asks for a second one
+)
+
+// Sources returns all sources.
+func Sources() []Source { return []Source{MissedBySweep, PassedBySweep, ShownAgain, AskedAgain} }
+
+// String returns the source as metrics show it.
+func (s Source) String() string {
+	return [...]string{"missed", "passed", "shown_again", "asked_again"}[s]
+}
+
+// A Proposal is a RoomID that somebody would like to know about. It carries no
+// facts: it can be lost, doubled or late without harm.
+type Proposal struct {
+	RoomID string
+	Source Source
+	Due    time.Time // not to be read before
+}
+
+// row returns the row of a page that the read of a live room stands for. The
+// attributes and the count of a known life are those that the list has shown: the
+// two calls need not agree in them at one moment.
+func (r Read) row(known *Known) Room {
+	if known != nil && known.Room.CreateTime == r.Room.CreateTime {
+		return known.Room
+	}
+	return r.Room
+}
+
+// SeeRead is [Policy.See] for a point read that shows a room live. The look
+// begins when the read was sent.
+func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete uint64) Sight {
+	l.Begin, l.Reads = r.Sent, false
+	return p.See(known, end, r.row(known), l, complete)
+}
+
+// EndRead returns the event that ends a room that two reads did not find, and
+// what is remembered of its end.
+func (p Policy) EndRead(k Known, l Look, complete uint64) ([]Event, RecentEnd) {
+	end := RecentEnd{CreateTime: k.Room.CreateTime, Told: l.At, Sweep: l.Sweep}
+	if k.Missing.First > 0 {
+		end.Missed = complete - k.Missing.First + 1
+	}
+	return p.End(k, l.At, lastSeen(k, l), l.Sweep), end
+}

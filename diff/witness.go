@@ -1,0 +1,306 @@
+package diff
+
+import (
+	"maps"
+	"time"
+)
+
+const (
+	controlEvery = time.Second // how often a control is read while there are absences to believe
+	controlVoids = 5 * time.Second
+	triedFor     = time.Hour // for which it is remembered that a room was read
+)
+
+// Witnesses keeps what point reads have said of rooms that they did not find,
+// until it is enough for an end. It is not safe for concurrent use.
+//
+// An end by reads needs three answers, none of which the others can stand for:
+//
+//   - A first read finds no such room. If a page shows the room while the read
+//     is on its way, the read proves nothing: presence beats absence.
+//   - A second read, sent at least three seconds after the first was answered,
+//     finds none either, and nothing has shown the room in between.
+//   - After that a control, which is the read of a room that a page has just
+//     shown, finds it. A control that is not found voids all absences of the last
+//     five seconds, and those that follow until a control is found.
+//
+// Without a room for a control no room ends by reads, and sweeps decide.
+type Witnesses struct {
+	policy  Policy
+	asked   map[string]bool      // rooms with a read on its way; true: seen since it was sent
+	gone    map[string]absence   // rooms that reads did not find
+	tried   map[string]time.Time // when rooms were read that the read did not show, whatever came of it
+	passed  []string             // rooms that the sweep on its way is past, as of the last look
+	shown   map[string]bool      // rooms that reads have shown since the last sweep ended; true: known before
+	failing time.Time            // the first read without a definite answer after the last one with one; zero: none
+	refused bool
+
+	candidates []string // rooms of the newest page, for controls
+	shownAt    time.Time
+	control    string // the room of the control that is on its way; "" if none is
+	controlAt  time.Time
+	distrusted bool      // the newest control was not found
+	trusted    time.Time // the newest control that was found was sent then
+}
+
+// An absence is a room that reads did not find. Until there is a second witness,
+// first and last are the same.
+type absence struct{ first, last witness }
+
+type witness struct{ sent, at time.Time }
+
+func (a absence) proved(trusted time.Time) bool {
+	return a.last != a.first && !trusted.Before(a.last.at)
+}
+
+// NewWitnesses returns a Witnesses that has heard nothing.
+func NewWitnesses(p Policy) *Witnesses {
+	w := &Witnesses{policy: p}
+	w.Reset()
+	return w
+}
+
+// Reset forgets what was heard. A read that is on its way proves no absence any
+// more.
+func (w *Witnesses) Reset() {
+	asked := make(map[string]bool)
+	for id := range w.asked {
+		asked[id] = true
+	}
+	*w = Witnesses{
+		policy: w.policy, asked: asked, gone: make(map[string]absence), tried: make(map[string]time.Time), shown: make(map[string]bool),
+		failing: w.failing, refused: w.refused, control: w.control, controlAt: w.controlAt,
+	}
+}
+
+// Ask notes that a read of the room is about to be sent. There is one at a time
+// of each room.
+func (w *Witnesses) Ask(id string) { w.asked[id] = false }
+
+// Saw notes that a page has shown rooms.
+func (w *Witnesses) Saw(rooms []Room, at time.Time) {
+	if len(rooms) == 0 {
+		return
+	}
+	w.candidates, w.shownAt = w.candidates[:0], at
+	for _, r := range rooms {
+		w.candidates = append(w.candidates, r.RoomID)
+		w.saw(r.RoomID)
+	}
+}
+
+func (w *Witnesses) saw(id string) {
+	if _, ok := w.asked[id]; ok {
+		w.asked[id] = true
+	}
+	delete(w.gone, id)
+}
+
+// Passed notes which rooms the sweep on its way is past without having shown them.
+func (w *Witnesses) Passed(ids []string) { w.passed = ids }
+
+// Control returns a room that is to be read now to learn whether absences can be
+// believed, and false if none is due or no page has shown one of late.
+func (w *Witnesses) Control(now time.Time) (id string, ok bool) {
+	if len(w.gone) == 0 && !w.distrusted || w.control != "" || now.Sub(w.controlAt) < controlEvery || now.Sub(w.shownAt) > w.span() {
+		return "", false
+	}
+	for i, id := range w.candidates {
+		if _, asked := w.asked[id]; asked {
+			continue
+		}
+		// The next control is another room: this one may have ended a moment ago.
+		w.candidates = append(w.candidates[i+1:], w.candidates[:i+1]...)
+		w.control, w.controlAt = id, now
+		return id, true
+	}
+	return "", false
+}
+
+// span is the time for which an answer counts as recent.
+func (w *Witnesses) span() time.Duration { return max(w.policy.Interval, minWitnessSpan) }
+
+// A Finding is what an answer asks for.
+type Finding struct {
+	Present bool      // the room lives and is public: see [Policy.SeeRead]
+	Again   time.Time // the room is to be read again then; zero: it is not
+	Trusted bool      // a control was found: see [Witnesses.Proved]
+}
+
+// Hear takes the answer of a read.
+func (w *Witnesses) Hear(r Read) Finding {
+	seen, asked := w.asked[r.RoomID]
+	control := asked && w.control == r.RoomID
+	delete(w.asked, r.RoomID)
+	w.refused = false
+	if control {
+		w.control = ""
+	}
+	var f Finding
+	switch r.Outcome {
+	case Live, Hidden:
+		w.failing = time.Time{}
+		w.saw(r.RoomID)
+		f.Present = r.Outcome == Live
+		if !f.Present {
+			w.tried[r.RoomID] = r.At
+		}
+		if control {
+			w.distrusted, w.trusted, f.Trusted = false, r.Sent, true
+		}
+	case Gone:
+		if control {
+			w.void(r.At)
+			return f
+		}
+		w.tried[r.RoomID] = r.At
+		f.Again = r.At.Add(minWitnessSpan)
+		if seen || !asked || w.distrusted {
+			w.unanswered(r.At)
+			return f
+		}
+		w.failing = time.Time{}
+		w.testify(r)
+	case NoAnswer:
+		w.tried[r.RoomID] = r.At
+		w.unanswered(r.At)
+	}
+	return f
+}
+
+// testify takes a read that did not find its room as a witness.
+func (w *Witnesses) testify(r Read) {
+	now := witness{r.Sent, r.At}
+	a, ok := w.gone[r.RoomID]
+	switch {
+	case !ok:
+		a = absence{now, now}
+	case r.Sent.Sub(a.first.at) >= minWitnessSpan:
+		a.last = now
+	}
+	w.gone[r.RoomID] = a
+}
+
+// void takes back the absences that came shortly before a control that was not found.
+func (w *Witnesses) void(at time.Time) {
+	w.distrusted = true
+	w.unanswered(at)
+	since := at.Add(-controlVoids)
+	for id, a := range w.gone {
+		switch {
+		case a.first.at.After(since):
+			delete(w.gone, id)
+		case a.last.at.After(since):
+			w.gone[id] = absence{a.first, a.first}
+		}
+	}
+}
+
+func (w *Witnesses) unanswered(at time.Time) {
+	if w.failing.IsZero() {
+		w.failing = at
+	}
+}
+
+// Refuse notes that the service refuses all reads. The next answer ends that.
+func (w *Witnesses) Refuse() {
+	w.refused = true
+	clear(w.gone)
+}
+
+// Answering reports whether reads get definite answers, as far as is known: none
+// was asked in vain for a whole interval.
+func (w *Witnesses) Answering(now time.Time) bool {
+	return !w.refused && (w.failing.IsZero() || now.Sub(w.failing) < w.span())
+}
+
+// Waits reports whether the end of a room that sweeps have missed, and that was
+// seen last at a moment, waits for a read of its own.
+func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
+	return !w.tried[id].After(seen) && w.Answering(now)
+}
+
+// Show notes that a read has shown a room; known: it was known before.
+func (w *Witnesses) Show(id string, known bool) {
+	delete(w.tried, id)
+	if _, ok := w.shown[id]; !ok {
+		w.shown[id] = known
+	}
+}
+
+// ShowOld notes that a read has shown a life of a room that is over: it says nothing
+// of the one that is known.
+func (w *Witnesses) ShowOld(r Read) { w.tried[r.RoomID] = r.At }
+
+// Shown reports whether a read has shown the room since the last sweep ended, so
+// that the sweep which ends now says nothing of it, and whether that sweep has
+// missed it, if it did not show it.
+func (w *Witnesses) Shown(id string) (ok, missed bool) {
+	missed, ok = w.shown[id]
+	return ok, missed
+}
+
+// EndSweep notes that a sweep has ended.
+func (w *Witnesses) EndSweep(now time.Time) {
+	clear(w.shown)
+	w.passed = nil
+	// A room that is still missing is read again with each sweep.
+	maps.DeleteFunc(w.tried, func(_ string, at time.Time) bool { return now.Sub(at) > triedFor })
+}
+
+// Forget forgets a room that has ended.
+func (w *Witnesses) Forget(id string) {
+	delete(w.gone, id)
+	delete(w.tried, id)
+}
+
+// Proved returns the rooms whose end is proved by reads. known is how many rooms
+// are known, marked which of them sweeps have missed, and missing how many.
+//
+// Where more than MassEndPercent of at least 20 known rooms are missing, passed
+// or not found, nothing ends until so many have two witnesses that the share is
+// proved, the first and the last of them an interval apart.
+func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []string {
+	var ids []string
+	var first, last time.Time
+	for id, a := range w.gone {
+		if !a.proved(w.trusted) {
+			continue
+		}
+		ids = append(ids, id)
+		if first.IsZero() || a.first.at.Before(first) {
+			first = a.first.at
+		}
+		last = later(last, a.last.at)
+	}
+	if len(ids) == 0 || !w.policy.isMass(known, missing+w.unmarked(marked)) {
+		return ids
+	}
+	if w.policy.isMass(known, len(ids)) && last.Sub(first) >= w.policy.MassEndSpan() {
+		return ids
+	}
+	return nil
+}
+
+// unmarked counts the rooms that are passed or not found, without those that sweeps have missed.
+func (w *Witnesses) unmarked(marked func(id string) bool) (n int) {
+	counted := make(map[string]bool, len(w.gone)+len(w.passed))
+	for id := range w.gone {
+		counted[id] = true
+	}
+	for _, id := range w.passed {
+		counted[id] = true
+	}
+	for id := range counted {
+		if !marked(id) {
+			n++
+		}
+	}
+	return n
+}
+
+// isMass reports whether so many of the known rooms are rather a fault of the
+// service than so many ends.
+func (p Policy) isMass(known, of int) bool {
+	return p.MassEndSweeps > 0 && known >= massEndRooms && float64(of)*100 > p.MassEndPercent*float64(known)
+}

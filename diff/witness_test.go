@@ -1,0 +1,412 @@
+package diff
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A court plays scripts to a Witnesses that knows the rooms a to z.
+type court struct {
+	*Witnesses
+	known int
+	ended []string
+}
+
+// play hears a script of steps at seconds, such as
+//
+//	"0 page x; 1 a-; 4 a-; 5 ctl +"
+//
+// where "a-" is a read of a that does not find it, "a+" one that does, "a~" one that
+// finds it hidden and "a?" one without an answer, each sent and answered at that moment; "[a"
+// sends a read of a, whose answer comes with "]a-"; "page a b" shows rooms; "ctl +"
+// reads a control, "ctl [" and "ctl ]+" in two steps; "ctl none" wants none to be due.
+func (c *court) play(t *testing.T, script string) string {
+	t.Helper()
+	outcomes := map[byte]Outcome{'-': Gone, '+': Live, '~': Hidden, '?': NoAnswer}
+	for step := range strings.SplitSeq(script, ";") {
+		f := strings.Fields(step)
+		var n float64
+		if _, err := fmt.Sscan(f[0], &n); err != nil {
+			t.Fatalf("step %q: %v", step, err)
+		}
+		at := second(n)
+		switch what := f[1]; {
+		case what == "page":
+			var rooms []Room
+			for _, id := range f[2:] {
+				rooms = append(rooms, Room{RoomID: id, CreateTime: 1})
+			}
+			c.Saw(rooms, at)
+		case what == "ctl":
+			if f[2][0] == ']' { // of the control that was sent at "ctl ["
+				c.hear(Read{RoomID: c.control, Sent: c.controlAt, At: at, Outcome: outcomes[f[2][1]]})
+				continue
+			}
+			id, ok := c.Control(at)
+			if !ok || f[2] == "none" {
+				if ok != (f[2] != "none") {
+					t.Errorf("%q: control %q, %t", step, id, ok)
+				}
+				continue
+			}
+			if c.Ask(id); f[2] == "[" {
+				continue
+			}
+			c.hear(Read{RoomID: id, Sent: at, At: at, Outcome: outcomes[f[2][0]]})
+		case what[0] == '[':
+			c.Ask(what[1:])
+		default:
+			id, on := strings.CutPrefix(what[:len(what)-1], "]")
+			if !on {
+				c.Ask(id)
+			}
+			c.hear(Read{RoomID: id, Sent: at, At: at, Outcome: outcomes[what[len(what)-1]]})
+		}
+	}
+	slices.Sort(c.ended)
+	return strings.Join(c.ended, " ")
+}
+
+func (c *court) hear(r Read) {
+	if f := c.Hear(r); !f.Trusted {
+		return
+	}
+	for _, id := range c.Proved(c.known, 0, func(string) bool { return false }) {
+		c.ended = append(c.ended, id)
+		c.Forget(id)
+	}
+}
+
+func TestWitnesses(t *testing.T) {
+	tests := []struct{ name, script, want string }{
+		{"two reads and a control", "0 page x; 1 a-; 4 a-; 4.5 ctl +", "a"},
+		{"one read", "0 page x; 1 a-; 4.5 ctl +; 8 ctl +", ""},
+		{"two reads too close", "0 page x; 1 a-; 3.9 a-; 4.5 ctl +", ""},
+		{"no control", "0 page x; 1 a-; 4 a-", ""},
+		{"the control was before the second read", "0 page x; 1 a-; 3.5 ctl +; 4 a-", ""},
+		{"the control was sent before the second read was answered", "0 page x; 1 a-; 3.9 ctl [; 4 a-; 4.1 ctl ]+", ""},
+		{"a control is on its way for long", "0 page x y; 1 a-; 2 ctl [; 4 a-; 4.1 ctl none; 5 ctl ]+; 5.1 ctl +", "a"},
+		{"a page showed it between", "0 page x; 1 a-; 2 page a x; 4 a-; 4.5 ctl +", ""},
+		{"a read showed it between", "0 page x; 1 a-; 2 a+; 4 a-; 4.5 ctl +", ""},
+		{"it was hidden between", "0 page x; 1 a-; 2 a~; 4 a-; 4.5 ctl +", ""},
+		{"a read without answer between", "0 page x; 1 a-; 2 a?; 4 a-; 4.5 ctl +", "a"},
+		{"a page showed it while the first read was on its way", "0 page x; 0 [a; 0.5 page a x; 1 ]a-; 4 a-; 4.5 ctl +", ""},
+		{"a page showed it while the second read was on its way", "0 page x; 1 a-; 4 [a; 4.2 page a x; 4.4 ]a-; 4.5 ctl none", ""},
+		{"a page showed it after both", "0 page x; 1 a-; 4 a-; 4.2 page a x; 4.5 ctl none", ""},
+		{"the control was not found", "0 page x y; 1 a-; 4 a-; 4.5 ctl -; 5.5 ctl +", ""},
+		{"after that all is to be said again", "0 page x y; 1 a-; 4 a-; 4.5 ctl -; 5.5 ctl +; 5.6 a-; 9 a-; 9.1 ctl +", "a"},
+		{"what is older than five seconds stays", "0 page x y; 1 a-; 6.5 a-; 6.6 ctl -; 7.6 ctl +; 8 a-; 8.6 ctl +", "a"},
+		{"nothing is believed until a control is found", "0 page x y z; 1 a-; 1.1 ctl -; 1.2 a-; 4.3 a-; 5 ctl +", ""},
+		{"no recent page", "0 page x; 11 a-; 14 a-; 14.5 ctl none", ""},
+		{"one control a second", "0 page x y; 1 a-; 1 ctl +; 1.9 ctl none; 2 ctl +", ""},
+		{"nothing to believe, no control", "0 page x; 1 a+; 2 a?; 3 ctl none", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
+			if got := c.play(t, tt.script); got != tt.want {
+				t.Errorf("ended %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Where most rooms are not found, nothing ends before so many have two witnesses
+// that it is proved, ten seconds apart.
+func TestMassEndByReads(t *testing.T) {
+	for _, tt := range []struct {
+		known, gone int
+		span        float64 // from the first round of reads to the last
+		want        int
+	}{
+		{known: 40, gone: 20, span: 3, want: 20},
+		{known: 40, gone: 21, span: 3, want: 0},
+		{known: 40, gone: 21, span: 10, want: 21},
+		{known: 19, gone: 19, span: 3, want: 19},
+	} {
+		c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: tt.known}
+		script := "0 page x"
+		for i := range tt.gone {
+			script += fmt.Sprintf("; 1 r%d-", i)
+		}
+		for i := range tt.gone {
+			script += fmt.Sprintf("; %v r%d-", 1+tt.span, i)
+		}
+		c.play(t, script+fmt.Sprintf("; %v page x; %v ctl +", 1+tt.span, 1.5+tt.span))
+		if len(c.ended) != tt.want {
+			t.Errorf("%d of %d rooms gone for %v s: %d ended, want %d", tt.gone, tt.known, tt.span, len(c.ended), tt.want)
+		}
+	}
+}
+
+// Rooms that are missing or passed count for the mass, each once.
+func TestMassOfMissingAndPassed(t *testing.T) {
+	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 40}
+	c.play(t, "0 page x; 1 a-; 4 a-")
+	var passed []string
+	for i := range 20 {
+		passed = append(passed, fmt.Sprint("p", i))
+	}
+	c.Passed(append(passed, "a"))
+	if c.play(t, "4.5 ctl +"); len(c.ended) > 0 {
+		t.Errorf("%v ended, and 21 of 40 rooms are passed", c.ended)
+	}
+	c.Passed(passed[:19])
+	if c.play(t, "5.5 ctl +"); len(c.ended) != 1 {
+		t.Error("a has not ended, and 20 of 40 rooms are passed or gone")
+	}
+}
+
+// Whether the end of a room by sweeps waits for its own read.
+func TestSweepsWaitForReads(t *testing.T) {
+	tests := []struct {
+		name, script string
+		at           float64
+		want         bool
+	}{
+		{"not read", "0 page x", 1, true},
+		{"gone", "0 a-", 1, false},
+		{"no answer", "0 a?", 1, false},
+		{"gone, before it was seen", "-1 a-", 2, true},
+		{"live", "0 a+", 1, true},
+		{"others fail for an interval", "0 b?; 5 c?", 10, false},
+		{"others fail for less", "0 b?; 5 c?", 9, true},
+		{"others fail now and then", "0 b?; 5 c+; 6 c?", 12, true},
+		{"others are void for an interval", "0 page x; 1 b-; 1 ctl -; 5 b-", 11, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
+			c.play(t, tt.script)
+			if got := c.Waits("a", second(-0.5), second(tt.at)); got != tt.want {
+				t.Errorf("waits %t, want %t", got, tt.want)
+			}
+		})
+	}
+	c := &court{Witnesses: NewWitnesses(DefaultPolicy())}
+	c.Refuse()
+	if c.Waits("a", time.Time{}, second(0)) {
+		t.Error("waits for reads that are refused")
+	}
+	c.play(t, "1 b+")
+	if !c.Waits("a", time.Time{}, second(1)) {
+		t.Error("does not wait for reads that are answered again")
+	}
+}
+
+// A court of a random world: pages, reads and controls that take their time are
+// truthful of one moment on their way, but for lies of up to two seconds.
+type worldCourt struct {
+	*rapid.T
+	w        *watcher
+	court    *Witnesses
+	rng      *rand.Rand
+	tick     int
+	truth    map[string]Room
+	inFlight map[string]bool
+	due      map[string]int // tick at which a room is read again
+	coming   map[int][]func(now time.Time)
+	lieEnds  int
+	lies     [2]bool // the list shows nothing; no read finds anything
+	ends     int
+}
+
+const ticksPerSecond = 4
+
+func (c *worldCourt) now() time.Time { return second(float64(c.tick) / ticksPerSecond) }
+
+func (c *worldCourt) lying(what int) bool { return c.tick < c.lieEnds && c.lies[what] }
+
+// later runs look at a moment within the next second, and hear after it.
+func (c *worldCourt) later(look func(), hear func(now time.Time)) {
+	way := c.rng.IntN(ticksPerSecond)
+	at := c.tick + c.rng.IntN(way+1)
+	c.coming[at] = append(c.coming[at], func(time.Time) { look() })
+	c.coming[c.tick+way] = append(c.coming[c.tick+way], hear)
+}
+
+func (c *worldCourt) read(id string) {
+	if c.inFlight[id] {
+		return
+	}
+	c.inFlight[id] = true
+	c.court.Ask(id)
+	r := Read{RoomID: id, Sent: c.now()}
+	fails := c.rng.IntN(10) == 0
+	c.later(func() {
+		room, live := c.truth[id]
+		switch {
+		case live && !c.lying(1):
+			r.Outcome, r.Room = Live, room
+		default:
+			r.Outcome = Gone
+		}
+	}, func(now time.Time) {
+		if r.At = now; fails {
+			r.Outcome = NoAnswer
+		}
+		delete(c.inFlight, id)
+		c.hear(r)
+	})
+}
+
+func (c *worldCourt) hear(r Read) {
+	f := c.court.Hear(r)
+	l := Look{At: r.At, Wall: r.At, Sweep: c.w.sweep, LastComplete: c.w.history.Begin}
+	if !f.Again.IsZero() {
+		c.due[r.RoomID] = c.tick + 3*ticksPerSecond
+	}
+	if f.Present {
+		k, ok := c.w.rooms[r.RoomID]
+		known := &k
+		if !ok {
+			known = nil
+		}
+		if s := c.w.policy.SeeRead(known, c.w.ends[r.RoomID], r, l, 0); s.Changed {
+			c.w.rooms[r.RoomID] = s.Known
+			c.w.events = append(c.w.events, s.Events...)
+		}
+	}
+	if !f.Trusted {
+		return
+	}
+	for _, id := range c.court.Proved(len(c.w.rooms), 0, func(string) bool { return false }) {
+		k, ok := c.w.rooms[id]
+		c.court.Forget(id)
+		if !ok {
+			continue
+		}
+		if room, live := c.truth[id]; live && room.Key() == k.Room.Key() {
+			c.Fatalf("%v ended at %v, and lives", k.Room.Key(), r.At)
+		}
+		events, end := c.w.policy.EndRead(k, l, 0)
+		c.w.events = append(c.w.events, events...)
+		c.w.ends[id] = end
+		delete(c.w.rooms, id)
+		c.ends++
+	}
+}
+
+// page reads some of the rooms that live.
+func (c *worldCourt) page() {
+	var rooms []Room
+	begin := c.now()
+	share := c.rng.IntN(3)
+	c.later(func() {
+		for _, id := range slices.Sorted(maps.Keys(c.truth)) {
+			if !c.lying(0) && c.rng.IntN(3) <= share {
+				rooms = append(rooms, c.truth[id])
+			}
+		}
+	}, func(now time.Time) {
+		c.court.Saw(rooms, now)
+		c.w.begin = begin
+		l := Look{At: now, Wall: now, Sweep: c.w.sweep, Begin: begin, Reads: true}
+		for _, r := range rooms {
+			known, ok := c.w.rooms[r.RoomID]
+			k := &known
+			if !ok {
+				k = nil
+			}
+			s := c.w.policy.See(k, c.w.ends[r.RoomID], r, l, 0)
+			if s.Changed {
+				c.w.rooms[r.RoomID] = s.Known
+			}
+			if s.Ask {
+				c.due[r.RoomID] = c.tick
+			}
+			c.w.events = append(c.w.events, s.Events...)
+		}
+	})
+}
+
+func (c *worldCourt) step(changes bool) {
+	c.tick++
+	id := fmt.Sprintf("r%d", c.rng.IntN(12))
+	if _, live := c.truth[id]; changes && c.rng.IntN(6) == 0 {
+		if live {
+			delete(c.truth, id)
+		} else {
+			c.truth[id] = Room{RoomID: id, CreateTime: int64(c.tick)}
+		}
+	}
+	if changes && c.tick > c.lieEnds+15*ticksPerSecond && c.rng.IntN(20) == 0 {
+		c.lieEnds = c.tick + c.rng.IntN(2*ticksPerSecond)
+		c.lies = [2]bool{c.rng.IntN(2) == 0, c.rng.IntN(2) == 0}
+	}
+	if c.rng.IntN(3) == 0 {
+		c.page()
+	}
+	if id, ok := c.court.Control(c.now()); ok {
+		c.read(id)
+	}
+	if _, known := c.w.rooms[id]; known {
+		c.read(id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.due)) {
+		if c.due[id] <= c.tick && !c.inFlight[id] {
+			delete(c.due, id)
+			c.read(id)
+		}
+	}
+	for len(c.coming[c.tick]) > 0 {
+		f := c.coming[c.tick][0]
+		c.coming[c.tick] = c.coming[c.tick][1:]
+		f(c.now())
+	}
+	delete(c.coming, c.tick)
+}
+
+// No order of truthful pages and reads, and no lie of two seconds, ends a room that
+// lives or tells an event twice; at rest the events fold to the truth.
+func TestWitnessesInRandomWorlds(t *testing.T) {
+	ends := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWatcher(DefaultPolicy())
+		c := &worldCourt{
+			T: rt, w: w, court: NewWitnesses(w.policy), rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)),
+			truth: map[string]Room{"x": {RoomID: "x", CreateTime: 1}}, inFlight: map[string]bool{}, due: map[string]int{}, coming: map[int][]func(time.Time){},
+		}
+		for range rapid.IntRange(100, 600).Draw(rt, "ticks") {
+			c.step(true)
+		}
+		for range 120 * ticksPerSecond {
+			c.step(false)
+		}
+		told := map[string]Key{}
+		for _, e := range w.events {
+			k, live := told[e.Room.RoomID]
+			switch e.Type {
+			case RoomCreated:
+				if live {
+					rt.Fatalf("%v created, and %v lives", e.Room.Key(), k)
+				}
+				told[e.Room.RoomID] = e.Room.Key()
+			case RoomEnded:
+				if k != e.Room.Key() {
+					rt.Fatalf("%v ended, told was %v", e.Room.Key(), k)
+				}
+				delete(told, e.Room.RoomID)
+			}
+		}
+		for id, r := range c.truth {
+			if told[id] != r.Key() {
+				rt.Errorf("told of %s: %v, it is %v", id, told[id], r.Key())
+			}
+		}
+		if len(told) != len(c.truth) {
+			rt.Errorf("told are %d rooms, %d live", len(told), len(c.truth))
+		}
+		ends += c.ends
+	})
+	if ends == 0 {
+		t.Error("no room has ended by reads: the test proves nothing")
+	}
+}

@@ -1,0 +1,225 @@
+package poller
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"roomwatch/diff"
+)
+
+const (
+	maxProposals = 10_000
+	readApart    = 3 * time.Second // between two reads of a room, at least
+)
+
+// A class is what shares the rate of point reads with others. While all of them
+// wait, each gets its share; what one does not need the others have.
+type class int
+
+const (
+	absences class = iota // rooms that sweeps do not show: they may have ended
+	others
+	classes
+)
+
+// share returns the part of the rate that a class gets while all of them wait.
+func (c class) share() float64 { return [classes]float64{2. / 3, 1. / 3}[c] }
+
+func classOfSource(s diff.Source) class {
+	if s == diff.ShownAgain {
+		return others
+	}
+	return absences
+}
+
+// What became of a proposal, as metrics show it.
+const (
+	fateRead    = "read"
+	fateJoined  = "joined"  // the room was waiting already
+	fateDropped = "dropped" // too many rooms were waiting
+	fateRefused = "refused" // the service refuses point reads
+)
+
+// A proposals queue holds the RoomIDs that are to be read: each once, oldest
+// first, and none again within readApart. It is safe for concurrent use.
+type proposals struct {
+	fate func(s diff.Source, fate string) // told what becomes of each proposal
+	wake chan struct{}                    // capacity 1: something may have become due
+
+	mu      sync.Mutex
+	waiting map[string]*proposal
+	queues  [classes]proposalHeap
+	used    [classes]float64 // what each class has had, in reads by its share
+	reading map[string]struct{}
+	recent  map[string]time.Time // when the room was read last, for readApart
+	order   []recentRead         // those of recent, oldest first
+	refused bool
+}
+
+type proposal struct {
+	diff.Proposal
+	class class
+	index int // in its heap
+}
+
+type recentRead struct {
+	id string
+	at time.Time
+}
+
+func newProposals(fate func(diff.Source, string)) *proposals {
+	return &proposals{
+		fate: fate, wake: make(chan struct{}, 1), waiting: make(map[string]*proposal),
+		reading: make(map[string]struct{}), recent: make(map[string]time.Time),
+	}
+}
+
+// propose queues a RoomID, or brings it forward if it waits for a later moment.
+func (q *proposals) propose(p diff.Proposal, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if p.Due.Before(now) {
+		p.Due = now
+	}
+	if last, ok := q.recent[p.RoomID]; ok && p.Due.Before(last.Add(readApart)) {
+		p.Due = last.Add(readApart)
+	}
+	if _, ok := q.reading[p.RoomID]; ok && p.Due.Before(now.Add(readApart)) {
+		p.Due = now.Add(readApart)
+	}
+	old := q.waiting[p.RoomID]
+	switch {
+	case q.refused:
+		q.fate(p.Source, fateRefused)
+		return
+	case old != nil:
+		q.fate(p.Source, fateJoined)
+		if p.Due.Before(old.Due) {
+			old.Due = p.Due
+			heap.Fix(&q.queues[old.class], old.index)
+		}
+	case len(q.waiting) >= maxProposals:
+		q.fate(p.Source, fateDropped)
+		return
+	default:
+		n := &proposal{Proposal: p, class: classOfSource(p.Source)}
+		q.waiting[p.RoomID] = n
+		heap.Push(&q.queues[n.class], n)
+	}
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next takes the RoomID that is to be read now, if there is one. Otherwise it
+// returns how long the first one has to wait; 0 if none waits.
+func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	best := classes
+	for c := range classes {
+		if len(q.queues[c]) == 0 {
+			continue
+		}
+		d := q.queues[c][0].Due.Sub(now)
+		switch {
+		case d > 0:
+			if wait == 0 || d < wait {
+				wait = d
+			}
+		case best == classes || q.used[c] < q.used[best]:
+			best = c
+		}
+	}
+	if best == classes {
+		return "", wait, false
+	}
+	p := heap.Pop(&q.queues[best]).(*proposal)
+	delete(q.waiting, p.RoomID)
+	q.charge(best)
+	q.reading[p.RoomID] = struct{}{}
+	q.fate(p.Source, fateRead)
+	return p.RoomID, 0, true
+}
+
+// charge counts a read of a class. A class saves nothing up while nothing of it waits.
+func (q *proposals) charge(c class) {
+	q.used[c] += 1 / c.share()
+	for o := range classes {
+		if len(q.queues[o]) == 0 {
+			q.used[o] = max(q.used[o], q.used[c])
+		}
+	}
+}
+
+// begin notes that a room is read which nobody proposed.
+func (q *proposals) begin(id string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reading[id] = struct{}{}
+}
+
+// done notes that a read is over.
+func (q *proposals) done(id string, at time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.reading, id)
+	q.recent[id] = at
+	q.order = append(q.order, recentRead{id, at})
+	for len(q.order) > 0 && at.Sub(q.order[0].at) >= readApart {
+		if old := q.order[0]; q.recent[old.id].Equal(old.at) {
+			delete(q.recent, old.id)
+		}
+		q.order = q.order[1:]
+	}
+}
+
+// refuse drops all that waits, and what comes until allow is called.
+func (q *proposals) refuse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = true
+	for _, p := range q.waiting {
+		q.fate(p.Source, fateRefused)
+	}
+	clear(q.waiting)
+	q.queues = [classes]proposalHeap{}
+}
+
+// allow ends what refuse began.
+func (q *proposals) allow() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = false
+}
+
+func (q *proposals) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
+// A proposalHeap has the proposal that is due first in front.
+type proposalHeap []*proposal
+
+func (h proposalHeap) Len() int           { return len(h) }
+func (h proposalHeap) Less(i, j int) bool { return h[i].Due.Before(h[j].Due) }
+func (h proposalHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *proposalHeap) Push(x any) {
+	p := x.(*proposal)
+	p.index = len(*h)
+	*h = append(*h, p)
+}
+
+func (h *proposalHeap) Pop() any {
+	old := *h
+	p := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return p
+}

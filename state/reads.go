@@ -1,0 +1,227 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"roomwatch/diff"
+)
+
+// passedEvery is how often the rooms are looked for that the sweep on its way is
+// past and has not shown. The look takes some milliseconds at 100,000 rooms.
+const passedEvery = 2 * time.Second
+
+// reads is what the store knows of point reads, in memory: a process that starts
+// anew asks anew.
+type reads struct {
+	propose func(diff.Proposal) // nil: there are no point reads
+
+	mu        sync.Mutex
+	witnesses *diff.Witnesses
+}
+
+// with calls f with the witnesses, or not at all if there are no point reads.
+func (r *reads) with(f func(w *diff.Witnesses)) {
+	if r.propose == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(r.witnesses)
+}
+
+// saw notes that a page was read. It is called at once, not when the page is
+// committed: a read that leaves now knows nothing older.
+func (r *reads) saw(p diff.Page) { r.with(func(w *diff.Witnesses) { w.Saw(p.Rooms, p.At) }) }
+
+func (r *reads) ask(id string, source diff.Source) {
+	if r.propose != nil {
+		r.propose(diff.Proposal{RoomID: id, Source: source})
+	}
+}
+
+func (r *reads) answering(now time.Time) (ok bool) {
+	r.with(func(w *diff.Witnesses) { ok = w.Answering(now) })
+	return ok
+}
+
+func (r *reads) waits(id string, m diff.Missing, now time.Time) (ok bool) {
+	r.with(func(w *diff.Witnesses) { ok = w.Waits(id, m.LastSeen, now) })
+	return ok
+}
+
+// withoutShown takes out of the rooms that a sweep has not shown those that a read
+// has shown since it began. missed is how many of them the sweep has missed.
+func (r *reads) withoutShown(unseen []string) (rest []string, missed int) {
+	rest = unseen
+	r.with(func(w *diff.Witnesses) {
+		rest = slices.DeleteFunc(unseen, func(id string) bool {
+			ok, miss := w.Shown(id)
+			if miss {
+				missed++
+			}
+			return ok
+		})
+	})
+	return rest, missed
+}
+
+func (r *reads) forget(id string) { r.with(func(w *diff.Witnesses) { w.Forget(id) }) }
+
+// CommitReads takes the answers of point reads and writes what they prove. It
+// writes in one transaction, and nothing if they prove nothing; a crash before it
+// commits leaves nothing of it, and the rooms are proposed again.
+func (s *Store) CommitReads(answers ...diff.Read) error {
+	s.write.Lock()
+	defer s.write.Unlock()
+	var present []diff.Read
+	var trusted bool
+	s.reads.with(func(w *diff.Witnesses) {
+		for _, r := range answers {
+			f := w.Hear(r)
+			trusted = trusted || f.Trusted
+			if f.Present {
+				present = append(present, r)
+			}
+			if !f.Again.IsZero() && s.index.has(r.RoomID) {
+				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: diff.AskedAgain, Due: f.Again})
+			}
+			if !s.index.has(r.RoomID) {
+				w.Forget(r.RoomID)
+			}
+		}
+	})
+	if len(present) == 0 && !trusted {
+		return nil
+	}
+	began := time.Now()
+	var w writer
+	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
+		w = s.newWriter(tx, c)
+		for _, r := range present {
+			if err := s.show(&w, r); err != nil {
+				return false, err
+			}
+		}
+		if trusted {
+			if err := s.endProved(&w, answers[len(answers)-1].At); err != nil {
+				return false, err
+			}
+		}
+		return w.changed, nil
+	})
+	if err != nil {
+		return fmt.Errorf("commit %d point reads: %w", len(answers), err)
+	}
+	s.done(&w, began)
+	return nil
+}
+
+// look returns the circumstances of what was seen at a moment.
+func (s *Store) look(w *writer, at time.Time) diff.Look {
+	at = at.Round(0)
+	return diff.Look{
+		At: w.clock(at), Wall: at, Sweep: s.sweep, Baseline: !w.c.BaselineDone,
+		LastComplete: fromNano(w.c.Begin), WatchedSince: fromNano(w.c.WatchedSince),
+	}
+}
+
+// show writes what it means that a read shows a room.
+func (s *Store) show(w *writer, r diff.Read) error {
+	key, record := w.rooms.find(r.RoomID)
+	known, err := w.room(r.RoomID, key, record)
+	if err != nil {
+		return err
+	}
+	var end diff.RecentEnd
+	if known == nil || known.Room.CreateTime != r.Room.CreateTime {
+		if end, err = w.ends.find(r.RoomID); err != nil {
+			return err
+		}
+	}
+	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
+	s.reads.with(func(w *diff.Witnesses) {
+		if sight.Stale {
+			w.ShowOld(r)
+			return
+		}
+		w.Show(r.RoomID, known != nil && known.Room.CreateTime == r.Room.CreateTime)
+	})
+	return w.take(key, known, sight)
+}
+
+// endProved ends the rooms whose end reads have proved.
+func (s *Store) endProved(w *writer, at time.Time) error {
+	var ids []string
+	s.reads.with(func(witnesses *diff.Witnesses) {
+		ids = witnesses.Proved(int(w.c.Rooms), int(w.c.Missing), w.marked)
+	})
+	for _, id := range ids {
+		key, record := w.rooms.find(id)
+		known, err := w.room(id, key, record)
+		if err != nil {
+			return err
+		}
+		s.reads.forget(id)
+		if known == nil {
+			continue // sweeps have ended it
+		}
+		events, end := s.policy.EndRead(*known, s.look(w, at), w.c.Complete)
+		if err := w.end(key, known.Missing.First > 0, end, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marked reports whether sweeps have missed a room.
+func (w *writer) marked(id string) bool {
+	key, _ := w.rooms.find(id)
+	return key != nil && w.missing.Get(key) != nil
+}
+
+// lookForPassed proposes the rooms that the sweep on its way is past by two pages
+// and has not shown: by the count with which the list showed them last, they
+// should have been there.
+func (s *Store) lookForPassed(p diff.Page) error {
+	if s.reads.propose == nil || len(p.Rooms) == 0 {
+		return nil
+	}
+	s.lows = append(s.lows, p.Rooms[len(p.Rooms)-1].ViewCount)
+	if len(s.lows) < 3 || p.At.Sub(s.looked) < passedEvery {
+		return nil
+	}
+	s.looked = p.At
+	slots := s.index.passed(s.lows[len(s.lows)-3], s.sweep)
+	ids := make([]string, 0, len(slots))
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		rooms := tx.Bucket(roomsBucket).Cursor()
+		for _, slot := range slots {
+			if key, _ := rooms.Seek(roomKey(nil, slot, "")); key != nil {
+				ids = append(ids, roomID(key))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for passed rooms: %w", err)
+	}
+	s.reads.with(func(w *diff.Witnesses) {
+		shown := ids[:0]
+		for _, id := range ids {
+			if ok, _ := w.Shown(id); !ok {
+				shown = append(shown, id)
+			}
+		}
+		ids = shown
+		w.Passed(ids)
+	})
+	for _, id := range ids {
+		s.reads.ask(id, diff.PassedBySweep)
+	}
+	return nil
+}

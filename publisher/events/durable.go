@@ -12,41 +12,53 @@ import (
 // errUnfit means that the durable is there and cannot be used.
 var errUnfit = errors.New("the durable is of another kind: choose another name, or delete it")
 
-// open returns the durable consumer, and makes it if it does not exist. Where an
-// existing one began is not changed.
+// open returns the durable consumer, and makes it if it does not exist. One that
+// exists stays as it is: it may be another's.
 func (s *subscription) open(ctx context.Context) (jetstream.Consumer, error) {
 	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	if err := s.recall(ask); err != nil {
 		return nil, err
 	}
-	want := jetstream.ConsumerConfig{Durable: s.o.Durable, AckPolicy: jetstream.AckExplicitPolicy}
 	cons, err := s.js.Consumer(ask, s.o.Stream, s.o.Durable)
-	if errors.Is(err, jetstream.ErrNotPullConsumer) {
+	switch {
+	case err == nil && cons.CachedInfo().Config.AckPolicy != jetstream.AckExplicitPolicy, errors.Is(err, jetstream.ErrNotPullConsumer):
 		return nil, errUnfit
-	}
-	exists := err == nil
-	if exists {
-		want = cons.CachedInfo().Config
-		if want.AckPolicy != jetstream.AckExplicitPolicy {
-			return nil, errUnfit
-		}
-	} else if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return nil, err
-	} else if err := s.begins(ctx, &want); err != nil {
-		return nil, err
-	}
-	have := want
-	want.FilterSubject = ""
-	want.FilterSubjects = Filters(s.o.Prefix, s.o.Types, s.o.App, s.o.Rooms)
-	want.AckWait, want.MaxAckPending, want.MaxDeliver = s.o.AckWait, s.o.Pending, -1
-	if !exists || !slices.Equal(filtersOf(have), want.FilterSubjects) || have.AckWait != want.AckWait ||
-		have.MaxAckPending != want.MaxAckPending || have.MaxDeliver != want.MaxDeliver { // who may not make consumers may use one
-		if cons, err = s.js.CreateOrUpdateConsumer(ask, s.o.Stream, want); err != nil {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		want := s.wanted(jetstream.ConsumerConfig{Durable: s.o.Durable, AckPolicy: jetstream.AckExplicitPolicy})
+		if err := s.begins(ctx, &want); err != nil {
 			return nil, err
 		}
+		cons, err = s.js.CreateOrUpdateConsumer(ask, s.o.Stream, want)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return cons, s.learn(ask)
+}
+
+// wanted returns a configuration with what the options say. Where a durable began
+// that exists is not changed.
+func (s *subscription) wanted(c jetstream.ConsumerConfig) jetstream.ConsumerConfig {
+	c.FilterSubject = ""
+	c.FilterSubjects = Filters(s.o.Prefix, s.o.Types, s.o.App, s.o.Rooms)
+	c.AckWait, c.MaxAckPending, c.MaxDeliver = s.o.AckWait, s.o.Pending, -1
+	return c
+}
+
+// update gives a durable that is ours the configuration of the options. Who may
+// not make consumers may use one that has it.
+func (s *subscription) update(ctx context.Context, cons jetstream.Consumer) error {
+	have := cons.CachedInfo().Config
+	want := s.wanted(have)
+	if slices.Equal(filtersOf(have), want.FilterSubjects) && have.AckWait == want.AckWait &&
+		have.MaxAckPending == want.MaxAckPending && have.MaxDeliver == want.MaxDeliver {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	_, err := s.js.CreateOrUpdateConsumer(ctx, s.o.Stream, want)
+	return err
 }
 
 // learn notes which stream this is.

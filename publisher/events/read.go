@@ -139,10 +139,14 @@ func (s *subscription) alone(ctx context.Context, cons jetstream.Consumer) error
 	return nil
 }
 
-// start tells the caller that the durable is ours alone, once.
-func (s *subscription) start(ctx context.Context) {
+// start makes the durable as the options say, and tells the caller that it is ours
+// alone, once.
+func (s *subscription) start(ctx context.Context, cons jetstream.Consumer) error {
 	if s.begun {
-		return
+		return nil
+	}
+	if err := s.update(ctx, cons); err != nil {
+		return err
 	}
 	if s.o.Begin != nil {
 		s.o.Begin(ctx)
@@ -150,6 +154,7 @@ func (s *subscription) start(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = ctx.Err() == nil
+	return ctx.Err()
 }
 
 func (s *subscription) info(ctx context.Context, cons jetstream.Consumer) (*jetstream.ConsumerInfo, error) {
@@ -183,7 +188,7 @@ func (s *subscription) room(ctx context.Context) (int, error) {
 // never below that of the events held, and equal to it only if none is missing.
 func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uint64, error) {
 	// Who has just come gives up before who was at work already.
-	patience := 2 * s.o.AckWait
+	patience := 2 * max(s.o.AckWait, cons.CachedInfo().Config.AckWait)
 	if s.begun {
 		patience = 3 * s.o.AckWait
 	}
@@ -195,7 +200,9 @@ func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uin
 		}
 		held, left := s.holds()
 		if info.NumAckPending <= held {
-			s.start(ctx)
+			if err := s.start(ctx, cons); err != nil {
+				return 0, err
+			}
 			s.begin()
 			return info.Delivered.Consumer, nil
 		}

@@ -41,12 +41,15 @@ func TestSecondSubscriber(t *testing.T) {
 				began := time.Now()
 				ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Minute)
 				defer cancel()
-				err := events.Subscribe(ctx, r.js, events.Options{Durable: "test", Pending: 4, Place: place, Begin: func(context.Context) { begun = true }}, other.handle)
+				err := events.Subscribe(ctx, r.js, events.Options{Durable: "test", Pending: 4, Place: place, Types: []events.Type{events.RoomEnded}, AckWait: 7 * time.Second, Begin: func(context.Context) { begun = true }}, other.handle)
 				if took := time.Since(began); !errors.Is(err, events.ErrShared) || took > tt.soon {
 					t.Errorf("after %s: %v", took, err)
 				}
 				if len(other.did()) > 0 || begun || !place.p.Made.IsZero() {
 					t.Errorf("the second handled %v, began %t, left the place %+v", other.did(), begun, place.p)
+				}
+				if c, err := r.js.Consumer(r.t.Context(), "LIVE", "test"); err != nil || c.CachedInfo().Config.AckWait != 30*time.Second {
+					t.Errorf("the second has changed the durable: %v", err)
 				}
 				blocked.Store(false)
 				r.put("a")

@@ -90,7 +90,7 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	}
 	if no.Permanent {
 		g.mu.Lock()
-		g.answered.add(n.ID, no)
+		g.answered.Put(n.ID, no)
 		delete(g.failing, n.ID)
 		g.mu.Unlock()
 	}
@@ -100,7 +100,7 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 // took notes that a notification was taken by a request that began at a time.
 func (g *target) took(ctx context.Context, n form.Notification, began time.Time) {
 	g.mu.Lock()
-	g.answered.add(n.ID, nil)
+	g.answered.Put(n.ID, nil)
 	delete(g.failing, n.ID)
 	if began.After(g.taken) {
 		g.taken = began
@@ -125,10 +125,10 @@ const maxFailing = 1000
 func (g *target) fails(n form.Notification) (tries int, alone bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.failing) >= maxFailing {
-		clear(g.failing)
+	f, known := g.failing[n.ID]
+	if !known && len(g.failing) >= maxFailing {
+		g.forgetOldest()
 	}
-	f := g.failing[n.ID]
 	f.tries++
 	alone = f.tries >= g.t.MaxTries() && f.tries > 1 && !g.taken.Before(f.last)
 	f.last = time.Now()
@@ -136,12 +136,24 @@ func (g *target) fails(n form.Notification) (tries int, alone bool) {
 	return f.tries, alone
 }
 
+// forgetOldest forgets the notification that has not failed for the longest; g.mu
+// is held.
+func (g *target) forgetOldest() {
+	var oldest string
+	for id, f := range g.failing {
+		if oldest == "" || f.last.Before(g.failing[oldest].last) {
+			oldest = id
+		}
+	}
+	delete(g.failing, oldest)
+}
+
 // answer returns what the target has answered to a notification, if it has: a
 // nil refusal means that it took it.
 func (g *target) answer(id string) (known bool, no *form.Refusal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	no, known = g.answered.of[id]
+	no, known = g.answered.Get(id)
 	return known, no
 }
 
@@ -149,40 +161,10 @@ func (g *target) answer(id string) (known bool, no *form.Refusal) {
 // be between an answer and its being stored.
 const maxAnswers = 8192
 
-// answers are the newest answers that were added to them.
-type answers struct {
-	of   map[string]*form.Refusal // by id; nil: taken
-	ring []string
-	next int
-}
-
-func newAnswers() *answers { return &answers{of: map[string]*form.Refusal{}} }
-
-func (a *answers) add(id string, no *form.Refusal) {
-	if _, known := a.of[id]; !known {
-		if len(a.ring) < maxAnswers {
-			a.ring = append(a.ring, id)
-		} else {
-			delete(a.of, a.ring[a.next])
-			a.ring[a.next] = id
-			a.next = (a.next + 1) % len(a.ring)
-		}
-	}
-	a.of[id] = no
-}
-
 // sleep reports false if roomnotify stops first.
 func (g *target) sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return g.stop.Err() == nil && ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-g.stop.Done():
-	case <-ctx.Done():
-	}
-	return false
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(g.stop, cancel)()
+	return pause(ctx, d) && g.stop.Err() == nil
 }

@@ -20,7 +20,7 @@ func checkCommand(path *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Read the rule file, look at NATS and what waits; a line for each",
-		Long: "check tries what `roomnotify run` would need. It makes and tells nothing, and may run beside the daemon. Exit status 1\n" +
+		Long: "check tries what `roomnotify run` would need. It connects to each target and sends it nothing; it makes nothing, and may run beside the daemon. Exit status 1\n" +
 			"if anything is wrong.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,7 +67,11 @@ func check(ctx context.Context, w io.Writer, path string) error {
 		if n := t.PerMinute(); n > 0 {
 			limit = fmt.Sprintf("%d", n)
 		}
-		l.line("target", nil, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
+		err := reach(ctx, &t)
+		if err != nil {
+			err = fmt.Errorf("%s: %s at %s: %w; while it is down, what is for it is kept", t.Name, t.Kind, t.Host(), err)
+		}
+		l.line("target", err, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
 	}
 	l.nats(ctx, cfg, file)
 	if l.failed {
@@ -122,6 +126,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 			l.look("store", "%s", w)
 		}
 		l.store(ctx, store, file)
+		l.leftovers(ctx, cfg, store, file)
 	}
 	l.limits(ctx, cfg, js, s, store)
 }
@@ -174,6 +179,16 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 		default:
 			l.look("store", "%d dead letters for %s by rule %s: see why with `roomnotify dead list`, then run `roomnotify resend --target %s`", w.count, w.target, w.rule, w.target)
 		}
+	}
+}
+
+func (l *checklist) leftovers(ctx context.Context, cfg *config, s *store, file *rules.File) {
+	list, err := s.leftovers(ctx, file, cfg.Stream, cfg.durable)
+	if err != nil {
+		l.line("store", err, "")
+	}
+	for _, text := range list {
+		l.look("store", "%s", text)
 	}
 }
 

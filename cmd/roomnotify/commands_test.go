@@ -255,6 +255,24 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// A target to which nothing connects is no target that is ok, and nothing is sent
+// to one that is.
+func TestCheckReachesTargets(t *testing.T) {
+	b := newBench(t, benchRules)
+	if status, out := b.run("check"); status != 0 || len(b.to.requests("")) != 0 {
+		t.Errorf("status %d, %d requests:\n%s", status, len(b.to.requests("")), out)
+	}
+	b.hook = "http://127.0.0.1:1/path-hush?key=query-hush"
+	if status, out := b.run("check"); status != 1 || strings.Count(out, "at 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused") != 3 || strings.Contains(out, "target     ok") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	plain := strings.Replace(b.hook, ":1/", ":"+strings.Split(b.url, ":")[2]+"/", 1) // NATS speaks no TLS there
+	b.hook = strings.Replace(plain, "http:", "https:", 1)
+	if status, out := b.run("check"); status != 1 || !strings.Contains(out, "tls: ") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
 // A stream that cannot keep things is refused, with the mend.
 func TestUnfitStream(t *testing.T) {
 	b := newBench(t, benchRules)

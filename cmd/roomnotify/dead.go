@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
@@ -27,23 +25,14 @@ func deadCommand(path *string) *cobra.Command {
 	return cmd
 }
 
-// deadCommanded opens the store for one of them; without a store there is nothing.
+// deadCommanded opens the store for one of them.
 func deadCommanded(cmd *cobra.Command, path string, sel selection, do func(context.Context, *store, selection) error) error {
 	cfg, file, err := configured(path)
 	if err != nil {
 		return err
 	}
 	sel.file = file
-	err = withStore(cmd.Context(), cfg, func(ctx context.Context, s *store) error { return do(ctx, s, sel) })
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("stream %s does not exist: nothing was kept", cfg.store().stream())
-	}
-	return err
-}
-
-func (sel *selection) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&sel.target, "target", "", "what was for this `target` alone; it may be gone")
-	cmd.Flags().StringVar(&sel.rule, "rule", "", "what was told by this `rule` alone; it may be gone")
+	return withStore(cmd.Context(), cfg, func(ctx context.Context, s *store) error { return do(ctx, s, sel) })
 }
 
 func deadListCommand(path *string) *cobra.Command {

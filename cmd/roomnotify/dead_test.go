@@ -1,11 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomnotify/form"
 )
 
 // What is kept for a target or a rule that was renamed can be seen, sent to
@@ -94,5 +102,88 @@ func TestDeadDrop(t *testing.T) {
 	}
 	if rooms, _ := b.left(); len(rooms) != 0 {
 		t.Errorf("left are %v", rooms)
+	}
+}
+
+// A target that is busy or down gets no more from resend, and what it did not get
+// stays; one that refuses some gets the others.
+func TestResendLeavesATargetAlone(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer   func(w http.ResponseWriter, q *http.Request) bool
+		requests int
+		says     string
+	}{
+		"busy":     {func(w http.ResponseWriter, _ *http.Request) bool { return busy(w, "600") }, 1, "0 sent, 1 not taken, 7 not sent\na is busy: 7 were not sent to it"},
+		"down":     {with(500), maxFailed * resendTries, "0 sent, 3 not taken, 5 not sent\na is down: 5 were not sent to it"},
+		"refusing": {with(400), 8, "0 sent, 8 not taken, 0 not sent\n"},
+		"now and then": {func(w http.ResponseWriter, q *http.Request) bool {
+			return !isEvent(q, 3) && !isEvent(q, 6) && with(500)(w, q)
+		}, 2 + 6*resendTries, "2 sent, 6 not taken, 0 not sent\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+				s, err := openStore(r.t.Context(), r.js, storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}, true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range 8 {
+					if err := s.setAside(r.t.Context(), form.New(r.next(fmt.Sprintf("x%d", i)), "r", "a", 0), "status 410", 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.to.answers(tt.answer)
+				var out strings.Builder
+				again := &resending{store: s, sel: selection{file: r.file}, w: &out, outlets: map[string]*outlet{}, transport: r.transport()}
+				if err := again.run(r.t.Context()); !errors.Is(err, program.ErrReported) || !strings.Contains(out.String(), tt.says) {
+					t.Errorf("%v:\n%s", err, &out)
+				}
+				if n := len(r.to.requests("")); n != tt.requests {
+					t.Errorf("%d requests, want %d", n, tt.requests)
+				}
+				if want := fmt.Sprintf("dead.a.r %d", 8-again.sent); r.subjects() != want {
+					t.Errorf("left is %s, want %s", r.subjects(), want)
+				}
+			})
+		})
+	}
+}
+
+// What nothing uses any more, since a rule, a target or a version is gone, is told
+// of by check and by the log of run, with its fix.
+func TestLeftovers(t *testing.T) {
+	b := newBench(t, benchRules)
+	b.keep(deadPart, "a")
+	for subject, body := range map[string]string{"notify.dead.hook.new.outage": "{}", "notify.place.old": `{"made":"2026-01-01T00:00:00Z"}`, "notify.place.hook": `{"made":"2026-01-01T00:00:00Z"}`} {
+		if _, err := b.js.Publish(t.Context(), subject, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(b.rules, []byte(strings.ReplaceAll(benchRules, "new:", "newer:")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants := []string{"1 on notify.dead.hook.new.outage", "nats stream purge NOTIFY --subject=notify.dead.hook.new.outage", "the place of target old", "nats consumer rm LIVE notify-old"}
+	status, out := b.run("check")
+	for _, want := range append(wants, "1 dead letters for hook by rule new, which is gone") {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("check: status %d, %q is not in:\n%s", status, want, out)
+		}
+	}
+	if strings.Contains(out, "target hook, which no rule names") {
+		t.Errorf("a place that is used is called useless:\n%s", out)
+	}
+	cfg, file, err := configured("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := &logBuffer{}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- runDaemon(ctx, cfg, file, slog.New(slog.NewTextHandler(log, nil))) }()
+	for _, want := range append(wants, `msg="notifications are kept for a target or a rule that is gone" target=hook rule=new state=dead notifications=1`) {
+		waitFor(t, want, func() bool { return strings.Contains(log.String(), want) })
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher/natsconn"
@@ -67,7 +69,14 @@ func (s *store) each(ctx context.Context, sel selection, f func(part string, n *
 	return nil
 }
 
-// withStore connects to NATS and opens the store for a command.
+// flags lets a command ask for a selection.
+func (sel *selection) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&sel.target, "target", "", "what was for this `target` alone; it may be gone")
+	cmd.Flags().StringVar(&sel.rule, "rule", "", "what was told by this `rule` alone; it may be gone")
+}
+
+// withStore connects to NATS and opens the store for a command. Without a store
+// there is nothing for it.
 func withStore(ctx context.Context, cfg *config, do func(context.Context, *store) error) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -89,6 +98,9 @@ func withStore(ctx context.Context, cfg *config, do func(context.Context, *store
 	if cause := context.Cause(ctx); isPermission(cause) {
 		return cause
 	}
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("stream %s does not exist: nothing was kept", cfg.store().stream())
+	}
 	return cfg.store().need().Explain(err)
 }
 
@@ -102,14 +114,12 @@ type waits struct {
 func (s *store) waiting(ctx context.Context) ([]waits, error) {
 	var list []waits
 	for _, part := range parts() {
-		ask, cancel := context.WithTimeout(ctx, askWait)
-		info, err := s.stream.Info(ask, jetstream.WithSubjectFilter(s.subject(part, ">")))
-		cancel()
+		counts, err := s.counts(ctx, part)
 		if err != nil {
-			return nil, fmt.Errorf("look at what waits: %w", err)
+			return nil, err
 		}
-		for subject, n := range info.State.Subjects {
-			if tokens := strings.Split(strings.TrimPrefix(subject, s.prefix+"."), "."); len(tokens) == 3 {
+		for subject, n := range counts {
+			if tokens := strings.Split(subject, "."); len(tokens) == 3 {
 				list = append(list, waits{tokens[0], tokens[1], tokens[2], n})
 			}
 		}
@@ -118,6 +128,66 @@ func (s *store) waiting(ctx context.Context) ([]waits, error) {
 		return strings.Compare(a.part+a.target+a.rule, b.part+b.target+b.rule)
 	})
 	return list, nil
+}
+
+// counts returns how many messages there are on each subject of a part, without
+// the name of the installation.
+func (s *store) counts(ctx context.Context, part string) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(s.subject(part, ">")))
+	if err != nil {
+		return nil, fmt.Errorf("look at what waits: %w", err)
+	}
+	counts := map[string]uint64{}
+	for subject, n := range info.State.Subjects {
+		counts[strings.TrimPrefix(subject, s.prefix+".")] = n
+	}
+	return counts, nil
+}
+
+// leftovers returns what nothing uses any more, each with its fix: messages on
+// subjects of an earlier version, and the places of targets that no rule names.
+func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, durable func(target string) string) ([]string, error) {
+	var list []string
+	for _, part := range append(parts(), placePart) {
+		counts, err := s.counts(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for _, subject := range slices.Sorted(maps.Keys(counts)) {
+			tokens := strings.Split(subject, ".")
+			full := s.prefix + "." + subject
+			switch {
+			case part != placePart && len(tokens) != 3:
+				list = append(list, fmt.Sprintf("%d on %s, which is no subject of this version: read them with `nats stream view %s --subject=%s`, then remove them with `nats stream purge %s --subject=%s`",
+					counts[subject], full, s.name, full, s.name, full))
+			case part == placePart && len(tokens) == 2 && len(file.Of(tokens[1])) == 0:
+				list = append(list, fmt.Sprintf("the place of target %s, which no rule names: if it does not come back, remove it with `nats consumer rm %s %s` and `nats stream purge %s --subject=%s`",
+					tokens[1], stream, durable(tokens[1]), s.name, full))
+			}
+		}
+	}
+	return list, nil
+}
+
+// warnOfLeftovers logs what nobody will tell by himself.
+func (d *daemon) warnOfLeftovers(ctx context.Context, s *store) error {
+	list, err := s.waiting(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		if abandoned(d.file, w.target, w.rule) {
+			d.log.WarnContext(ctx, "notifications are kept for a target or a rule that is gone", "target", w.target, "rule", w.rule, "state", w.part, "notifications", w.count,
+				"fix", "see them with `roomnotify dead list`, send them with `roomnotify resend`, or remove them with `roomnotify dead drop`")
+		}
+	}
+	others, err := s.leftovers(ctx, d.file, d.cfg.Stream, d.cfg.durable)
+	for _, text := range others {
+		d.log.WarnContext(ctx, "the stream of roomnotify has what nothing uses", "stream", s.name, "finding", text)
+	}
+	return err
 }
 
 // end returns the place of the last message in the store.

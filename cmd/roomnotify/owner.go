@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"time"
 
@@ -38,29 +37,4 @@ func (s *store) owner(ctx context.Context, target string) owner {
 		return owner{}
 	}
 	return at.By
-}
-
-// A standby says that another roomnotify tells a target, and when that is over.
-type standby struct {
-	log   *slog.Logger
-	name  string // of the installation
-	other *owner // nil: there is none
-}
-
-// report says once of each other one who it is.
-func (s *standby) report(ctx context.Context, err error, by owner) {
-	if s.other != nil && *s.other == by || ctx.Err() != nil {
-		return
-	}
-	s.other = &by
-	s.log.ErrorContext(ctx, "another roomnotify runs with this name: this one stands by", "name", s.name, "error", err,
-		"host", by.Host, "instance", by.Instance, "since", by.Since,
-		"fix", "stop one of them, or set ROOMNOTIFY_NAME of the one for another rule file; this one goes on when the other is stopped")
-}
-
-func (s *standby) over(ctx context.Context) {
-	if s.other != nil {
-		s.log.InfoContext(ctx, "the other roomnotify is gone: this one goes on", "host", s.other.Host, "instance", s.other.Instance)
-	}
-	s.other = nil
 }

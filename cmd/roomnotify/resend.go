@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
+	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
 
@@ -19,6 +21,7 @@ import (
 const (
 	resendTries = 3
 	resendWait  = 5 * time.Minute // the longest that a target may ask for
+	maxFailed   = 3               // notifications in a row that fail, before their target counts as down
 )
 
 func resendCommand(path *string) *cobra.Command {
@@ -43,92 +46,141 @@ func resendCommand(path *string) *cobra.Command {
 			return resendCommanded(cmd.Context(), cfg, sel, to, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&sel.target, "target", "", "what was for this `target` alone; it may be gone")
-	cmd.Flags().StringVar(&sel.rule, "rule", "", "what was told by this `rule` alone; it may be gone")
+	sel.flags(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "send it to this `target` instead of the one it was for")
 	return cmd
 }
 
 // resendCommanded connects for [resend].
 func resendCommanded(ctx context.Context, cfg *config, sel selection, to string, w io.Writer) error {
-	err := withStore(ctx, cfg, func(ctx context.Context, s *store) error { return resend(ctx, s, sel, to, w) })
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("stream %s does not exist: nothing was kept", cfg.store().stream())
-	}
-	return err
+	return withStore(ctx, cfg, func(ctx context.Context, s *store) error {
+		r := &resending{store: s, sel: sel, to: to, w: w, outlets: map[string]*outlet{}}
+		return r.run(ctx)
+	})
 }
 
 // An outlet is a target to which a command sends, within its limits.
 type outlet struct {
-	t     *rules.Target
-	send  *sender
-	limit window
-	pace  *rate.Limiter
+	t      *rules.Target
+	send   *sender
+	limit  window
+	pace   *rate.Limiter
+	failed int    // how many were not taken since the last one was
+	closed string // why it gets no more; empty while it does
+	stays  int    // how many it did not get for that
 }
 
-// resend sends what was there when it began. A notification is removed after it
-// was taken: who is stopped between sends it twice, with the same id.
-func resend(ctx context.Context, s *store, sel selection, to string, w io.Writer) error {
-	outlets := map[string]*outlet{}
+// resending is one call of the command.
+type resending struct {
+	store   *store
+	sel     selection
+	to      string // "": to the targets that the notifications are for
+	w       io.Writer
+	outlets map[string]*outlet
+
+	transport http.RoundTripper // nil: a usual one for each target
+
+	sent, refused, lost int // lost: for targets that are not in the rule file
+}
+
+// run sends what was there when it began. A notification is removed after it was
+// taken: who is stopped between sends it twice, with the same id.
+func (r *resending) run(ctx context.Context) error {
 	defer func() {
-		for _, o := range outlets {
+		for _, o := range r.outlets {
 			o.send.client.CloseIdleConnections()
 		}
 	}()
-	var sent, refused, stays int
-	known := sel.target == "" || sel.file.Target(sel.target) != nil
-	err := s.each(ctx, sel, func(_ string, n *stored) error {
+	known := r.sel.target == "" || r.sel.file.Target(r.sel.target) != nil
+	err := r.store.each(ctx, r.sel, func(_ string, n *stored) error {
 		known = true
-		name := n.n.Target
-		if to != "" {
-			name = to
-		}
-		t := sel.file.Target(name)
-		if t == nil {
-			stays++
-			return nil
-		}
-		o := outlets[name]
-		if o == nil {
-			o = &outlet{t: t, send: newSender(t, nil), limit: window{limit: t.PerMinute()}, pace: newPace(t)}
-			outlets[name] = o
-		}
-		if !pause(ctx, max(o.pace.Reserve().Delay(), time.Until(o.limit.due(time.Now())))) {
-			return errStopping
-		}
-		o.limit.take(time.Now())
-		if err := sendAgain(ctx, o.send, n.n); err != nil {
-			if ctx.Err() != nil {
-				return errStopping
-			}
-			refused++
-			_, _ = fmt.Fprintf(w, "%d  %s  %s: %v\n", n.seq, n.n.ID, t.Host(), err)
-			return nil
-		}
-		sent++
-		return s.remove(ctx, n)
+		return r.one(ctx, n)
 	})
 	if err != nil {
 		return err
 	}
 	if !known {
-		return fmt.Errorf("%w: there is no target %q in the rule file, and nothing is kept for it", errConfig, sel.target)
+		return fmt.Errorf("%w: there is no target %q in the rule file, and nothing is kept for it", errConfig, r.sel.target)
 	}
-	_, _ = fmt.Fprintf(w, "%d sent, %d not taken, %d not sent\n", sent, refused, stays)
-	if stays > 0 {
-		_, _ = fmt.Fprintf(w, "%d are for targets that are not in the rule file: say with --to where they shall go, or remove them with `roomnotify dead drop`\n", stays)
+	stays := r.lost
+	for _, o := range r.outlets {
+		stays += o.stays
 	}
-	left, err := later(ctx, s, sel)
+	_, _ = fmt.Fprintf(r.w, "%d sent, %d not taken, %d not sent\n", r.sent, r.refused, stays)
+	for _, name := range slices.Sorted(maps.Keys(r.outlets)) {
+		if o := r.outlets[name]; o.closed != "" {
+			_, _ = fmt.Fprintf(r.w, "%s %s: %d were not sent to it; run the command again later\n", name, o.closed, o.stays)
+		}
+	}
+	if r.lost > 0 {
+		_, _ = fmt.Fprintf(r.w, "%d are for targets that are not in the rule file: say with --to where they shall go, or remove them with `roomnotify dead drop`\n", r.lost)
+	}
+	left, err := later(ctx, r.store, r.sel)
 	if err != nil {
 		return err
 	}
 	if left > 0 {
-		_, _ = fmt.Fprintf(w, "%d more are held back or wait until their target is up: `roomnotify run` tells them\n", left)
+		_, _ = fmt.Fprintf(r.w, "%d more are held back or wait until their target is up: `roomnotify run` tells them\n", left)
 	}
-	if refused+stays > 0 {
+	if r.refused+stays > 0 {
 		return program.ErrReported
 	}
 	return nil
+}
+
+// one sends one notification, if there is where to.
+func (r *resending) one(ctx context.Context, n *stored) error {
+	name := n.n.Target
+	if r.to != "" {
+		name = r.to
+	}
+	t := r.sel.file.Target(name)
+	if t == nil {
+		r.lost++
+		return nil
+	}
+	o := r.outlets[name]
+	if o == nil {
+		o = &outlet{t: t, send: newSender(t, r.transport), limit: window{limit: t.PerMinute()}, pace: newPace(t)}
+		r.outlets[name] = o
+	}
+	if o.closed != "" {
+		o.stays++
+		return nil
+	}
+	if !pause(ctx, max(o.pace.Reserve().Delay(), time.Until(o.limit.due(time.Now())))) {
+		return errStopping
+	}
+	o.limit.take(time.Now())
+	err := sendAgain(ctx, o.send, n.n)
+	if ctx.Err() != nil && err != nil {
+		return errStopping
+	}
+	if err != nil {
+		r.refused++
+		o.judge(err)
+		_, _ = fmt.Fprintf(r.w, "%d  %s  %s: %v\n", n.seq, n.n.ID, t.Host(), err)
+		return nil
+	}
+	r.sent++
+	o.failed = 0
+	return r.store.remove(ctx, n)
+}
+
+// judge closes the outlet if its target is to be left alone: it is busy, or has
+// failed for several notifications, which are not to blame then.
+func (o *outlet) judge(err error) {
+	no, ok := errors.AsType[*form.Refusal](err)
+	if !ok || no.Permanent {
+		return
+	}
+	o.failed++
+	switch {
+	case no.Busy:
+		o.closed = "is busy"
+	case o.failed >= maxFailed:
+		o.closed = "is down"
+	}
 }
 
 // later counts what the daemon will tell by itself.

@@ -220,9 +220,7 @@ func inBubble(t *testing.T, file string, f func(*rig)) {
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
-	transport := &http.Transport{DialContext: r.pipe.dial}
-	https := transport.Clone()
-	https.DialTLSContext = r.pipe.dial
+	https := r.transport()
 	d := &daemon{
 		cfg: &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: 720 * time.Hour}, file: r.file, js: r.js,
 		log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), transport: https,
@@ -245,6 +243,11 @@ func (r *rig) start() (stop func()) {
 		}
 		https.CloseIdleConnections()
 	}
+}
+
+// transport reaches all hosts by the pipe.
+func (r *rig) transport() *http.Transport {
+	return &http.Transport{DialContext: r.pipe.dial, DialTLSContext: r.pipe.dial}
 }
 
 // put publishes an event of a room; "a=5" is a with 5 views, new or changed, and

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,7 +16,6 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher/events"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
@@ -113,6 +109,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil || s == nil {
 		return err
 	}
+	if err := d.warnOfLeftovers(ctx, s); err != nil {
+		d.log.WarnContext(ctx, "read what was kept", "error", err) // it is of use to a person alone
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		d.mind(ctx)
@@ -155,54 +154,6 @@ func (d *daemon) serve(ctx context.Context, g *target) error {
 	})
 	group.Go(func() error { return d.subscribe(ctx, g) })
 	return group.Wait()
-}
-
-// subscribe reads the events for one target. While another roomnotify of the same
-// name does that, this one stands by.
-func (d *daemon) subscribe(ctx context.Context, g *target) error {
-	standby := &standby{log: g.log, name: d.cfg.Name}
-	for {
-		err := d.subscribeOnce(ctx, g, standby)
-		switch {
-		case errors.Is(err, events.ErrShared):
-			by := g.store.owner(ctx, g.t.Name)
-			if by.Instance == d.me.Instance {
-				by = owner{} // it has not left its place yet
-			}
-			standby.report(ctx, err, by)
-		case errors.Is(err, jetstream.ErrStreamNotFound):
-			g.log.WarnContext(ctx, "the stream of the events is gone", "stream", d.cfg.Stream, "fix", "see that roomwatch runs, which makes it; it is waited for")
-		default:
-			return d.cfg.reader().Explain(err)
-		}
-		if !pause(ctx, sharedPause+rand.N(sharedPause/3)) { // two that began together do not meet again
-			return nil
-		}
-	}
-}
-
-// subscribeOnce tells the target as long as this roomnotify has its durable.
-func (d *daemon) subscribeOnce(ctx context.Context, g *target, standby *standby) error {
-	var tending sync.WaitGroup
-	defer tending.Wait()
-	ctx, end := context.WithCancel(ctx)
-	defer end()
-	at := &place{store: g.store, target: g.t.Name, by: d.me}
-	return events.Subscribe(ctx, d.js, events.Options{
-		Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
-		Workers: workers(g.t), Pending: mostPending, AckWait: ackWait, Grace: g.t.RequestTimeout() + graceOverTime,
-		// A handler fails only while the store cannot be reached, or at the end: what
-		// goes to Park is no event.
-		Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
-		Place: at, Log: g.log,
-		Begin: func(ctx context.Context) {
-			standby.over(ctx)
-			at.by.Since = time.Now().UTC()
-			if g.restored(ctx) {
-				tending.Go(func() { g.tend(ctx) })
-			}
-		},
-	}, g.handle)
 }
 
 // workers is how many requests a target gets at once. A chat gets one, so that
@@ -284,6 +235,9 @@ func (c *changes) begins(err error) bool {
 
 // pause reports false if ctx is done first.
 func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

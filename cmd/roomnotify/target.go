@@ -13,6 +13,7 @@ import (
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/recent"
 )
 
 // A target is told what its rules want it to know.
@@ -49,15 +50,15 @@ type target struct {
 	asked      time.Time // until then it has asked to be left alone
 	notBefore  time.Time // a target that is down or throttled is not tried before
 	probing    *backoff.ExponentialBackOff
-	throttling *backoff.ExponentialBackOff // where a busy answer names no time
-	answered   *answers
-	failing    map[string]failures // by id
-	taken      time.Time           // when the newest request that was taken began
-	waiting    bool                // there may be notifications that wait for the target
-	arrivals   int                 // how many were stored as waiting
-	lookAt     time.Time           // when the store is read again although waiting is false
-	probeFrom  uint64              // the place in the store from which the second notification of a probe is taken
-	late       int                 // events skipped since this was last logged
+	throttling *backoff.ExponentialBackOff        // where a busy answer names no time
+	answered   *recent.Map[string, *form.Refusal] // by id; nil: taken
+	failing    map[string]failures                // by id
+	taken      time.Time                          // when the newest request that was taken began
+	waiting    bool                               // there may be notifications that wait for the target
+	arrivals   int                                // how many were stored as waiting
+	lookAt     time.Time                          // when the store is read again although waiting is false
+	probeFrom  uint64                             // the place in the store from which the second notification of a probe is taken
+	late       int                                // events skipped since this was last logged
 }
 
 // A ruleState is a rule and what is known of what it holds back from one target.
@@ -75,7 +76,7 @@ func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *stor
 		t: t, store: s, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
 		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
 		probing: newBackOff(probeFirst, probeMax), throttling: newBackOff(2*time.Second, 5*time.Minute),
-		answered: newAnswers(), failing: map[string]failures{},
+		answered: recent.New[string, *form.Refusal](maxAnswers), failing: map[string]failures{},
 	}
 	for _, r := range list {
 		g.rules = append(g.rules, &ruleState{Rule: r, limit: window{limit: r.Limit}})

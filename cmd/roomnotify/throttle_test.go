@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"roomwatch/cmd/roomnotify/form"
 )
 
 // isEvent reports whether a request tells an event.
@@ -80,5 +86,81 @@ func TestBusyAmongWhatHasWaited(t *testing.T) {
 		r.to.answers(nil)
 		r.until("all are told", func() bool { return strings.Count(r.to.taken(t, ""), "created") == 100 })
 		stop()
+	})
+}
+
+// What waits for a rule that is gone is not read again and again.
+func TestAbandonedIsNotRescanned(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		s, err := openStore(r.t.Context(), r.js, storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const abandoned = 200
+		for i := range abandoned {
+			if _, err := s.wait(r.t.Context(), form.New(r.next(fmt.Sprintf("x%d", i)), "gone", "a", 0), "down", 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var reads atomic.Int32
+		if _, err := r.js.Conn().Subscribe("$JS.API.STREAM.MSG.GET.NOTIFY", func(*nats.Msg) { reads.Add(1) }); err != nil {
+			t.Fatal(err)
+		}
+		stop := r.start()
+		r.to.answers(with(500))
+		r.put("y")
+		time.Sleep(10 * time.Minute)
+		if n := reads.Load(); n == 0 || n > abandoned {
+			t.Errorf("%d reads in ten minutes", n)
+		}
+		r.to.answers(nil)
+		r.takes("a", "y created")
+		if got, want := r.subjects(), fmt.Sprintf("waiting.a.gone %d", abandoned); got != want {
+			t.Errorf("the store has %s, want %s", got, want)
+		}
+		stop()
+	})
+}
+
+// What is remembered of notifications that fail is bounded.
+func TestFailuresAreBounded(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		g := newTarget(r.t.Context(), &r.file.Targets[0], r.file.Of("a"), nil, nil, nil, slog.New(slog.DiscardHandler))
+		for i := range 5 * maxFailing {
+			n := form.Notification{ID: fmt.Sprint(i)}
+			for try := 1; try <= 2; try++ {
+				if tries, alone := g.fails(n); tries != try || alone {
+					r.t.Fatalf("try %d of %s is counted as %d, alone: %t", try, n.ID, tries, alone)
+				}
+			}
+			if len(g.failing) > maxFailing {
+				r.t.Fatalf("%d are remembered", len(g.failing))
+			}
+		}
+	})
+}
+
+// So are the answers: what was answered just now is not asked again, however many
+// there were before.
+func TestAnswersAreBounded(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		sent := 0
+		send := func(context.Context, form.Notification) error { sent++; return nil }
+		g := newTarget(r.t.Context(), &r.file.Targets[0], r.file.Of("a"), nil, send, nil, slog.New(slog.DiscardHandler))
+		for i := range maxAnswers + 10 {
+			for range 2 {
+				if err := g.once(r.t.Context(), form.Notification{ID: fmt.Sprint(i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if sent != maxAnswers+10 {
+			t.Errorf("%d requests, want %d", sent, maxAnswers+10)
+		}
+		for i, want := range map[int]bool{0: false, 9: false, 10: true, maxAnswers + 9: true} {
+			if known, _ := g.answer(fmt.Sprint(i)); known != want {
+				t.Errorf("the answer to %d is known: %t", i, known)
+			}
+		}
 	})
 }

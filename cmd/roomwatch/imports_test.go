@@ -32,7 +32,8 @@ var mayImport = map[string][]string{
 	"roomwatch/state":                 {"roomwatch/diff"},
 	"roomwatch/publisher":             {"roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams"},
 	"roomwatch/publisher/natsconn":    {"roomwatch/publisher/secret"},
-	"roomwatch/publisher/events":      {},
+	"roomwatch/publisher/events":      {"roomwatch/publisher/recent"},
+	"roomwatch/publisher/recent":      {},
 	"roomwatch/publisher/natstest":    {},
 	"roomwatch/publisher/schema":      {},
 	"roomwatch/publisher/streams":     {},
@@ -57,7 +58,7 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
-		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/publisher/secret",
+		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/publisher/secret", "roomwatch/publisher/recent",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/recent"
 )
 
 // ErrShared means that another subscriber uses the durable at the same time.
@@ -48,7 +50,7 @@ func Subscribe(ctx context.Context, js jetstream.JetStream, o Options, h Handler
 	defer stop()
 	s := &subscription{
 		o: o, js: js, handle: h, work: work,
-		of: newOrigin(), held: map[uint64]*delivery{}, rooms: map[string][]*delivery{}, done: newIDs(o.Remember),
+		of: newOrigin(), held: map[uint64]*delivery{}, rooms: map[string][]*delivery{}, done: recent.New[string, struct{}](o.Remember),
 		slots: make(chan struct{}, o.Workers), freed: make(chan struct{}, 1),
 	}
 	handlers, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -106,10 +108,10 @@ type subscription struct {
 
 	mu    sync.Mutex
 	of    *origin
-	held  map[uint64]*delivery   // all deliveries of it that are not finished, by their place in the stream
-	left  int                    // deliveries that are not finished and are of streams that are gone
-	rooms map[string][]*delivery // what is queued; a room that is in the map has a goroutine
-	done  *ids
+	held  map[uint64]*delivery          // all deliveries of it that are not finished, by their place in the stream
+	left  int                           // deliveries that are not finished and are of streams that are gone
+	rooms map[string][]*delivery        // what is queued; a room that is in the map has a goroutine
+	done  *recent.Map[string, struct{}] // ids of finished events
 
 	begun    bool      // nobody else uses the durable, and Begin has returned
 	made     time.Time // when the stream was made that is read; zero before it was opened

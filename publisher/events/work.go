@@ -73,7 +73,7 @@ func (s *subscription) once(d *delivery) (ok bool, err error) {
 		return false, nil
 	}
 	s.mu.Lock()
-	known := s.done.has(d.event.ID)
+	_, known := s.done.Get(d.event.ID)
 	s.mu.Unlock()
 	if known || d.err != nil {
 		return true, nil
@@ -98,7 +98,7 @@ func (s *subscription) settled(d *delivery, say func(jetstream.Msg) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock() // while it is said, so that it is not said of a message of the next stream
 	if d.err == nil {
-		s.done.add(d.event.ID)
+		s.done.Put(d.event.ID, struct{}{})
 	}
 	if d.of == s.of {
 		_ = say(d.msg)
@@ -185,28 +185,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
-}
-
-// ids are the newest of the ids that were added to them.
-type ids struct {
-	known map[string]struct{}
-	ring  []string
-	next  int
-}
-
-func newIDs(most int) *ids { return &ids{known: map[string]struct{}{}, ring: make([]string, most)} }
-
-func (i *ids) has(id string) bool {
-	_, ok := i.known[id]
-	return ok
-}
-
-func (i *ids) add(id string) {
-	if i.has(id) {
-		return
-	}
-	delete(i.known, i.ring[i.next])
-	i.ring[i.next] = id
-	i.known[id] = struct{}{}
-	i.next = (i.next + 1) % len(i.ring)
 }

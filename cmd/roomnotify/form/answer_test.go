@@ -118,6 +118,34 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// The headers in which Discord and Feishu say how long to wait count where there
+// is no Retry-After.
+func TestOtherHeadersOfWaiting(t *testing.T) {
+	for _, tt := range []struct {
+		kind, header, value, after string
+		want                       time.Duration
+	}{
+		{"discord", "X-RateLimit-Reset-After", "1.5", "", 1500 * time.Millisecond},
+		{"discord", "x-ratelimit-reset-after", "64.25", "", 64250 * time.Millisecond},
+		{"discord", "X-RateLimit-Reset-After", "9999999", "", time.Hour},
+		{"discord", "X-RateLimit-Reset-After", "1.5", "7", 7 * time.Second},
+		{"discord", "X-RateLimit-Reset-After", "soon", "", 0},
+		{"feishu", "X-Ogw-Ratelimit-Reset", "12", "", 12 * time.Second},
+		{"feishu", "X-Ogw-Ratelimit-Reset", "12", "3", 3 * time.Second},
+	} {
+		h := http.Header{}
+		h.Set(tt.header, tt.value)
+		if tt.after != "" {
+			h.Set("Retry-After", tt.after)
+		}
+		err := form.Target{Kind: tt.kind}.Judge(form.Answer{Status: http.StatusTooManyRequests, Header: h}, now)
+		var no *form.Refusal
+		if !errors.As(err, &no) || !no.Busy || no.After != tt.want {
+			t.Errorf("%s: %s, Retry-After %q: got %+v, want busy for %s", tt.header, tt.value, tt.after, no, tt.want)
+		}
+	}
+}
+
 // Feishu's signature is the one of its documentation: the time and the secret
 // are the key, and what is signed is empty.
 func TestFeishuSignature(t *testing.T) {

@@ -106,6 +106,9 @@ func (c StreamConfig) canBeMade(ctx context.Context, conn *natsconn.Conn, js jet
 	if owner != "" {
 		return "", unfit(c.owned(owner))
 	}
+	if err := c.mayMake(conn.Client().ConnectedServerVersion(), js.Options().Domain); err != nil {
+		return "", err
+	}
 	limits, lerr := c.accountLimits(ctx, conn, js, nil, app)
 	if lerr != nil {
 		return "", fmt.Errorf("%s cannot be made: %w", c.Name, lerr)

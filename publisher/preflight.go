@@ -48,7 +48,7 @@ func Inspect(ctx context.Context, conn *natsconn.Conn, c StreamConfig, app int) 
 	info := s.CachedInfo()
 	limits, limitErr := c.accountLimits(ctx, conn, js, info, app)
 	warnings, unfit := c.fits(conn, info.Config, app)
-	if err := joined(limitErr, unfit, c.lookForUnreleased(ctx, conn, s, app)); err != nil {
+	if err := joined(c.tooOld(conn, info.Config), limitErr, unfit, c.lookForUnreleased(ctx, conn, s, app)); err != nil {
 		return "", err // all of it at once: each takes a person some time
 	}
 	found := fmt.Sprintf("%s fits, %d messages", c.Name, info.State.Msgs)
@@ -85,6 +85,9 @@ func (c StreamConfig) preflight(ctx context.Context, conn *natsconn.Conn, js jet
 	q := conn.Ask()
 	s, err := js.Stream(ctx, c.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if err := c.mayMake(conn.Client().ConnectedServerVersion(), js.Options().Domain); err != nil {
+			return have, nil, err
+		}
 		wanted := c.wanted()
 		if fence > 0 {
 			wanted.FirstSeq = fence + 1
@@ -98,7 +101,7 @@ func (c StreamConfig) preflight(ctx context.Context, conn *natsconn.Conn, js jet
 	}
 	have = s.CachedInfo().Config
 	warnings, err = c.fits(conn, have, app)
-	return have, warnings, err
+	return have, warnings, joined(c.tooOld(conn, have), err)
 }
 
 func (c StreamConfig) lookError(err error) error {

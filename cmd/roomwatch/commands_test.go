@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -261,5 +262,50 @@ func TestPrintIsPlain(t *testing.T) {
 		if got := number(n); got != want {
 			t.Errorf("number(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// The manual's table of troubleshooting quotes messages that the programs have.
+func TestTroubleshooting(t *testing.T) {
+	manual, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(manual), "## Troubleshooting")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var code strings.Builder
+	err = filepath.WalkDir(filepath.Join("..", ".."), func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		code.Write(b)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 || !strings.Contains(cells[1], "`") {
+			continue
+		}
+		rows++
+		for i, quote := range strings.Split(cells[1], "`") {
+			if i%2 == 0 {
+				continue
+			}
+			for part := range strings.SplitSeq(quote, "…") {
+				part = strings.Trim(part, " :")
+				part = strings.NewReplacer("condition=", `condition", "`, "LIVE", "%s").Replace(part)
+				if !strings.Contains(code.String(), part) && part != syscall.ENOSPC.Error() {
+					t.Errorf("no program says %q", part)
+				}
+			}
+		}
+	}
+	if rows < 10 {
+		t.Errorf("%d messages, want at least 10", rows)
 	}
 }

@@ -47,8 +47,15 @@ type History struct {
 
 	// Misses in Looks: how often a sweep missed a room that was shown again in
 	// the same life, and how many rooms the sweeps looked at, old sweeps weighing
-	// less. Who believes a [Sight] adds its Missed to Misses.
+	// less.
 	Misses, Looks float64
+}
+
+// Saw takes the sight of a room into the history: the sweeps that had missed the
+// room were wrong.
+func (h History) Saw(s Sight) History {
+	h.Misses += float64(s.Missed)
+	return h
 }
 
 // MissRate returns how likely a sweep is to miss a room that is live, between 0 and 1.
@@ -138,7 +145,7 @@ func (p Policy) need(rate float64) uint64 {
 // Ends reports whether the absence that m marks is believed. m must be marked
 // up to and with the judged sweep.
 func (v Verdict) Ends(m Missing) bool {
-	return !v.Doubted && v.History.Complete-m.First+1 >= v.Need && v.History.Watched-m.Watched >= v.Span
+	return !v.Doubted && m.Sweeps(v.History.Complete) >= v.Need && v.History.Watched-m.Watched >= v.Span
 }
 
 // Mark returns the mark of a room that the judged sweep is the first to miss.
@@ -146,7 +153,7 @@ func (v Verdict) Mark(k Known, before History) Missing {
 	return Missing{
 		First:    v.History.Complete,
 		Watched:  v.History.Watched,
-		LastSeen: lastSeen(k, Look{LastComplete: before.Begin}),
+		LastSeen: k.lastSeen(before.Begin),
 	}
 }
 

@@ -27,7 +27,7 @@ func (v Verdict) RecentEnd(k Known, at time.Time, sweep uint64) RecentEnd {
 		CreateTime: k.Room.CreateTime,
 		Told:       later(at, v.History.Begin),
 		Sweep:      sweep,
-		Missed:     v.History.Complete - k.Missing.First + 1,
+		Missed:     k.Missing.Sweeps(v.History.Complete),
 	}
 }
 

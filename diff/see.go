@@ -25,12 +25,25 @@ type Known struct {
 	Missing Missing // zero while nothing is missing
 }
 
+// Settled reports whether nothing is held back and nothing is missing: then the
+// sight of the room as it is changes nothing.
+func (k Known) Settled() bool { return k.Published == k.Room.ViewCount && k.Missing.First == 0 }
+
 // Missing marks a room that complete sweeps have not seen. A sight of it ends
 // the mark.
 type Missing struct {
 	First    uint64        // the first of them, by the count of complete sweeps; 0: none
 	Watched  time.Duration // [History.Watched] when it began
 	LastSeen time.Time     // the room was live at this moment
+}
+
+// Sweeps returns how many complete sweeps in a row have missed the room, where
+// complete is the number of complete sweeps so far.
+func (m Missing) Sweeps(complete uint64) uint64 {
+	if m.First == 0 {
+		return 0
+	}
+	return complete - m.First + 1
 }
 
 // A Look is when and in which circumstances a page was read.
@@ -83,7 +96,7 @@ func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64
 	}
 	var before []Event
 	if known != nil {
-		before = p.End(*known, l.At, lastSeen(*known, l), l.Sweep)
+		before = p.End(*known, l.At, known.lastSeen(l.LastComplete), l.Sweep)
 	}
 	if !end.tells(r) {
 		return p.create(r, l, before)
@@ -127,11 +140,11 @@ func (p Policy) create(r Room, l Look, before []Event) Sight {
 func (r Room) liveBefore(t time.Time) bool { return t.IsZero() || r.CreateTime <= t.Unix() }
 
 func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
-	before := lastSeen(k, l)
+	before := k.lastSeen(l.LastComplete)
 	s := Sight{Known: k}
 	n := &s.Known
 	if k.Missing.First > 0 {
-		s.Missed = complete - k.Missing.First + 1
+		s.Missed = k.Missing.Sweeps(complete)
 		n.Missing = Missing{}
 		s.Changed = true
 	}
@@ -213,14 +226,11 @@ func changes(old, now Room, published int64) Previous {
 // lastSeen returns the latest moment at which the room is known to have been
 // seen. A room without a mark was on a page of the newest complete sweep, so
 // after its begin.
-func lastSeen(k Known, l Look) time.Time {
-	t := k.SeenAt
+func (k Known) lastSeen(lastComplete time.Time) time.Time {
 	if k.Missing.First > 0 {
-		t = later(t, k.Missing.LastSeen)
-	} else {
-		t = later(t, l.LastComplete)
+		return later(k.SeenAt, k.Missing.LastSeen)
 	}
-	return t
+	return later(k.SeenAt, lastComplete)
 }
 
 func later(a, b time.Time) time.Time {

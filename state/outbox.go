@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -138,4 +139,11 @@ func dropRows(tx *bbolt.Tx, from, to uint64) error {
 		}
 	}
 	return nil
+}
+
+func seqOf(key []byte) (uint64, error) {
+	if len(key) != 8 {
+		return 0, fmt.Errorf("outbox key %x is not a sequence number", key)
+	}
+	return binary.BigEndian.Uint64(key), nil
 }

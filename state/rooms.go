@@ -220,6 +220,6 @@ func liveRoom(tx *bbolt.Tx, key []byte, k diff.Known) (LiveRoom, error) {
 		return r, err
 	}
 	// A sweep that marks many rooms is counted when all of them are marked.
-	r.Missed, r.LastSeen = max(c.Complete, m.First)-m.First+1, m.LastSeen
+	r.Missed, r.LastSeen = m.Sweeps(max(c.Complete, m.First)), m.LastSeen
 	return r, nil
 }

@@ -79,7 +79,7 @@ func (t *roomTable) replace(key []byte, k diff.Known, record []byte) error {
 // be called with everything that changes it.
 func (t *roomTable) settle(key []byte, k diff.Known) {
 	var print uint64
-	if k.Published == k.Room.ViewCount && k.Missing.First == 0 {
+	if k.Settled() {
 		print = t.index.fingerprint(k.Room)
 	}
 	t.index.settle(roomID(key), binary.BigEndian.Uint64(key), print)
@@ -102,10 +102,9 @@ func roomKey(b []byte, slot uint64, id string) []byte {
 func roomID(key []byte) string { return string(key[min(slotSize, len(key)):]) }
 
 // A roomIndex finds the slots of RoomIDs, and tells whether a room on a page is
-// settled: known just as it is shown, with its view count published and without a
-// mark. It is the law of [diff.Policy.See] that the sight of such a room changes
-// nothing, and it is the lot of most rooms on most pages, so neither the file is
-// read nor a record decoded for them. A million rooms take some 55 MB.
+// settled: known just as it is shown, and [diff.Known.Settled]. The sight of such a
+// room changes nothing, and it is the lot of most rooms on most pages, so neither the
+// file is read nor a record decoded for them. A million rooms take some 55 MB.
 //
 // It is not in the file but made from it, and made anew after any write that did
 // not succeed (see update); a room is then not known to be settled until it is

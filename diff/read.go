@@ -75,9 +75,6 @@ func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete ui
 // EndRead returns the event that ends a room that two reads did not find, and
 // what is remembered of its end.
 func (p Policy) EndRead(k Known, l Look, complete uint64) ([]Event, RecentEnd) {
-	end := RecentEnd{CreateTime: k.Room.CreateTime, Told: l.At, Sweep: l.Sweep}
-	if k.Missing.First > 0 {
-		end.Missed = complete - k.Missing.First + 1
-	}
-	return p.End(k, l.At, lastSeen(k, l), l.Sweep), end
+	end := RecentEnd{CreateTime: k.Room.CreateTime, Told: l.At, Sweep: l.Sweep, Missed: k.Missing.Sweeps(complete)}
+	return p.End(k, l.At, k.lastSeen(l.LastComplete), l.Sweep), end
 }

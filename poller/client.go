@@ -105,7 +105,7 @@ func (c *client) room(ctx context.Context, id, sig string) (diff.Read, error) {
 // call makes one request and decodes its answer. It returns when the request left
 // and when the answer had arrived.
 func (c *client) call(ctx context.Context, name string, body any, sig string, decode func([]byte) error) (left, at time.Time, err error) {
-	if sig != c.sig || c.scrub.r == nil {
+	if sig != c.sig || c.scrub.IsZero() {
 		c.sig, c.scrub = sig, newScrubber(sig, c.signer.secretKey())
 	}
 	c.after, c.date = 0, time.Time{}

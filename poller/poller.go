@@ -169,19 +169,11 @@ func (p *Poller) pause(took time.Duration, again bool, err error) time.Duration 
 func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	ctx, span := p.tracer.Start(ctx, "sweep")
 	defer func() { endSpan(span, err) }()
-	health, began := p.fetch.health, time.Now()
-	s := &sweep{
-		page: p.fetch.page, tracer: p.tracer, sink: sink, seen: diff.NewSeen(), given: make(map[string]struct{}),
-		show: func(s *sweep) {
-			p.metrics.pages.Inc()
-			health.accepted()
-			health.progress(s.report(began))
-		},
-	}
-	health.progress(s.report(began))
-	defer health.progress(nil)
+	s := newSweep(p.fetch, p.fetch.health, p.metrics, p.tracer, sink)
+	s.health.progress(s.report())
+	defer s.health.progress(nil)
 	err = s.read(ctx)
-	r := s.report(began)
+	r := s.report()
 	span.SetAttributes(attribute.Int("roomwatch.pages", r.Pages), attribute.Int("roomwatch.rooms", r.Rooms), attribute.Int("roomwatch.retries", r.Retries))
 	if err != nil {
 		r.End = time.Now()

@@ -2,39 +2,18 @@ package poller
 
 import (
 	"errors"
-	"net/url"
 	"regexp"
-	"strings"
-)
 
-const (
-	hidden  = "[secret]"
-	maxLine = 500 // bytes
+	"roomwatch/internal/secret"
 )
 
 // sigParameter finds a signature in the echo of a request URL, even one that is cut short.
 var sigParameter = regexp.MustCompile(`(?i)usersig=[^&\s"'<>]*`)
 
-// A scrubber takes secrets out of text that came from elsewhere.
-type scrubber struct{ r *strings.Replacer }
+// A scrubber takes secrets out of what the service says.
+type scrubber struct{ secret.Scrubber }
 
-// newScrubber returns a scrubber for the secrets, as they are and as they are
-// written in a URL.
-func newScrubber(secrets ...string) scrubber {
-	var pairs []string
-	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
-		escaped := url.QueryEscape(s)
-		pairs = append(pairs, s, hidden, escaped, hidden, strings.ReplaceAll(escaped, "%2A", "%2a"), hidden)
-	}
-	return scrubber{strings.NewReplacer(pairs...)}
-}
-
-func (s scrubber) text(t string) string {
-	return sigParameter.ReplaceAllString(s.r.Replace(t), "usersig="+hidden)
-}
+func newScrubber(secrets ...string) scrubber { return scrubber{secret.NewScrubber(secrets...)} }
 
 // err returns e fit for a log. The parts of an [*APIError] are cleaned; any
 // other error is replaced by what remains of its text if that is not the whole,
@@ -51,16 +30,7 @@ func (s scrubber) err(e error) error {
 	return e
 }
 
-// line makes text of the service fit for a log: scrubbed, on one line, bounded.
+// line makes text of the service fit for a log.
 func (s scrubber) line(t string) string {
-	t = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s.text(t))
-	if len(t) > maxLine {
-		t = strings.ToValidUTF8(t[:maxLine], "") + "…"
-	}
-	return t
+	return s.Line(sigParameter.ReplaceAllString(t, "usersig="+secret.Hidden))
 }

@@ -36,14 +36,21 @@ type Sink interface {
 	End(ctx context.Context, s diff.Sweep) (again bool, err error)
 }
 
+// A source gets pages of the list. A [fetcher] is one.
+type source interface {
+	page(ctx context.Context, next string, t *tally) (answer, error)
+}
+
 // A sweep is one reading of the list.
 type sweep struct {
-	page   func(ctx context.Context, next string, t *tally) (answer, error)
-	tracer trace.Tracer
-	sink   Sink
-	show   func(*sweep) // called with each page that was read
+	source  source
+	health  *health
+	metrics *metrics
+	tracer  trace.Tracer
+	sink    Sink
 
 	tally
+	started    time.Time
 	end        time.Time // last answer read
 	pages      int
 	seen       *diff.Seen
@@ -52,6 +59,14 @@ type sweep struct {
 	why        string              // what is wrong with the first unusable row
 	given      map[string]struct{} // each Next so far
 	barren     int                 // pages in a row without a new life
+}
+
+// newSweep returns a sweep that starts now.
+func newSweep(from source, h *health, m *metrics, tracer trace.Tracer, sink Sink) *sweep {
+	return &sweep{
+		source: from, health: h, metrics: m, tracer: tracer, sink: sink,
+		started: time.Now(), seen: diff.NewSeen(), given: make(map[string]struct{}),
+	}
 }
 
 // read reads the list from the first page to the empty Next and gives each page
@@ -64,7 +79,9 @@ func (s *sweep) read(ctx context.Context) error {
 			return fmt.Errorf("page %d: %w", s.pages+1, err)
 		}
 		s.add(a)
-		s.show(s)
+		s.metrics.pages.Inc()
+		s.health.accepted()
+		s.health.progress(s.report())
 		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Begin: s.begin.Round(0), Rooms: a.rooms, Asked: a.asked, Trace: trace}); err != nil {
 			return fmt.Errorf("page %d: %w: %w", s.pages, ErrSink, err)
 		}
@@ -91,7 +108,7 @@ func (s *sweep) traced(ctx context.Context, next string) (a answer, parent strin
 	ctx, span := s.tracer.Start(ctx, "page", trace.WithSpanKind(trace.SpanKindClient))
 	defer func() { endSpan(span, err) }()
 	before := s.retries
-	a, err = s.page(ctx, next, &s.tally)
+	a, err = s.source.page(ctx, next, &s.tally)
 	if !span.IsRecording() {
 		return a, "", err
 	}
@@ -146,13 +163,13 @@ func (s *sweep) guard(next string) error {
 
 // report returns what the sweep found so far. It began when its first request
 // was sent, or, if none was, when it was started.
-func (s *sweep) report(started time.Time) *Report {
+func (s *sweep) report() *Report {
 	r := &Report{
 		Begin: s.begin, End: s.end, Pages: s.pages, Rooms: s.seen.Len(), Requests: s.requests,
 		Retries: s.retries, Duplicates: s.duplicates, UnusableRows: s.unusable,
 	}
 	if r.Begin.IsZero() {
-		r.Begin = started
+		r.Begin = s.started
 	}
 	return r
 }

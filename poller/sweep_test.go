@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -16,17 +17,18 @@ import (
 	"roomwatch/diff"
 )
 
-// newSweep returns a sweep of pages that do not come over the network.
-func newSweep(sink Sink, page func(next string) (page, error)) *sweep {
-	return &sweep{
-		tracer: noop.Tracer{},
-		sink:   sink, seen: diff.NewSeen(), given: make(map[string]struct{}), show: func(*sweep) {},
-		page: func(_ context.Context, next string, t *tally) (answer, error) {
-			t.requests++
-			p, err := page(next)
-			return answer{page: p, at: time.Now()}, err
-		},
-	}
+// pages are a source whose pages do not come over the network.
+type pages func(next string) (page, error)
+
+func (f pages) page(_ context.Context, next string, t *tally) (answer, error) {
+	t.requests++
+	p, err := f(next)
+	return answer{page: p, at: time.Now()}, err
+}
+
+// sweepOf returns a sweep of pages.
+func sweepOf(sink Sink, f pages) *sweep {
+	return newSweep(f, &health{log: slog.New(slog.DiscardHandler)}, newMetrics(nil), noop.Tracer{}, sink)
 }
 
 // chain lays pages out one after the other: page i goes on at the cursor "i+1",
@@ -105,7 +107,7 @@ func TestSweep(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			sink := &recorder{}
-			s := newSweep(sink, tt.page)
+			s := sweepOf(sink, tt.page)
 			err := s.read(context.Background())
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want)) {
 				t.Errorf("read = %v, want %q", err, tt.want)
@@ -120,7 +122,7 @@ func TestSweep(t *testing.T) {
 
 func TestSweepWithoutEnd(t *testing.T) {
 	n := 0
-	s := newSweep(&recorder{}, func(string) (page, error) {
+	s := sweepOf(&recorder{}, func(string) (page, error) {
 		n++
 		return page{next: fmt.Sprint(n), rooms: []diff.Room{{RoomID: fmt.Sprint(n), CreateTime: 1}}}, nil
 	})
@@ -138,7 +140,7 @@ func TestSweepStopsWhenTheSinkFails(t *testing.T) {
 		}
 		return nil
 	}}
-	s := newSweep(sink, chain("a@1=1", "b@1=1", "c@1=1"))
+	s := sweepOf(sink, chain("a@1=1", "b@1=1", "c@1=1"))
 	if err := s.read(context.Background()); fmt.Sprint(err) != "page 2: commit: disk full" || s.requests != 2 {
 		t.Errorf("read = %v after %d requests", err, s.requests)
 	}
@@ -159,7 +161,7 @@ func TestSweepLaw(t *testing.T) {
 		}
 		asked := 0
 		sink := &recorder{}
-		s := newSweep(sink, func(next string) (page, error) {
+		s := sweepOf(sink, func(next string) (page, error) {
 			if asked++; asked == failing {
 				return page{}, errors.New("broken")
 			}

@@ -13,7 +13,7 @@ import (
 
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/publisher/secret"
+	"roomwatch/internal/secret"
 )
 
 const (

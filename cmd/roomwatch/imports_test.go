@@ -23,25 +23,25 @@ import (
 // the decoder would prove nothing. So does events, the part of subscribers, such
 // as cmd/roomnotify; with roomwatch it shares how the environment is read and
 // how a program starts and ends. streams is what a stream must be like, for all of
-// the programs. What must not be shown is kept by publisher/secret, below them all.
+// the programs. What must not be shown is kept by internal/secret, below them all.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                  {},
-	"roomwatch/publisher/secret":      {},
-	"roomwatch/poller":                {"roomwatch/diff"},
+	"roomwatch/internal/secret":       {},
+	"roomwatch/poller":                {"roomwatch/diff", "roomwatch/internal/secret"},
 	"roomwatch/poller/simulator":      {},
 	"roomwatch/state":                 {"roomwatch/diff"},
 	"roomwatch/publisher":             {"roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams"},
-	"roomwatch/publisher/natsconn":    {"roomwatch/publisher/secret"},
+	"roomwatch/publisher/natsconn":    {"roomwatch/internal/secret"},
 	"roomwatch/publisher/events":      {"roomwatch/publisher/recent"},
 	"roomwatch/publisher/recent":      {},
 	"roomwatch/publisher/natstest":    {},
 	"roomwatch/publisher/schema":      {},
 	"roomwatch/publisher/streams":     {},
 	"roomwatch/cmd/internal/display":  {},
-	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher/natsconn", "roomwatch/publisher/secret"},
+	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher/natsconn", "roomwatch/internal/secret"},
 	"roomwatch/cmd/internal/program":  {"roomwatch/cmd/internal/environ"},
 	"roomwatch/cmd/roomwatch/web":     {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
-	"roomwatch/cmd/roomwatch/tracing": {"roomwatch/state", "roomwatch/publisher/secret", "roomwatch/cmd/internal/program"},
+	"roomwatch/cmd/roomwatch/tracing": {"roomwatch/state", "roomwatch/internal/secret", "roomwatch/cmd/internal/program"},
 	"roomwatch/cmd/roomwatch/config": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomwatch/tracing",
 	},
@@ -54,11 +54,11 @@ var mayImport = map[string][]string{
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/display",
 		"roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/daemon", "roomwatch/cmd/roomwatch/web",
 	},
-	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/publisher/secret"},
+	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/internal/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
-		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/publisher/secret", "roomwatch/publisher/recent",
+		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/internal/secret", "roomwatch/publisher/recent",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {

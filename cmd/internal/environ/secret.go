@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"roomwatch/publisher/secret"
+	"roomwatch/internal/secret"
 )
 
 // ReadFile is [os.ReadFile] without a byte order mark.

@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/cmd/internal/program"
-	"roomwatch/publisher/secret"
+	"roomwatch/internal/secret"
 	"roomwatch/state"
 )
 

@@ -30,6 +30,12 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		return float64(assigned) - float64(stored)
 	})
 	gauge("outbox_age_seconds", "Time since the oldest event that the stream is not known to have was seen; 0 if none waits. Growing: look at NATS.", s.outboxAge)
+	gauge("file_removed", "1 if the state file was removed or replaced while it is open. What it holds is lost with the next stop.", func() float64 {
+		if s.Status().Removed {
+			return 1
+		}
+		return 0
+	})
 	gauge("file_bytes", "Size of the state file.", func() float64 { return float64(s.size()) })
 	opts := func(name, help string) prometheus.GaugeOpts {
 		return prometheus.GaugeOpts{Namespace: "roomwatch", Subsystem: "state", Name: name, Help: help}

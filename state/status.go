@@ -11,6 +11,7 @@ type Status struct {
 	MissRate       float64   // how likely a sweep is to miss a room that is live
 	Doubted        int       // complete sweeps in a row that missed most rooms
 	Guarded        bool      // nothing ends until more of them agree
+	Removed        bool      // the file was removed or replaced; looked at when a sweep ends
 }
 
 // Status returns what the store knows now. It reads memory only.
@@ -21,6 +22,6 @@ func (s *Store) Status() Status {
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h),
+		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed,
 	}
 }

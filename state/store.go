@@ -74,6 +74,7 @@ type Config struct {
 type Store struct {
 	db      *bbolt.DB
 	path    string
+	file    os.FileInfo           // of the open file
 	commit  func(*bbolt.Tx) error // bbolt's; tests let it fail
 	policy  diff.Policy
 	log     *slog.Logger
@@ -105,6 +106,7 @@ type Store struct {
 	stored  uint64 // the stream has the events up to this one
 	tail    tail
 	oldest  uint64 // the first row of the outbox, or one past the last event given
+	removed bool   // the path no longer names the file
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names
@@ -141,6 +143,9 @@ func Open(c Config) (_ *Store, err error) {
 		reads: reads{propose: c.Propose, witnesses: diff.NewWitnesses(c.Policy)},
 	}
 	s.encode, err = newEncoder()
+	if err == nil {
+		s.file, err = os.Stat(c.Path)
+	}
 	if err == nil {
 		err = s.load(c.SDKAppID)
 	}

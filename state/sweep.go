@@ -31,6 +31,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 		s.sweep++
 		s.mu.Unlock()
 		s.disturbed = false
+		s.lookForFile()
 		s.lows = s.lows[:0]
 		s.reads.with(func(w *diff.Witnesses) { w.EndSweep(sw.End) })
 	}()

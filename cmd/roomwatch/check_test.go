@@ -118,10 +118,34 @@ func TestCheckBesideTheDaemon(t *testing.T) {
 		}
 	}
 	status, out = runWith(t, r.env(t.TempDir(), env...), "check")
-	for _, want := range []string{"nats           FAILED", "another data directory", "http           FAILED"} {
+	for _, want := range []string{"nats           FAILED", "another data directory", "http           FAILED", "takes the stream over"} {
 		if status != 1 || !strings.Contains(out, want) {
 			t.Errorf("for another directory: exit status %d, no %q in:\n%s", status, want, out)
 		}
+	}
+	if err := os.Remove(filepath.Join(data, "state.db")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the daemon's word of its state file", func() bool {
+		status, out = runWith(t, r.env(data, env...), "status")
+		return strings.Contains(out, "state.db was removed or replaced")
+	})
+	status, out = runWith(t, r.env(data, env...), "check")
+	if want := "does not use the state file " + filepath.Join(data, "state.db"); status != 1 || !strings.Contains(out, want) {
+		t.Errorf("without its state file: exit status %d, no %q in:\n%s", status, want, out)
+	}
+	p.stop()
+}
+
+// A daemon whose token is not known here is not taken for a stranger.
+func TestCheckWithoutTheToken(t *testing.T) {
+	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
+	data, addr := t.TempDir(), freeAddr(t)
+	p := startProcess(t, r.env(data, "ROOMWATCH_HTTP_ADDR="+addr, "ROOMWATCH_HTTP_TOKEN=token-of-the-daemon"), "run")
+	eventually(t, "ready", func() bool { status, _ := fetch(addr, "/readyz"); return status == http.StatusOK })
+	status, out := runWith(t, r.env(data, "ROOMWATCH_HTTP_ADDR="+addr), "check")
+	if line := lines(out, "FAILED"); status != 1 || !strings.Contains(line, "set ROOMWATCH_HTTP_TOKEN") || strings.Contains(line, "in use") {
+		t.Errorf("exit status %d:\n%s", status, out)
 	}
 	p.stop()
 }

@@ -84,12 +84,21 @@ func (l *checklist) http(ctx context.Context, cfg *config.Config, running bool) 
 		l.line("http", nil, "%s is free", cfg.HTTPAddr)
 		return
 	}
-	if status, ok := runningStatus(ctx, cfg); running && ok {
+	const free = "set ROOMWATCH_HTTP_ADDR to a free address, or to off"
+	status, serr := runningStatus(ctx, cfg)
+	switch {
+	case errors.Is(serr, errToken):
+		l.line("http", serr, "")
+	case serr != nil || status.Application.SDKAppID != cfg.SDKAppID:
+		l.line("http", fmt.Errorf("%w; %s", err, free), "")
+	case !running:
+		l.line("http", fmt.Errorf("a roomwatch of this application answers at %s, and does not use the state file %s: another `roomwatch run` takes the stream over, and that one ends; "+
+			"stop it before, or set ROOMWATCH_DATA_DIR to its directory", cfg.HTTPAddr, cfg.StatePath()), "")
+		l.daemon(status)
+	default:
 		l.line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)
 		l.daemon(status)
-		return
 	}
-	l.line("http", fmt.Errorf("%w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err), "")
 }
 
 // daemon tells what the running roomwatch says of itself.
@@ -106,17 +115,15 @@ func (l *checklist) daemon(s web.Status) {
 	}
 }
 
-// runningStatus returns the status of the roomwatch of this application that
-// answers at the address, and false if none does.
-func runningStatus(ctx context.Context, cfg *config.Config) (s web.Status, ok bool) {
+// runningStatus returns the status of the roomwatch that answers at the address.
+func runningStatus(ctx context.Context, cfg *config.Config) (s web.Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	asker, err := newClient(cfg)
 	if err != nil {
-		return s, false
+		return s, err
 	}
-	err = asker.get(ctx, "/api/v1/status", nil, &s)
-	return s, err == nil && s.Application.SDKAppID == cfg.SDKAppID
+	return s, asker.get(ctx, "/api/v1/status", nil, &s)
 }
 
 // listenable returns why nobody can listen on an address now.

@@ -93,13 +93,16 @@ func (c *client) get(ctx context.Context, path string, query url.Values, v any) 
 	return fmt.Errorf("what answers at %s with status %d is no roomwatch: set ROOMWATCH_HTTP_ADDR to where it answers", c.base, resp.StatusCode)
 }
 
+// errToken means that the daemon wants a token, or another one.
+var errToken = errors.New("its token is needed")
+
 // refused says which token is wanted, to one who sends it by a variable.
 func (c *client) refused() error {
 	what := "wants a token"
 	if c.token != "" {
 		what = "wants another token"
 	}
-	return fmt.Errorf("roomwatch at %s %s; set ROOMWATCH_HTTP_TOKEN or ROOMWATCH_HTTP_TOKEN_FILE to that of the daemon", c.base, what)
+	return fmt.Errorf("%w: roomwatch at %s %s; set ROOMWATCH_HTTP_TOKEN or ROOMWATCH_HTTP_TOKEN_FILE to that of the daemon", errToken, c.base, what)
 }
 
 func noAnswer(base string, err error) error {

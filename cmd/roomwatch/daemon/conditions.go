@@ -30,7 +30,7 @@ type rules struct {
 // conditions applies them to what the parts say of themselves.
 func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
-		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.guard(st))...)
+		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.guard(st))...)
 }
 
 func condition(level, about, mend, format string, args ...any) []web.Condition {
@@ -97,6 +97,14 @@ func (r rules) history(now time.Time, pub publisher.Status) []web.Condition {
 	return condition(web.Degraded, "history",
 		"find out who removed it; readers that begin at its start lack the rooms that were told before; this is shown for a day, or until a restart",
 		"stream %s was made anew, found at %s: the events that the one before it had are gone", r.cfg.Stream, stamp(made))
+}
+
+func (r rules) file(st state.Status) []web.Condition {
+	if !st.Removed {
+		return nil
+	}
+	return condition(web.Degraded, "state", state.RemovedFix,
+		"%s was removed or replaced while it is in use: all that it holds is lost with the next stop, now %d waiting events", r.cfg.StatePath(), st.Waiting)
 }
 
 func (r rules) guard(st state.Status) []web.Condition {

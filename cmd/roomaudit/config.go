@@ -23,15 +23,17 @@ const maxFileBytes = 512 << 20
 // A config is every environment variable that roomaudit reads. The tags are
 // what `roomaudit help config` prints.
 type config struct {
-	Dir          string        `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail, which is made if it does not exist"`
-	MaxFileBytes int64         `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
-	Keep         time.Duration `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"how old a sealed file may become until it is removed, which is on record; 0s: any, else at least 24h"`
-	KeyFile      string        `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
-	Durable      string        `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`
-	NATSURL      string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
-	Stream       string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
-	LogLevel     slog.Level    `envconfig:"ROOMAUDIT_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat    string        `envconfig:"ROOMAUDIT_LOG_FORMAT" default:"text" desc:"text or json"`
+	Dir           string        `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail, which is made if it does not exist"`
+	MaxFileBytes  int64         `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
+	Keep          time.Duration `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"how old a sealed file may become until it is removed, which is on record; 0s: any, else at least 24h"`
+	SealedCommand string        `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"a command for the shell that is run for each sealed file, in order, until it ends with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
+	SealedTimeout time.Duration `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"how long that command may take for one file (1s to 24h); then it is killed, and tried again"`
+	KeyFile       string        `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
+	Durable       string        `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`
+	NATSURL       string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
+	Stream        string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
+	LogLevel      slog.Level    `envconfig:"ROOMAUDIT_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat     string        `envconfig:"ROOMAUDIT_LOG_FORMAT" default:"text" desc:"text or json"`
 
 	environ.NATS
 }
@@ -47,6 +49,7 @@ func configured() (*config, error) {
 	}
 	add(c.MaxFileBytes >= 4096 && c.MaxFileBytes <= maxFileBytes, "ROOMAUDIT_MAX_FILE_BYTES is %d: set 4096 to %d", c.MaxFileBytes, maxFileBytes)
 	add(c.Keep == 0 || c.Keep >= 24*time.Hour, "ROOMAUDIT_KEEP is %s: set 0s, or at least 24h", c.Keep)
+	add(c.SealedTimeout >= time.Second && c.SealedTimeout <= 24*time.Hour, "ROOMAUDIT_SEALED_TIMEOUT is %s: set 1s to 24h", c.SealedTimeout)
 	add(!strings.ContainsAny(c.Durable, " \t\r\n.*>/\\"), "ROOMAUDIT_DURABLE is %q: write a name without blanks, dots, stars and slashes", c.Durable)
 	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMAUDIT_LOG_FORMAT is %q: set text or json", c.LogFormat)
 	if err := errors.Join(errs...); err != nil {

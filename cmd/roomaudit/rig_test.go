@@ -128,6 +128,12 @@ func (r *rig) wantAll(dir string) {
 	wantSound(r.t, dir)
 }
 
+// wantAllOf waits until the trail has so many messages.
+func (r *rig) wantAllOf(dir string, n int) {
+	r.t.Helper()
+	eventually(r.t, "all messages on record", func() bool { return len(recorded(r.t, dir)) >= n })
+}
+
 // acknowledged waits until NATS knows that message seq is on record.
 func (r *rig) acknowledged(seq uint64) {
 	r.t.Helper()

@@ -54,7 +54,7 @@ func runCommand() *cobra.Command {
 			}
 			defer program.Survive(cmd.Context(), log)()
 			environ.WarnOfUnknown(cmd.Context(), log, "roomaudit", unknownVariables())
-			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log, Keep: c.Keep, Continue: last})
+			w, err := trail.Open(trail.Options{Dir: c.Dir, MaxFileBytes: c.MaxFileBytes, Key: key, Log: log, Keep: c.Keep, Copies: c.SealedCommand != "", Continue: last})
 			if err != nil {
 				return err
 			}
@@ -90,6 +90,12 @@ func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) e
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return watch(ctx, c, w, log) })
 	group.Go(func() error { return newUpkeep(c, w, log).run(ctx) })
+	if c.SealedCommand != "" {
+		group.Go(func() error {
+			newUpkeep(c, w, log).keepCopies(ctx)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		keepIndexes(ctx, c.Dir, log)
 		return nil

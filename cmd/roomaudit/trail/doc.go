@@ -25,6 +25,8 @@
 //	gap     the messages "from" … "to" were gone before they were read
 //	removed the files up to number "file", whose last line was "to" with hash "last",
 //	        were removed because of their age
+//	copied  the command of the operator has taken file number "file", whose last line
+//	        is "to" with hash "last"
 //	end     the last of a sealed file; with a key also "key" and "signature"
 //
 // What holds:

@@ -37,6 +37,7 @@ type Summary struct {
 	Lines       uint64   `json:"lines"`
 	Messages    uint64   `json:"messages"`
 	Gaps        int      `json:"gaps"`              // recorded ones: the stream had lost the messages
+	Copied      int      `json:"copied,omitzero"`   // the newest file that is on record as copied
 	Signed      int      `json:"signed"`            // files with a signature, checked or not
 	Covered     []Cover  `json:"covered,omitempty"` // which signature proves which files, where keys were given
 	NotedHere   int      `json:"noted_here"`        // lines that were kept somewhere else, and are here

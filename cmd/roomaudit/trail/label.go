@@ -23,6 +23,7 @@ type label struct {
 	Line   uint64   `json:"line"` // the trail has it, and perhaps more
 	Hash   string   `json:"hash"`
 	Stream Position `json:"stream"`
+	Copied int      `json:"copied,omitzero"` // the newest file that is on record as copied; perhaps more are
 	// Continued is the line behind which an operator had the record go on; nil: none.
 	Continued *Place `json:"continued,omitempty"`
 }
@@ -43,7 +44,7 @@ func (w *Writer) ID() string {
 // before its label is written, and has no message before that.
 func (w *Writer) label() error {
 	path := filepath.Join(w.o.Dir, labelName)
-	text, err := json.Marshal(label{w.trail, w.number, w.end.line, w.end.hash, w.end.position, w.continuedAt})
+	text, err := json.Marshal(label{w.trail, w.number, w.end.line, w.end.hash, w.end.position, w.copied, w.continuedAt})
 	if err != nil {
 		return err // unreachable: it encodes
 	}
@@ -81,7 +82,7 @@ func (w *Writer) identify(files []File) error {
 			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is written anew", path, ErrBroken, err)
 		}
 	}
-	w.continuedAt = l.Continued
+	w.continuedAt, w.copied = l.Continued, max(w.copied, l.Copied)
 	switch {
 	case l.File > w.number && w.number == 0:
 		return w.resumeBehind(l, path)

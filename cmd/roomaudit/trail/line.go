@@ -27,6 +27,7 @@ const (
 	End    Kind = "end"
 
 	Removed Kind = "removed"
+	Copied  Kind = "copied"
 )
 
 // A Position is a place in a stream.
@@ -52,7 +53,7 @@ type Line struct {
 	Raw     []byte    `json:"raw,omitzero"`
 	From    uint64    `json:"from,omitzero"`
 	To      uint64    `json:"to,omitzero"`
-	Last    string    `json:"last,omitzero"` // the hash of line To, in a removed line
+	Last    string    `json:"last,omitzero"` // the hash of line To, in a removed and a copied line
 	Reason  string    `json:"reason,omitzero"`
 
 	Event     json.RawMessage `json:"event,omitzero"` // as the stream has it

@@ -19,7 +19,8 @@ import (
 // A file is old if its day is, by the clock of the recorder, and if the newest of its
 // messages is, by the clock of NATS: neither clock, if it was wrong for a while, removes
 // a file early. A clock that is set forth removes nothing alone, either: the newest
-// message of all has to be as late. A file that is not old keeps those behind it.
+// message of all has to be as late. A file that is not old keeps those behind it, as
+// does one that is to be copied and was not yet: see [Options.Copies].
 func (w *Writer) RemoveOld(now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -31,7 +32,7 @@ func (w *Writer) RemoveOld(now time.Time) error {
 		late = w.end.newest.Stored
 	}
 	last := day(late.Add(-w.o.Keep)) // what is of a day before is old
-	if last == w.kept {
+	if last == w.kept && w.copied == w.keptCopied {
 		return nil // it was done
 	}
 	files, err := Files(w.o.Dir)
@@ -43,7 +44,7 @@ func (w *Writer) RemoveOld(now time.Time) error {
 		return fmt.Errorf("remove old files: %w", err)
 	}
 	if n == 0 {
-		w.kept = last
+		w.kept, w.keptCopied = last, w.copied
 		return nil
 	}
 	if files[n-1].Number > w.removed {
@@ -62,13 +63,14 @@ func (w *Writer) RemoveOld(now time.Time) error {
 	if err := w.disk.syncDir(w.o.Dir); err != nil {
 		return err
 	}
-	w.kept = last
+	w.kept, w.keptCopied = last, w.copied
 	return nil
 }
 
 // old returns how many of the first files are to be removed: those from before a day.
 func (w *Writer) old(files []File, last string, now time.Time) (n int, err error) {
-	for n < len(files)-1 && files[n].Number < w.number && files[n].Compressed && files[n].Day < last {
+	for n < len(files)-1 && files[n].Number < w.number && files[n].Compressed && files[n].Day < last &&
+		(!w.o.Copies || files[n].Number <= w.copied) {
 		newest, err := files[n].newest()
 		if err != nil {
 			return 0, err

@@ -100,6 +100,9 @@ func (w *Writer) measure(f File) (bool, error) {
 			w.trail, w.end.begun = l.Trail, l.Line
 		}
 		w.end.follow(l)
+		if l.Kind == Copied { // behind its beginning, at which the label was written
+			w.copied = l.File
+		}
 		size += int64(len(text)) + 1
 		last = l
 		return nil

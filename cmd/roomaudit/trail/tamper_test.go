@@ -143,6 +143,11 @@ func TestTampering(t *testing.T) {
 			c.Noted = seals(f)
 			c.Noted[1].Hash = noHash
 		}, []string{"2.gz:12: line 24: its hash is"}},
+		{"a record of a copy that was not made", func(f forger, _ *Check) {
+			w := mustOpen(f.t, Options{Dir: f.dir})
+			must(f.t, w.RecordCopy(noon, f.files[1], Place{24, noHash}))
+			must(f.t, w.Close())
+		}, []string{"4.jsonl:4: line 40: it says that file 2 was copied with last line 24:0000"}},
 		{"a half line of the open file", func(f forger, _ *Check) {
 			b := unpack(f.t, f.files[3])
 			repack(f.t, f.files[3], b[:len(b)-9])

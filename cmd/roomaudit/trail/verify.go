@@ -16,7 +16,7 @@ func Verify(ctx context.Context, c Check, tell func(Fault) error) (Summary, erro
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Summary{}, fmt.Errorf("verify audit trail: %w", err)
 	}
-	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), noted: newNoted(c), signatures: newSignatures(c)}
+	v := &verifier{ctx: ctx, Check: c, tell: tell, end: chain{hash: noHash}, next: max(1, c.First), ends: map[int]Place{}, noted: newNoted(c), signatures: newSignatures(c)}
 	v.fresh = v.next > 1
 	for i, f := range files {
 		v.newest = i == len(files)-1
@@ -49,8 +49,9 @@ type verifier struct {
 	next   int    // the number of the next file
 	trail  string // its id
 	end    chain
-	fresh  bool // what comes next need not follow what came before
-	sealed bool // the line before was the last of its file
+	fresh  bool          // what comes next need not follow what came before
+	sealed bool          // the line before was the last of its file
+	ends   map[int]Place // the last lines of sealed files
 	noted  *noted
 	index  *collector // makes the index of the file, to be compared with the one beside it; nil: there is none
 
@@ -265,8 +266,14 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 		if v.gone != nil && v.gone.recorded(l) {
 			v.gone.record = f.Number
 		}
+	case Copied:
+		v.Copied = l.File
+		if last, ok := v.ends[l.File]; ok && last != (Place{l.To, l.Last}) {
+			return v.fault("it says that file %d was copied with last line %d:%s, and that is line %d:%s", l.File, l.To, l.Last, last.Line, last.Hash)
+		}
 	case End:
 		v.sealed = true
+		v.ends[f.Number] = Place{l.Line, l.Hash}
 		return v.signature(f, text, l)
 	default:
 		return v.fault("its kind is %q", l.Kind)

@@ -29,6 +29,8 @@ type Options struct {
 	Log *slog.Logger // nil discards
 	// Keep is how old a sealed file may become until [Writer.RemoveOld] removes it; 0: any.
 	Keep time.Duration
+	// Copies has [Writer.RemoveOld] remove no file that is not on record as copied.
+	Copies bool
 	// Continue is the last line of a trail whose files were all moved away, by the
 	// word of an operator. nil: there is none, and such a trail is not gone on with.
 	Continue *Place
@@ -55,10 +57,13 @@ type Writer struct {
 	current
 	trail string // its id
 
-	labelled int    // the file that the label names; 0: one that this process has not begun
-	removed  int    // the newest file of which this process has put on record that it is removed
-	kept     string // the day before which this process has removed the old files; empty: none yet
-	reason   string // not on record yet: what is missing before the next line, and why; empty: nothing
+	labelled int // the file that the label names; 0: one that this process has not begun
+	removed  int // the newest file of which this process has put on record that it is removed
+	copied   int // the newest file that is on record as copied; 0: none
+	// keptCopied is what copied was when that was done.
+	keptCopied int
+	kept       string // the day before which this process has removed the old files; empty: none yet
+	reason     string // not on record yet: what is missing before the next line, and why; empty: nothing
 	// continuedAt is the line behind which an operator had the record go on; nil: none.
 	continuedAt *Place
 }

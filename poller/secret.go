@@ -4,7 +4,7 @@ import (
 	"errors"
 	"regexp"
 
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 )
 
 // sigParameter finds a signature in the echo of a request URL, even one that is cut short.

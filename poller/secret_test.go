@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 )
 
 // A secret must not come out, whatever goes wrong and whatever the other side

@@ -13,7 +13,7 @@ import (
 
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 )
 
 const (

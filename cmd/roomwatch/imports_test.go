@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,25 +25,25 @@ import (
 // the decoder would prove nothing. So does events, the part of subscribers, such
 // as cmd/roomnotify; with roomwatch it shares how the environment is read and
 // how a program starts and ends. streams is what a stream must be like, for all of
-// the programs. What must not be shown is kept by internal/secret, below them all.
+// the programs. What must not be shown is kept by diff/secret, below them all.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                  {},
-	"roomwatch/internal/secret":       {},
-	"roomwatch/poller":                {"roomwatch/diff", "roomwatch/internal/secret"},
+	"roomwatch/diff/secret":           {},
+	"roomwatch/poller":                {"roomwatch/diff", "roomwatch/diff/secret"},
 	"roomwatch/poller/simulator":      {},
 	"roomwatch/state":                 {"roomwatch/diff"},
 	"roomwatch/publisher":             {"roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams"},
-	"roomwatch/publisher/natsconn":    {"roomwatch/internal/secret"},
+	"roomwatch/publisher/natsconn":    {"roomwatch/diff/secret"},
 	"roomwatch/publisher/events":      {"roomwatch/publisher/recent"},
 	"roomwatch/publisher/recent":      {},
 	"roomwatch/publisher/natstest":    {},
 	"roomwatch/publisher/schema":      {},
 	"roomwatch/publisher/streams":     {},
 	"roomwatch/cmd/internal/display":  {},
-	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher/natsconn", "roomwatch/internal/secret"},
+	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher/natsconn", "roomwatch/diff/secret"},
 	"roomwatch/cmd/internal/program":  {"roomwatch/cmd/internal/environ"},
 	"roomwatch/cmd/roomwatch/web":     {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
-	"roomwatch/cmd/roomwatch/tracing": {"roomwatch/state", "roomwatch/internal/secret", "roomwatch/cmd/internal/program"},
+	"roomwatch/cmd/roomwatch/tracing": {"roomwatch/state", "roomwatch/diff/secret", "roomwatch/cmd/internal/program"},
 	"roomwatch/cmd/roomwatch/config": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomwatch/tracing",
 	},
@@ -54,11 +56,11 @@ var mayImport = map[string][]string{
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/display",
 		"roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/daemon", "roomwatch/cmd/roomwatch/web",
 	},
-	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/internal/secret"},
+	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/diff/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
-		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/internal/secret", "roomwatch/publisher/recent",
+		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/diff/secret", "roomwatch/publisher/recent",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {
@@ -96,5 +98,19 @@ func TestImportedJetStreamHasADomain(t *testing.T) {
 		`jetstream\.New\(|DefaultAPIPrefix|"\$JS\.API`, "../..").CombinedOutput()
 	if len(out) > 0 { // grep fails where it finds nothing
 		t.Errorf("use natsconn.Conn.JetStream and natsconn.APIPrefix (%v):\n%s", err, out)
+	}
+}
+
+// A newcomer finds everything in six folders.
+func TestFolders(t *testing.T) {
+	entries, err := os.ReadDir(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []string{"cmd", "deploy", "diff", "poller", "publisher", "state"}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(known, e.Name()) {
+			t.Errorf("%s: new packages go inside %v", e.Name(), known)
+		}
 	}
 }

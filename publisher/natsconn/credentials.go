@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 )
 
 // files are what the files of a [Config] hold; nil where none is named.

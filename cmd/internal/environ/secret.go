@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 )
 
 // ReadFile is [os.ReadFile] without a byte order mark.

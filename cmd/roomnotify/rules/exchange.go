@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 )
 
 // Files returns the files that hold secrets of the target, for [Target.With].

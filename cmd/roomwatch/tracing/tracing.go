@@ -18,7 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/cmd/internal/program"
-	"roomwatch/internal/secret"
+	"roomwatch/diff/secret"
 	"roomwatch/state"
 )
 

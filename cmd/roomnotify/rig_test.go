@@ -255,18 +255,22 @@ func (r *rig) transport() *http.Transport {
 func (r *rig) put(list ...string) {
 	r.t.Helper()
 	for _, what := range list {
-		e := r.next(what)
-		body, err := events.Encode(e)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		m := nats.NewMsg(events.SubjectOf("live", e))
-		m.Data = body
-		m.Header.Set(nats.MsgIdHdr, e.ID)
-		if _, err := r.js.PublishMsg(r.t.Context(), m); err != nil {
-			r.t.Fatal(err)
-		}
+		r.publish(r.next(what))
 		time.Sleep(50 * time.Millisecond) // rooms are told beside each other; these shall come in order
+	}
+}
+
+func (r *rig) publish(e events.Event) {
+	r.t.Helper()
+	body, err := events.Encode(e)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	m := nats.NewMsg(events.SubjectOf("live", e))
+	m.Data = body
+	m.Header.Set(nats.MsgIdHdr, e.ID)
+	if _, err := r.js.PublishMsg(r.t.Context(), m); err != nil {
+		r.t.Fatal(err)
 	}
 }
 

@@ -32,6 +32,7 @@ type sender struct {
 func newSender(t *rules.Target, transport http.RoundTripper) *sender {
 	if transport == nil {
 		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.DialContext = dialer(t).DialContext
 		own.MaxIdleConnsPerHost = workers(t)
 		own.MaxResponseHeaderBytes = mostAnswer
 		transport = own

@@ -45,6 +45,9 @@ type Target struct {
 	Timeout            Duration `yaml:"timeout"` // of one request; 0 means 10 s
 	Tries              int      `yaml:"tries"`   // before the target is marked down; 0 means 6
 
+	// AllowPrivate lets it be at a link-local address or one of cloud metadata.
+	AllowPrivate bool `yaml:"allow_private"`
+
 	at func(field ...any) int // where it stands in the file, and its fields
 }
 

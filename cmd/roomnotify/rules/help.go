@@ -13,6 +13,7 @@ targets:
                                  # allows, 0 for any number
     timeout: 10s                 # of one request
     tries: 6                     # before the target is marked down
+    allow_private: false         # true: it may be at a link-local address or one of cloud metadata
   hook:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
     url: https://hooks.example.com/rooms

@@ -95,6 +95,6 @@ func (m *metrics) batch(o outcome, took time.Duration) {
 func (m *metrics) stored(events []diff.Event) {
 	for _, e := range events {
 		m.events.WithLabelValues(string(e.Type)).Inc()
-		m.lag.Observe(time.Since(e.Time).Seconds())
+		m.lag.Observe(max(0, time.Since(e.Time).Seconds())) // a clock that was set back says nothing of it
 	}
 }

@@ -30,6 +30,9 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		return float64(assigned) - float64(stored)
 	})
 	gauge("outbox_age_seconds", "Time since the oldest event that the stream is not known to have was seen; 0 if none waits. Growing: look at NATS.", s.outboxAge)
+	gauge("clock_ahead_seconds", "How far the time of the next event is ahead of this machine's clock, which was set back; 0 if it is not.", func() float64 {
+		return s.Status().Ahead.Seconds()
+	})
 	gauge("file_removed", "1 if the state file was removed or replaced while it is open. What it holds is lost with the next stop.", func() float64 {
 		if s.Status().Removed {
 			return 1

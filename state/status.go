@@ -4,14 +4,15 @@ import "time"
 
 // A Status is what the store knows at a moment.
 type Status struct {
-	Rooms, Missing uint64    // rooms known to be live, and those of them that the newest complete sweeps did not show
-	Sweep          uint64    // number of the current sweep; if none is under way, of the next one
-	LastComplete   time.Time // when the newest complete sweep ended; zero if there was none
-	Waiting        uint64    // events that the stream is not known to have yet
-	MissRate       float64   // how likely a sweep is to miss a room that is live
-	Doubted        int       // complete sweeps in a row that missed most rooms
-	Guarded        bool      // nothing ends until more of them agree
-	Removed        bool      // the file was removed or replaced; looked at when a sweep ends
+	Rooms, Missing uint64        // rooms known to be live, and those of them that the newest complete sweeps did not show
+	Sweep          uint64        // number of the current sweep; if none is under way, of the next one
+	LastComplete   time.Time     // when the newest complete sweep ended; zero if there was none
+	Waiting        uint64        // events that the stream is not known to have yet
+	MissRate       float64       // how likely a sweep is to miss a room that is live
+	Doubted        int           // complete sweeps in a row that missed most rooms
+	Guarded        bool          // nothing ends until more of them agree
+	Ahead          time.Duration // of this machine's clock, which was set back, is the time of the next event; 0: it is not
+	Removed        bool          // the file was removed or replaced; looked at when a sweep ends
 }
 
 // Status returns what the store knows now. It reads memory only.
@@ -22,6 +23,6 @@ func (s *Store) Status() Status {
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed,
+		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))),
 	}
 }

@@ -97,6 +97,8 @@ type Store struct {
 	lows      []int64   // the lowest view count of each page of the sweep
 	looked    time.Time // when passed rooms were looked for last
 
+	ahead bool // it was told that the clock was set back
+
 	reads reads
 
 	mu      sync.Mutex // guards the mirror of the file, for readers that must not wait

@@ -32,6 +32,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 		s.mu.Unlock()
 		s.disturbed = false
 		s.lookForFile()
+		s.lookForClock()
 		s.lows = s.lows[:0]
 		s.reads.with(func(w *diff.Witnesses) { w.EndSweep(sw.End) })
 	}()

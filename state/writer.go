@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -33,13 +32,6 @@ func (s *Store) newWriter(tx *bbolt.Tx, c *counters) writer {
 	// Rows are only ever appended, so full pages are never split again.
 	w.outbox.FillPercent = 0.95
 	return w
-}
-
-// clock returns the time of what is seen at t, and goes there. The wall clock
-// can be set back; the times of an epoch never run backwards.
-func (w *writer) clock(t time.Time) time.Time {
-	w.c.Time = max(w.c.Time, nano(t))
-	return fromNano(w.c.Time)
 }
 
 // room returns what is known of the RoomID, with its mark; nil if it has no record.

@@ -30,7 +30,7 @@ type rules struct {
 // conditions applies them to what the parts say of themselves.
 func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
-		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.guard(st))...)
+		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st))...)
 }
 
 func condition(level, about, mend, format string, args ...any) []web.Condition {
@@ -105,6 +105,14 @@ func (r rules) file(st state.Status) []web.Condition {
 	}
 	return condition(web.Degraded, "state", state.RemovedFix,
 		"%s was removed or replaced while it is in use: all that it holds is lost with the next stop, now %d waiting events", r.cfg.StatePath(), st.Waiting)
+}
+
+func (r rules) clock(now time.Time, st state.Status) []web.Condition {
+	if st.Ahead <= state.ClockTolerance {
+		return nil
+	}
+	return condition(web.Degraded, "clock", state.ClockFix,
+		"this machine's clock was set back: events have the time %s, %s ahead of it", stamp(now.Add(st.Ahead)), st.Ahead.Round(time.Second))
 }
 
 func (r rules) guard(st state.Status) []web.Condition {

@@ -50,7 +50,7 @@ func TestClockIsToldOf(t *testing.T) {
 		sweep(0, "d", time.Hour)
 		time.Sleep(time.Hour)
 		sweep(0, "e", 0)
-		if n := strings.Count(log.String(), "clock was set back"); n != 1 || strings.Count(log.String(), "caught up") != 1 {
+		if n := strings.Count(log.String(), "clock was set back"); n != 1 || strings.Count(log.String(), `msg="clock has caught up"`) != 1 {
 			t.Errorf("log:\n%s", &log)
 		}
 		events, err := s.Events(0, 10)

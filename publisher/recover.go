@@ -13,6 +13,7 @@ import (
 
 	"roomwatch/diff"
 	"roomwatch/publisher/natsconn"
+	"roomwatch/publisher/reader"
 )
 
 // rebuildWait is how long a rebuild waits for one more message of the stream.
@@ -235,29 +236,19 @@ func (s *session) lastOfEachSubject(ctx context.Context, filter string) iter.Seq
 }
 
 func (s *session) eachLast(ctx context.Context, filter string, yield func(diff.Event) bool) error {
-	cons, err := s.js.OrderedConsumer(ctx, s.stream.Name, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		MaxResetAttempts: 1, // else the client tries for ever, and holds the outbox meanwhile
+	reading, err := reader.Open(ctx, s.js, reader.Config{
+		Stream:   s.stream.Name,
+		Consumer: jetstream.OrderedConsumerConfig{FilterSubjects: []string{filter}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy},
 	})
 	if err != nil {
 		return err
 	}
-	if info := cons.CachedInfo(); info.NumPending == 0 && info.Delivered.Consumer == 0 {
+	defer reading.Close()
+	if info := reading.Info; info.NumPending == 0 && info.Delivered.Consumer == 0 {
 		return s.gone()
 	}
-	msgs, err := cons.Messages()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	reading := Read(ctx, msgs)
 	for left := uint64(1); left > 0; {
-		msg, err := reading.Next(ctx, rebuildWait)
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
+		msg, meta, err := reading.Next(ctx, rebuildWait)
 		if err != nil {
 			return err
 		}

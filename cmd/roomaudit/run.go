@@ -16,8 +16,8 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
-	"roomwatch/publisher"
 	"roomwatch/publisher/natsconn"
+	"roomwatch/publisher/reader"
 	"roomwatch/publisher/streams"
 )
 
@@ -216,10 +216,9 @@ func (r *recorder) session(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.Stream, err)
 	}
-	defer msgs.Stop()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	for reading := publisher.Read(ctx, msgs); ; {
+	reading := reader.Read(ctx, msgs)
+	defer reading.Close()
+	for {
 		batch, last, err := r.batch(ctx, reading)
 		if err != nil {
 			return fmt.Errorf("read stream %s: %w", r.Stream, err)
@@ -249,16 +248,12 @@ func (r *recorder) session(ctx context.Context) error {
 
 // batch returns the messages that are there, up to batchRows, and the last of
 // them; none if none came for long.
-func (r *recorder) batch(ctx context.Context, reading publisher.Reading) (batch []trail.Message, last jetstream.Msg, err error) {
+func (r *recorder) batch(ctx context.Context, reading *reader.Reader) (batch []trail.Message, last jetstream.Msg, err error) {
 	for len(batch) < batchRows {
-		msg, err := reading.Next(ctx, idleWait)
+		msg, m, err := reading.Next(ctx, idleWait)
 		if errors.Is(err, nats.ErrTimeout) {
 			break
 		}
-		if err != nil {
-			return nil, nil, err
-		}
-		m, err := msg.Metadata()
 		if err != nil {
 			return nil, nil, err
 		}

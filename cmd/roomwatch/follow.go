@@ -13,6 +13,7 @@ import (
 	"roomwatch/diff"
 	"roomwatch/publisher"
 	"roomwatch/publisher/natsconn"
+	"roomwatch/publisher/reader"
 	"roomwatch/publisher/streams"
 )
 
@@ -89,26 +90,17 @@ func (t *tailer) pause(ctx context.Context) {
 
 // session shows events until something ends it. It never returns nil.
 func (t *tailer) session(ctx context.Context) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	cons, err := t.consumer(ctx)
+	reading, err := reader.Open(ctx, t.js, reader.Config{Stream: t.cfg.Stream, Consumer: t.from()}) // what it cannot mend at once is for the next session
 	if err != nil {
 		return err
 	}
+	defer reading.Close()
 	if !t.begun {
-		t.begun, t.at = true, cons.CachedInfo().Delivered.Stream // the one before the first that it brings
+		t.begun, t.at = true, reading.Info.Delivered.Stream // the one before the first that it brings
 	}
 	t.alive = time.Now()
-	msgs, err := cons.Messages()
-	if err != nil {
-		return err
-	}
-	for reading := publisher.Read(ctx, msgs); ; {
-		msg, err := reading.Next(ctx, 0)
-		if err != nil {
-			return err
-		}
-		m, err := msg.Metadata()
+	for {
+		msg, m, err := reading.Next(ctx, 0)
 		if err != nil {
 			return err
 		}
@@ -124,11 +116,8 @@ func (t *tailer) session(ctx context.Context) error {
 	}
 }
 
-func (t *tailer) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	c := jetstream.OrderedConsumerConfig{
-		FilterSubjects: t.s.filters(t.cfg), DeliverPolicy: jetstream.DeliverNewPolicy,
-		MaxResetAttempts: 1, // what it cannot mend at once is for the next session
-	}
+func (t *tailer) from() jetstream.OrderedConsumerConfig {
+	c := jetstream.OrderedConsumerConfig{FilterSubjects: t.s.filters(t.cfg), DeliverPolicy: jetstream.DeliverNewPolicy}
 	switch {
 	case t.begun:
 		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, t.at+1
@@ -136,7 +125,5 @@ func (t *tailer) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		start := time.Now().Add(-time.Duration(t.s.since))
 		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	return t.js.OrderedConsumer(ctx, t.cfg.Stream, c)
+	return c
 }

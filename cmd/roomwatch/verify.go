@@ -16,9 +16,9 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
-	"roomwatch/publisher"
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/natsconn"
+	"roomwatch/publisher/reader"
 	"roomwatch/publisher/streams"
 )
 
@@ -147,32 +147,23 @@ func eachMessage(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, t
 		return failed(err)
 	}
 	end := s.CachedInfo().State.LastSeq
-	cons, err := s.OrderedConsumer(look, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{cfg.SubjectPrefix + ".>"}, MaxResetAttempts: verifyResets,
+	reading, err := reader.Open(ctx, js, reader.Config{
+		Stream: cfg.Stream, Consumer: jetstream.OrderedConsumerConfig{FilterSubjects: []string{cfg.SubjectPrefix + ".>"}}, Resets: verifyResets,
 	})
 	if err != nil {
 		return failed(err)
 	}
-	if cons.CachedInfo().NumPending == 0 {
+	defer reading.Close()
+	if reading.Info.NumPending == 0 {
 		return nil
 	}
-	msgs, err := cons.Messages()
-	if err != nil {
-		return failed(err)
-	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	for reading := publisher.Read(ctx, msgs); ; {
-		msg, err := reading.Next(ctx, verifyWait)
+	for {
+		msg, meta, err := reading.Next(ctx, verifyWait)
 		if ctx.Err() != nil {
 			return failed(ctx.Err())
 		}
 		if err != nil {
 			return failed(fmt.Errorf("%w; see with `nats stream info %s` that NATS is up and the stream has a leader, and run `roomwatch verify` again", err, cfg.Stream))
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return failed(err)
 		}
 		if meta.Sequence.Stream > end {
 			return nil

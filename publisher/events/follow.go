@@ -11,14 +11,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/reader"
 )
 
 // checkEvery is how often a stream that brings nothing is looked at: one that
 // was made anew would bring nothing for long.
 const checkEvery = 15 * time.Second
-
-// errMoved means that the stream or the way to it is not the one it was.
-var errMoved = errors.New("the stream or the way to it has changed")
 
 // A Step says what a [Change] is.
 type Step int
@@ -134,35 +133,32 @@ func (f *follower) look(ctx context.Context) (*jetstream.StreamInfo, error) {
 func (f *follower) same(ctx context.Context) (*jetstream.StreamInfo, error) {
 	i, err := f.look(ctx)
 	if err == nil && (!i.Created.Equal(f.made) || i.State.LastSeq < f.at) {
-		err = errMoved
+		err = reader.ErrMoved
 	}
 	return i, err
 }
 
+// A reading is a consumer that brings each message after the one before.
+type reading struct {
+	*reader.Reader
+	pending uint64 // messages that it has for us
+	end     uint64 // the last message that the stream had after it was made
+}
+
 // follow reads with a consumer: first what list reads, then the news.
 func (f *follower) follow(ctx context.Context, c jetstream.OrderedConsumerConfig, list func(context.Context, *reading) error) error {
-	c.FilterSubjects, c.InactiveThreshold, c.MaxResetAttempts = f.filters, time.Minute, 1
-	ask, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	cons, err := f.js.OrderedConsumer(ask, f.o.Stream, c)
+	c.FilterSubjects = f.filters
+	open, err := reader.Open(ctx, f.js, reader.Config{Stream: f.o.Stream, Consumer: c, Moved: true, Drop: true})
 	if err != nil {
 		return err
 	}
-	info := cons.CachedInfo()
-	defer f.drop(ctx, info.Name)
+	defer open.Close()
 	// Only now is it sure that the consumer reads the stream that was looked at.
 	stream, err := f.same(ctx)
 	if err != nil {
 		return err
 	}
-	msgs, err := cons.Messages()
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(ctx)
-	r := &reading{arrivals: arrivals(ctx, msgs), consumer: info.Name, pending: info.NumPending + info.Delivered.Consumer, end: stream.State.LastSeq}
-	defer r.wait()
-	defer stop()
+	r := &reading{open, open.Info.NumPending + open.Info.Delivered.Consumer, stream.State.LastSeq}
 	if list != nil {
 		if err := list(ctx, r); err != nil {
 			return err
@@ -185,33 +181,16 @@ func (f *follower) follow(ctx context.Context, c jetstream.OrderedConsumerConfig
 // next returns the next message and its place in the stream, or no message if
 // none has come for long.
 func (f *follower) next(ctx context.Context, r *reading) (jetstream.Msg, uint64, error) {
-	late := time.NewTimer(checkEvery)
-	defer late.Stop()
-	var a arrival
-	var more bool
-	select {
-	case a, more = <-r.arrivals:
-	case <-late.C:
+	msg, m, err := r.Next(ctx, checkEvery)
+	if errors.Is(err, nats.ErrTimeout) {
 		_, err := f.same(ctx)
 		return nil, 0, err
-	case <-ctx.Done():
-		return nil, 0, ctx.Err()
 	}
-	if !more {
-		return nil, 0, jetstream.ErrMsgIteratorClosed
-	}
-	if a.err != nil {
-		return nil, 0, a.err
-	}
-	m, err := a.msg.Metadata()
 	if err != nil {
 		return nil, 0, err
 	}
-	if m.Consumer != r.consumer {
-		return nil, 0, errMoved // perhaps of a stream that was made anew: look at it first
-	}
 	r.pending = m.NumPending
-	return a.msg, m.Sequence.Stream, nil
+	return msg, m.Sequence.Stream, nil
 }
 
 // list tells which rooms are live. The consumer brings the last message of each
@@ -233,7 +212,7 @@ func (f *follower) list(ctx context.Context, r *reading) error {
 			return err
 		}
 		if msg == nil {
-			return errMoved // what was to come has expired: begin again
+			return reader.ErrMoved // what was to come has expired: begin again
 		}
 		if seq > r.end {
 			ahead, at = msg, seq
@@ -289,15 +268,4 @@ func (f *follower) news(ctx context.Context, msg jetstream.Msg, seq uint64) erro
 
 func (f *follower) skip(ctx context.Context, msg jetstream.Msg, err error) {
 	f.o.Log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
-}
-
-// drop deletes the consumer; otherwise the server would keep it for a while. A
-// server that gives no answer is not waited for: it has heard of it.
-func (f *follower) drop(ctx context.Context, name string) {
-	if f.js.Conn().Status() != nats.CONNECTED {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropWait)
-	defer cancel()
-	_ = f.js.DeleteConsumer(ctx, f.o.Stream, name) // it goes by itself later
 }

@@ -23,7 +23,7 @@ func TestEvents(t *testing.T) {
 	r := newRig(t, nil).serve()
 	r.publish(diff.RoomCreated, "early")
 	odd := "a.b *>%/ü\n\r\x00"
-	readers := map[string]*reader{}
+	readers := map[string]*sseReader{}
 	for _, query := range []string{"", "?type=room.ended&type=viewcount.changed&type=room.ended", "?room=" + "a.b%20*%3E%25%2F%C3%BC%0A%0D%00", "?since=1h", "?since=1h&type=room.created"} {
 		readers[query] = r.read(query)
 	}
@@ -60,7 +60,7 @@ func TestEvents(t *testing.T) {
 func TestReadersLeaveNoConsumer(t *testing.T) {
 	r := newRig(t, nil).serve()
 	for round := range 20 {
-		var readers []*reader
+		var readers []*sseReader
 		for range 10 {
 			readers = append(readers, r.read("", "Last-Event-ID: nonsense"))
 		}
@@ -275,7 +275,7 @@ func TestSlowReader(t *testing.T) {
 // There is an end to how many can read, and a place is free when one leaves.
 func TestTooManyReaders(t *testing.T) {
 	r := newRig(t, nil).serve()
-	var readers []*reader
+	var readers []*sseReader
 	for range mostReaders {
 		readers = append(readers, r.read(""))
 	}

@@ -22,11 +22,8 @@ const (
 	pauseMost  = 2 * time.Second
 )
 
-// Errors that end a session of a follower; the next one goes on where it ended.
-var (
-	errAway  = errors.New("NATS is away")
-	errMoved = errors.New("the stream or the way to it is not the one it was")
-)
+// errAway ends a session of a follower; the next one goes on where it ended.
+var errAway = errors.New("NATS is away")
 
 // A feed lets readers follow the stream. They share one connection.
 type feed struct {

@@ -11,10 +11,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/oklog/ulid/v2"
 
 	"roomwatch/diff"
 	"roomwatch/publisher"
+	"roomwatch/publisher/reader"
 )
 
 const (
@@ -22,9 +22,6 @@ const (
 	// checkEvery is how often a stream that brings nothing is looked at: one that
 	// was made anew would bring nothing for long.
 	checkEvery = 15 * time.Second
-	// idleConsumer is when the server drops a consumer that we could not delete.
-	idleConsumer = time.Minute
-	dropWait     = 100 * time.Millisecond // for the deletion of a consumer
 )
 
 // A follower is one reader's way through the stream.
@@ -71,31 +68,22 @@ func (r *follower) session(ctx context.Context) error {
 	if err := r.settle(ctx, js); err != nil {
 		return err
 	}
-	cons, err := r.consumer(ctx, js)
+	reading, err := reader.Open(ctx, js, r.config())
 	if err != nil {
-		return err
+		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
 	}
-	name := cons.CachedInfo().Name
-	defer func() { _ = r.drop(ctx, js, name) }() // it goes by itself later
+	defer reading.Close()
 	// Only now is it sure that the consumer reads the stream that was looked at.
 	if err := r.same(ctx, js); err != nil {
 		return err
 	}
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(readAhead))
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
-	}
-	ctx, stop := context.WithCancel(ctx)
-	reading := publisher.Read(ctx, msgs)
-	defer reading.Wait(dropWait)
-	defer stop()
 	for {
-		msg, err := reading.Next(ctx, checkEvery)
+		msg, m, err := reading.Next(ctx, checkEvery)
 		switch {
 		case errors.Is(err, nats.ErrTimeout):
 			err = r.same(ctx, js)
 		case err == nil:
-			err = r.take(ctx, msg, name)
+			err = r.take(ctx, msg, m.Sequence.Stream)
 		}
 		if err != nil {
 			return err
@@ -150,78 +138,30 @@ func (r *follower) same(ctx context.Context, js jetstream.JetStream) error {
 		return err
 	}
 	if !r.at.made.Equal(i.Created) || r.at.seq > i.State.LastSeq {
-		return errMoved
+		return reader.ErrMoved
 	}
 	return nil
 }
 
-func (r *follower) consumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
-	c := r.feed.c
-	name := ulid.Make().String()
-	config := jetstream.OrderedConsumerConfig{
-		NamePrefix:    name,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.at.seq + 1,
-		InactiveThreshold: idleConsumer,
-		MaxResetAttempts:  1, // whatever it cannot mend at once is for the next session
-	}
+func (r *follower) config() reader.Config {
+	from := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.at.seq + 1}
 	if !r.from.IsZero() {
-		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &r.from
+		from = jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &r.from}
 	}
 	types := r.q.types
 	if len(types) == 0 {
 		types = []diff.Type{""} // all
 	}
+	c := r.feed.c
 	for _, t := range types {
-		config.FilterSubjects = append(config.FilterSubjects, publisher.Filter(c.Prefix, t, c.SDKAppID, r.q.room))
+		from.FilterSubjects = append(from.FilterSubjects, publisher.Filter(c.Prefix, t, c.SDKAppID, r.q.room))
 	}
-	ask, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	cons, err := js.OrderedConsumer(ask, c.Stream, config)
-	if err != nil {
-		if ask.Err() != nil {
-			r.dropUnanswered(ctx, js, name+"_1")
-		}
-		return nil, fmt.Errorf("read stream %s: %w", c.Stream, err)
-	}
-	return cons, nil
+	return reader.Config{Stream: c.Stream, Consumer: from, Moved: true, Drop: true, Ahead: readAhead}
 }
 
-// drop deletes a consumer; otherwise the server would keep it for a while. A
-// server that gives no answer is not waited for: it has heard of it.
-func (r *follower) drop(ctx context.Context, js jetstream.JetStream, name string) error {
-	if !js.Conn().IsConnected() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropWait)
-	defer cancel()
-	return js.DeleteConsumer(ctx, r.feed.c.Stream, name)
-}
-
-// dropUnanswered deletes a consumer whose making was not answered. The server
-// works on requests side by side, and may look for it before it has made it: it is
-// asked until it had the consumer, or for some time.
-func (r *follower) dropUnanswered(ctx context.Context, js jetstream.JetStream, name string) {
-	late := time.After(5 * dropWait)
-	for errors.Is(r.drop(ctx, js, name), jetstream.ErrConsumerNotFound) {
-		select {
-		case <-time.After(dropWait / 10):
-		case <-late:
-			return
-		}
-	}
-}
-
-// take passes a message on. A consumer that the client library had to make anew
-// has another name: then the stream is looked at before anything is believed.
-func (r *follower) take(ctx context.Context, msg jetstream.Msg, consumer string) error {
-	m, err := msg.Metadata()
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", r.feed.c.Stream, err)
-	}
-	if m.Consumer != consumer {
-		return errMoved
-	}
-	at := place{made: r.at.made, seq: m.Sequence.Stream}
+// take passes a message on.
+func (r *follower) take(ctx context.Context, msg jetstream.Msg, seq uint64) error {
+	at := place{made: r.at.made, seq: seq}
 	if e, err := publisher.Decode(msg.Data()); err == nil && slices.Contains(diff.Types(), e.Type) {
 		if err := r.send(ctx, item{at.String(), string(e.Type), oneLine(msg.Data())}); err != nil {
 			return err

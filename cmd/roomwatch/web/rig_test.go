@@ -215,7 +215,7 @@ func (r *rig) open(ctx context.Context, path string, header ...string) *http.Res
 }
 
 // A reader reads server-sent events.
-type reader struct {
+type sseReader struct {
 	t      *testing.T
 	events chan sse
 	leave  func() // and wait until the answer is over for the client
@@ -224,7 +224,7 @@ type reader struct {
 type sse struct{ id, event, data string }
 
 // read begins to read events; it returns when the answer has begun.
-func (r *rig) read(query string, header ...string) *reader {
+func (r *rig) read(query string, header ...string) *sseReader {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	resp := r.open(ctx, "/api/v1/events"+query, header...)
@@ -232,7 +232,7 @@ func (r *rig) read(query string, header ...string) *reader {
 		b, _ := io.ReadAll(resp.Body)
 		r.t.Fatalf("events%s: %d %s", query, resp.StatusCode, b)
 	}
-	rd := &reader{t: r.t, events: make(chan sse, 10000)}
+	rd := &sseReader{t: r.t, events: make(chan sse, 10000)}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(rd.events)
@@ -261,7 +261,7 @@ func (r *rig) read(query string, header ...string) *reader {
 }
 
 // next returns the next event.
-func (r *reader) next() sse {
+func (r *sseReader) next() sse {
 	r.t.Helper()
 	select {
 	case e, ok := <-r.events:
@@ -276,7 +276,7 @@ func (r *reader) next() sse {
 }
 
 // want fails if the next events are not these: "type room" each, or "reset".
-func (r *reader) want(events ...string) (last sse) {
+func (r *sseReader) want(events ...string) (last sse) {
 	r.t.Helper()
 	for i, want := range events {
 		last = r.next()

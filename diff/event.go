@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -39,7 +40,32 @@ type Event struct {
 	Baseline bool     // in RoomCreated: the room was live before roomwatch first looked
 	Sweep    uint64   // the sweep that saw it, counted from 1
 
+	Evidence Evidence // zero in events of builds that told none
+
 	Trace string // that of the page which showed it; empty if no page did or nothing is traced
+}
+
+// Evidence says what proves an event. With a RequestId the vendor's support finds
+// the answer of the service.
+type Evidence struct {
+	By       Witness
+	Requests []string // the RequestIds of the answers; empty if they had none
+	Missed   uint64   // by sweeps: complete sweeps in a row that did not show the room
+}
+
+// A Witness is what an event is known by.
+type Witness string
+
+// The witnesses.
+const (
+	ByList   Witness = "list"   // a page showed it
+	ByInfo   Witness = "info"   // point reads did
+	BySweeps Witness = "sweeps" // complete sweeps did not show the room; the request is that of the last page of the last of them
+)
+
+// Requested returns the RequestIds that are not empty.
+func Requested(ids ...string) []string {
+	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 }
 
 // Previous holds what an event changed, with the values that the room's events

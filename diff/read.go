@@ -26,6 +26,8 @@ type Read struct {
 	At      time.Time // when its answer was read
 	Outcome Outcome
 	Room    Room // if it lives
+
+	RequestID string // of the answer; empty if it had none
 }
 
 // A Source is why a point read is proposed.
@@ -35,16 +37,19 @@ type Source int
 const (
 	MissedBySweep Source = iota // a complete sweep did not show the room
 	PassedBySweep               // the sweep on its way is past the room's place and has not shown it
-	ShownAgain                  // a page shows a life that was told as over
+	ShownAgain                  // a page shows a life that was told as over, or a hidden room
+	HiddenRoom                  // the room is known as hidden: is it still?
 	AskedAgain                  // a read of the room asks for a second one
 )
 
 // Sources returns all sources.
-func Sources() []Source { return []Source{MissedBySweep, PassedBySweep, ShownAgain, AskedAgain} }
+func Sources() []Source {
+	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain}
+}
 
 // String returns the source as metrics show it.
 func (s Source) String() string {
-	return [...]string{"missed", "passed", "shown_again", "asked_again"}[s]
+	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again"}[s]
 }
 
 // A Proposal is a RoomID that somebody would like to know about. It carries no
@@ -60,16 +65,35 @@ type Proposal struct {
 // two calls need not agree in them at one moment.
 func (r Read) row(known *Known) Room {
 	if known != nil && known.Room.CreateTime == r.Room.CreateTime {
-		return known.Room
+		room := known.Room
+		room.Hidden = false
+		return room
 	}
 	return r.Room
 }
 
 // SeeRead is [Policy.See] for a point read that shows a room live. The look
 // begins when the read was sent.
+//
+// A room that is hidden lives on: it is known as hidden from then on, and that
+// sweeps do not show it means nothing. A hidden room that is not known is no news.
 func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete uint64) Sight {
+	if r.Outcome == Hidden {
+		return p.hide(known, r, l)
+	}
 	l.Begin, l.Reads = r.Sent, false
 	return p.See(known, end, r.row(known), l, complete)
+}
+
+func (p Policy) hide(known *Known, r Read, l Look) Sight {
+	if known == nil || known.Room.CreateTime != r.Room.CreateTime {
+		return Sight{Stale: true}
+	}
+	s := Sight{Known: *known, Changed: !known.Room.Hidden || known.Missing.First > 0}
+	if s.Changed {
+		s.Known.Room.Hidden, s.Known.Missing, s.Known.SeenAt = true, Missing{}, l.At
+	}
+	return s
 }
 
 // EndRead returns the event that ends a room that two reads did not find, and

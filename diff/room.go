@@ -17,6 +17,10 @@ type Room struct {
 	CreateTime     int64   // Unix seconds
 	ActivityStatus int64   // defined by the application
 	ViewCount      int64   // how often the room was entered in this life
+
+	// Hidden: the list does not show the room, which a point read has told. It is no
+	// attribute of the list, whose rows have it false.
+	Hidden bool
 }
 
 // A Key names one life of a room. A RoomID can come back after its room has

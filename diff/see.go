@@ -68,7 +68,7 @@ type Sight struct {
 	Known   Known   // what is believed from now on
 	Events  []Event // without ID and Seq, in their order
 	Changed bool    // Known differs from what was known before
-	Stale   bool    // the row shows a life that is already over; it means nothing
+	Stale   bool    // the row may show the past, such as a life that is already over; it means nothing
 	Ask     bool    // Stale, and a read of the room would tell more
 	Missed  uint64  // complete sweeps that had missed the room although it was live
 }
@@ -83,6 +83,8 @@ type Sight struct {
 // nothing. A life that a later sweep shows again was live, or hidden, all the time.
 func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64) Sight {
 	switch {
+	case known != nil && r.CreateTime == known.Room.CreateTime && known.Room.Hidden && l.Reads:
+		return Sight{Known: *known, Stale: true, Ask: true} // the page may be older than the hiding
 	case known != nil && r.CreateTime == known.Room.CreateTime:
 		return p.compare(*known, r, l, complete)
 	case known != nil && r.CreateTime < known.Room.CreateTime:
@@ -151,7 +153,7 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 	if k.Room.ViewCount == k.Published {
 		n.EqualAt = before
 	}
-	if !k.Room.sameAttributes(r) || k.Room.ViewCount != r.ViewCount {
+	if !k.Room.sameAttributes(r) || k.Room.ViewCount != r.ViewCount || k.Room.Hidden != r.Hidden {
 		s.Changed = true
 	}
 	n.Room = r
@@ -227,6 +229,9 @@ func changes(old, now Room, published int64) Previous {
 // seen. A room without a mark was on a page of the newest complete sweep, so
 // after its begin.
 func (k Known) lastSeen(lastComplete time.Time) time.Time {
+	if k.Room.Hidden {
+		return k.SeenAt // no sweep shows it
+	}
 	if k.Missing.First > 0 {
 		return later(k.SeenAt, k.Missing.LastSeen)
 	}

@@ -12,6 +12,8 @@ type Page struct {
 	// ours if its answer told none. Zero if that is not known.
 	Asked time.Time
 
+	RequestID string // of the answer; empty if it had none
+
 	Trace string // of its reading, as a W3C traceparent; empty if nothing is traced
 }
 
@@ -28,6 +30,8 @@ type Sweep struct {
 	// Complete reports that the last page was reached and every row of every
 	// page was understood. Only a complete sweep proves any absence.
 	Complete bool
+
+	RequestID string // of its last page; empty if it had none
 
 	Pages int   // that were read
 	Seen  *Seen // the lives on them; may be nil if the sweep is not complete

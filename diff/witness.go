@@ -47,7 +47,10 @@ type Witnesses struct {
 // first and last are the same.
 type absence struct{ first, last witness }
 
-type witness struct{ sent, at time.Time }
+type witness struct {
+	at      time.Time
+	request string
+}
 
 func (a absence) proved(trusted time.Time) bool {
 	return a.last != a.first && !trusted.Before(a.last.at)
@@ -122,7 +125,7 @@ func (w *Witnesses) span() time.Duration { return max(w.policy.Interval, minWitn
 
 // A Finding is what an answer asks for.
 type Finding struct {
-	Present bool      // the room lives and is public: see [Policy.SeeRead]
+	Present bool      // the room lives: see [Policy.SeeRead]
 	Again   time.Time // the room is to be read again then; zero: it is not
 	Trusted bool      // a control was found: see [Witnesses.Proved]
 }
@@ -141,10 +144,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 	case Live, Hidden:
 		w.failing = time.Time{}
 		w.saw(r.RoomID)
-		f.Present = r.Outcome == Live
-		if !f.Present {
-			w.tried[r.RoomID] = r.At
-		}
+		f.Present = true
 		if control {
 			w.distrusted, w.trusted, f.Trusted = false, r.Sent, true
 		}
@@ -170,7 +170,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 
 // testify takes a read that did not find its room as a witness.
 func (w *Witnesses) testify(r Read) {
-	now := witness{r.Sent, r.At}
+	now := witness{r.At, r.RequestID}
 	a, ok := w.gone[r.RoomID]
 	switch {
 	case !ok:
@@ -254,30 +254,36 @@ func (w *Witnesses) Forget(id string) {
 	delete(w.tried, id)
 }
 
-// Proved returns the rooms whose end is proved by reads. known is how many rooms
+// A Proof is the end of a room that reads have proved.
+type Proof struct {
+	RoomID   string
+	Evidence Evidence
+}
+
+// Proved returns the ends that are proved by reads. known is how many rooms
 // are known, marked which of them sweeps have missed, and missing how many.
 //
 // Where more than MassEndPercent of at least 20 known rooms are missing, passed
 // or not found, nothing ends until so many have two witnesses that the share is
 // proved, the first and the last of them an interval apart.
-func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []string {
-	var ids []string
+func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []Proof {
+	var proofs []Proof
 	var first, last time.Time
 	for id, a := range w.gone {
 		if !a.proved(w.trusted) {
 			continue
 		}
-		ids = append(ids, id)
+		proofs = append(proofs, Proof{id, Evidence{By: ByInfo, Requests: Requested(a.first.request, a.last.request)}})
 		if first.IsZero() || a.first.at.Before(first) {
 			first = a.first.at
 		}
 		last = later(last, a.last.at)
 	}
-	if len(ids) == 0 || !w.policy.isMass(known, missing+w.unmarked(marked)) {
-		return ids
+	if len(proofs) == 0 || !w.policy.isMass(known, missing+w.unmarked(marked)) {
+		return proofs
 	}
-	if w.policy.isMass(known, len(ids)) && last.Sub(first) >= w.policy.MassEndSpan() {
-		return ids
+	if w.policy.isMass(known, len(proofs)) && last.Sub(first) >= w.policy.MassEndSpan() {
+		return proofs
 	}
 	return nil
 }

@@ -78,7 +78,8 @@ func (c *court) hear(r Read) {
 	if f := c.Hear(r); !f.Trusted {
 		return
 	}
-	for _, id := range c.Proved(c.known, 0, func(string) bool { return false }) {
+	for _, p := range c.Proved(c.known, 0, func(string) bool { return false }) {
+		id := p.RoomID
 		c.ended = append(c.ended, id)
 		c.Forget(id)
 	}
@@ -277,7 +278,8 @@ func (c *worldCourt) hear(r Read) {
 	if !f.Trusted {
 		return
 	}
-	for _, id := range c.court.Proved(len(c.w.rooms), 0, func(string) bool { return false }) {
+	for _, p := range c.court.Proved(len(c.w.rooms), 0, func(string) bool { return false }) {
+		id := p.RoomID
 		k, ok := c.w.rooms[id]
 		c.court.Forget(id)
 		if !ok {

@@ -96,9 +96,10 @@ func (c *client) room(ctx context.Context, id, sig string) (diff.Read, error) {
 	r := diff.Read{RoomID: id}
 	var err error
 	r.Sent, r.At, err = c.call(ctx, infoCall, wireInfoRequest{RoomID: id}, sig, func(body []byte) (err error) {
-		r.Outcome, r.Room, err = decodeInfo(body, id, c.date)
+		err = decodeInfo(body, &r, c.date)
 		return err
 	})
+	r.RequestID = c.scrub.line(r.RequestID)
 	return r, err
 }
 

@@ -27,10 +27,12 @@ const (
 func (c class) share() float64 { return [classes]float64{2. / 3, 1. / 3}[c] }
 
 func classOfSource(s diff.Source) class {
-	if s == diff.ShownAgain {
+	switch s {
+	case diff.ShownAgain, diff.HiddenRoom:
 		return others
+	default:
+		return absences
 	}
-	return absences
 }
 
 // What became of a proposal, as metrics show it.

@@ -52,6 +52,7 @@ type sweep struct {
 	tally
 	started    time.Time
 	end        time.Time // last answer read
+	requestID  string    // of that answer
 	pages      int
 	seen       *diff.Seen
 	duplicates int // rows whose life the sweep had seen before
@@ -82,7 +83,7 @@ func (s *sweep) read(ctx context.Context) error {
 		s.metrics.pages.Inc()
 		s.health.accepted()
 		s.health.progress(s.report())
-		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Begin: s.begin.Round(0), Rooms: a.rooms, Asked: a.asked, Trace: trace}); err != nil {
+		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Begin: s.begin.Round(0), Rooms: a.rooms, Asked: a.asked, RequestID: a.requestID, Trace: trace}); err != nil {
 			return fmt.Errorf("page %d: %w: %w", s.pages, ErrSink, err)
 		}
 		switch {
@@ -130,7 +131,7 @@ func endSpan(span trace.Span, err error) {
 // add takes the facts of a page into the sweep.
 func (s *sweep) add(a answer) {
 	s.pages++
-	s.end = a.at
+	s.end, s.requestID = a.at, a.requestID
 	if a.unusable > 0 && s.unusable == 0 {
 		s.why = fmt.Sprintf("page %d, %s", s.pages, a.why)
 	}

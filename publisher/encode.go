@@ -62,6 +62,28 @@ func appendData(b []byte, e diff.Event) []byte {
 	}
 	b = append(b, `,"sweep":`...)
 	b = strconv.AppendUint(b, e.Sweep, 10)
+	if e.Evidence.By != "" {
+		b = append(b, `,"evidence":`...)
+		b = appendEvidence(b, e.Evidence)
+	}
+	return append(b, '}')
+}
+
+func appendEvidence(b []byte, e diff.Evidence) []byte {
+	b = append(b, `{"by":`...)
+	b = appendString(b, string(e.By))
+	b = append(b, `,"requests":[`...)
+	for i, id := range e.Requests {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(b, id)
+	}
+	b = append(b, ']')
+	if e.Missed > 0 {
+		b = append(b, `,"missed":`...)
+		b = strconv.AppendUint(b, e.Missed, 10)
+	}
 	return append(b, '}')
 }
 
@@ -82,6 +104,9 @@ func appendRoom(b []byte, r diff.Room) []byte {
 	b = strconv.AppendInt(b, r.ActivityStatus, 10)
 	b = append(b, `,"ViewCount":`...)
 	b = strconv.AppendInt(b, r.ViewCount, 10)
+	if r.Hidden {
+		b = append(b, `,"IsPublicVisible":false`...)
+	}
 	return append(b, '}')
 }
 

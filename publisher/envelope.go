@@ -44,6 +44,13 @@ type eventData struct {
 	Since    string        `json:"since,omitzero"`
 	Baseline bool          `json:"baseline,omitzero"`
 	Sweep    uint64        `json:"sweep"`
+	Evidence *wireEvidence `json:"evidence,omitzero"`
+}
+
+type wireEvidence struct {
+	By       string   `json:"by"`
+	Requests []string `json:"requests"`
+	Missed   uint64   `json:"missed,omitzero"`
 }
 
 // wireRoom has the field names of get_room_list.
@@ -56,6 +63,7 @@ type wireRoom struct {
 	CreateTime     int64   `json:"CreateTime"`
 	ActivityStatus int64   `json:"ActivityStatus"`
 	ViewCount      int64   `json:"ViewCount"`
+	Public         *bool   `json:"IsPublicVisible,omitzero"` // false, or not there
 }
 
 type wirePrevious struct {
@@ -84,10 +92,14 @@ func Decode(body []byte) (diff.Event, error) {
 		Room: diff.Room{
 			RoomID: r.RoomID, RoomName: r.RoomName, OwnerAccount: r.OwnerAccount, CoverURL: r.CoverURL,
 			Category: r.Category, CreateTime: r.CreateTime, ActivityStatus: r.ActivityStatus, ViewCount: r.ViewCount,
+			Hidden: r.Public != nil && !*r.Public,
 		},
 	}
 	if e.Room.RoomID == "" || e.Version == 0 {
 		return diff.Event{}, fmt.Errorf("decode event %s: no room or no version", w.ID)
+	}
+	if v := w.Data.Evidence; v != nil {
+		e.Evidence = diff.Evidence{By: diff.Witness(v.By), Requests: v.Requests, Missed: v.Missed}
 	}
 	if w.Data.Previous != nil {
 		e.Previous = diff.Previous(*w.Data.Previous)

@@ -100,7 +100,7 @@ func drawEvent(t *rapid.T) diff.Event {
 			RoomID:   rapid.StringN(1, -1, 48).Filter(func(s string) bool { return strings.TrimSpace(s) != "" }).Draw(t, "id"),
 			RoomName: text.Draw(t, "name"), OwnerAccount: text.Draw(t, "owner"), CoverURL: text.Draw(t, "cover"),
 			Category: category.Draw(t, "category"), CreateTime: number.Draw(t, "made"),
-			ActivityStatus: number.Draw(t, "status"), ViewCount: number.Draw(t, "views"),
+			ActivityStatus: number.Draw(t, "status"), ViewCount: number.Draw(t, "views"), Hidden: rapid.Bool().Draw(t, "hidden"),
 		},
 		Previous: diff.Previous{
 			RoomName: rapid.Ptr(text, true).Draw(t, "was"), OwnerAccount: rapid.Ptr(text, true).Draw(t, "was"),
@@ -112,6 +112,9 @@ func drawEvent(t *rapid.T) diff.Event {
 	}
 	if rapid.Bool().Draw(t, "has since") {
 		e.Since = moment.Draw(t, "since")
+	}
+	if by := rapid.SampledFrom([]diff.Witness{"", diff.ByList, diff.ByInfo, diff.BySweeps}).Draw(t, "by"); by != "" {
+		e.Evidence = diff.Evidence{By: by, Requests: rapid.SliceOfN(text, 1, 3).Draw(t, "requests"), Missed: rapid.Uint64().Draw(t, "missed")}
 	}
 	e.ID = eventID("01JD3ZK8V6Q4", e.Seq)
 	return e
@@ -126,6 +129,12 @@ func encodeByReflection(app int, e diff.Event) ([]byte, error) {
 			Category: e.Room.Category, CreateTime: e.Room.CreateTime, ActivityStatus: e.Room.ActivityStatus, ViewCount: e.Room.ViewCount,
 		},
 		Version: e.Version, Baseline: e.Baseline, Sweep: e.Sweep,
+	}
+	if e.Room.Hidden {
+		d.Room.Public = new(bool)
+	}
+	if v := e.Evidence; v.By != "" {
+		d.Evidence = &wireEvidence{string(v.By), v.Requests, v.Missed}
 	}
 	if e.Previous != (diff.Previous{}) {
 		d.Previous = new(wirePrevious(e.Previous))

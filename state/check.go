@@ -28,14 +28,21 @@ func check(tx *bbolt.Tx) error {
 
 func checkRooms(tx *bbolt.Tx, c counters) error {
 	var errs []error
-	var n uint64
+	var n, hidden uint64
 	_ = tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
 		n++
-		if _, err := decodeRoom(roomID(k), v); err != nil {
+		known, err := decodeRoom(roomID(k), v)
+		if err != nil {
 			errs = append(errs, err)
+		}
+		if known.Room.Hidden {
+			hidden++
 		}
 		return nil
 	})
+	if hidden != c.Hidden {
+		errs = append(errs, fmt.Errorf("I4: %d hidden rooms, counted %d", hidden, c.Hidden))
+	}
 	if n != c.Rooms {
 		errs = append(errs, fmt.Errorf("I4: %d rooms, counted %d", n, c.Rooms))
 	}

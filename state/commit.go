@@ -89,7 +89,7 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		WatchedSince: fromNano(w.c.WatchedSince),
 		Reads:        s.reads.answering(p.At),
 	}
-	w.trace = p.Trace
+	w.trace, w.evidence = p.Trace, diff.Evidence{By: diff.ByList, Requests: diff.Requested(p.RequestID)}
 	for _, r := range p.Rooms {
 		if s.index.settled(r, s.sweep) {
 			continue

@@ -40,7 +40,7 @@
 //	    each to one event; a rebuild begins an epoch, and so does [Store.Renumber];
 //	    the outbox is a run of them without gaps that ends with the last one given
 //	I3  a mark in missing belongs to a room in rooms
-//	I4  the counters know how many rooms and marks there are
+//	I4  the counters know how many rooms, hidden rooms and marks there are
 //	I5  a RoomID is in rooms once, and keeps its number until it is gone
 //	I6  each end in ends is in endOrder under its number, and nothing else is; an
 //	    end is added in the transaction that ends its room

@@ -25,6 +25,8 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	gauge("rooms", "Rooms known to be live.", func() float64 { return float64(s.counters().Rooms) })
 	gauge("rooms_missing", "Known rooms that the newest complete sweeps did not show. Lasting high values: the list shifts a lot, or the service leaves rooms out.",
 		func() float64 { return float64(s.counters().Missing) })
+	gauge("rooms_hidden", "Rooms known to be live that the list does not show, as point reads told.",
+		func() float64 { return float64(s.counters().Hidden) })
 	gauge("outbox_events", "Events that the stream is not known to have yet. Growing: look at NATS.", func() float64 {
 		_, stored, assigned := s.Position()
 		return float64(assigned) - float64(stored)

@@ -60,8 +60,9 @@ func (m *model) at(t time.Time) time.Time {
 	return m.clock
 }
 
-func (m *model) append(events []diff.Event) {
+func (m *model) append(events []diff.Event, by diff.Evidence) {
 	for _, e := range events {
+		e.Evidence = by
 		e.Seq = m.assigned() + 1
 		e.ID = fmt.Sprintf("%s-%016d", m.epoch, e.Seq)
 		m.events = append(m.events, e)
@@ -110,7 +111,7 @@ func (m *model) commit(pages []diff.Page) {
 				m.rooms[r.RoomID] = s.Known
 			}
 			m.history.Misses += float64(s.Missed)
-			m.append(s.Events)
+			m.append(s.Events, diff.Evidence{By: diff.ByList, Requests: diff.Requested(p.RequestID)})
 		}
 	}
 	if !changed {
@@ -166,8 +167,9 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 			k.Missing = v.Mark(k, before)
 		}
 		if v.Ends(k.Missing) {
-			m.over(id, v.RecentEnd(k, at, m.sweep))
-			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep))
+			end := v.RecentEnd(k, at, m.sweep)
+			m.over(id, end)
+			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep), diff.Evidence{By: diff.BySweeps, Requests: diff.Requested(sw.RequestID), Missed: end.Missed})
 			delete(m.rooms, id)
 			continue
 		}
@@ -285,7 +287,7 @@ func (t *modelTest) commit(rt *rapid.T) {
 	t.T = rt
 	var pages []diff.Page
 	for range rapid.IntRange(1, 3).Draw(rt, "pages") {
-		p := diff.Page{At: t.tick(), Begin: t.begin}
+		p := diff.Page{At: t.tick(), Begin: t.begin, RequestID: rapid.SampledFrom([]string{"", "Id-1"}).Draw(rt, "request")}
 		if asked := rapid.Int64Range(0, 8).Draw(rt, "asked"); asked > 3 {
 			p.Asked = time.Unix(asked, 0)
 		}
@@ -342,7 +344,8 @@ func (t *modelTest) endSweep(rt *rapid.T) {
 		}
 	}
 	sw := diff.Sweep{
-		Begin: t.begin, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0,
+		RequestID: "Id-2",
+		Begin:     t.begin, End: t.tick(), Complete: !t.broken && rapid.IntRange(0, 4).Draw(rt, "complete") > 0,
 		Pages: rapid.IntRange(0, 2).Draw(rt, "pages"), Seen: t.seen,
 	}
 	before := t.m.clone()

@@ -92,6 +92,7 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 			}
 			if !s.index.has(r.RoomID) {
 				w.Forget(r.RoomID)
+				s.hidden.remove(r.RoomID)
 			}
 		}
 	})
@@ -143,35 +144,44 @@ func (s *Store) show(w *writer, r diff.Read) error {
 			return err
 		}
 	}
+	w.evidence = diff.Evidence{By: diff.ByInfo, Requests: diff.Requested(r.RequestID)}
 	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
 	s.reads.with(func(w *diff.Witnesses) {
 		if sight.Stale {
 			w.ShowOld(r)
 			return
 		}
-		w.Show(r.RoomID, known != nil && known.Room.CreateTime == r.Room.CreateTime)
+		w.Show(r.RoomID, r.Outcome == diff.Live && known != nil && known.Room.CreateTime == r.Room.CreateTime)
 	})
+	if r.Outcome == diff.Hidden && !sight.Stale {
+		s.hidden.add(r.RoomID)
+	} else {
+		s.hidden.remove(r.RoomID)
+	}
 	return w.take(key, known, sight)
 }
 
 // endProved ends the rooms whose end reads have proved.
 func (s *Store) endProved(w *writer, at time.Time) error {
-	var ids []string
+	var proofs []diff.Proof
 	s.reads.with(func(witnesses *diff.Witnesses) {
-		ids = witnesses.Proved(int(w.c.Rooms), int(w.c.Missing), w.marked)
+		proofs = witnesses.Proved(int(w.c.Rooms-w.c.Hidden), int(w.c.Missing), w.marked)
 	})
-	for _, id := range ids {
+	for _, p := range proofs {
+		id := p.RoomID
 		key, record := w.rooms.find(id)
 		known, err := w.room(id, key, record)
 		if err != nil {
 			return err
 		}
 		s.reads.forget(id)
+		s.hidden.remove(id)
 		if known == nil {
 			continue // sweeps have ended it
 		}
+		w.evidence = p.Evidence
 		events, end := s.policy.EndRead(*known, s.look(w, at), w.c.Complete)
-		if err := w.end(key, known.Missing.First > 0, end, events); err != nil {
+		if err := w.end(key, known.Missing.First > 0, known.Room.Hidden, end, events); err != nil {
 			return err
 		}
 	}
@@ -190,6 +200,9 @@ func (w *writer) marked(id string) bool {
 func (s *Store) lookForPassed(p diff.Page) error {
 	if s.reads.propose == nil || len(p.Rooms) == 0 {
 		return nil
+	}
+	for _, id := range s.hidden.due(p.At) {
+		s.reads.ask(id, diff.HiddenRoom)
 	}
 	s.lows = append(s.lows, p.Rooms[len(p.Rooms)-1].ViewCount)
 	if len(s.lows) < 3 || p.At.Sub(s.looked) < passedEvery {

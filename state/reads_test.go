@@ -45,13 +45,16 @@ func see(t *testing.T, s *Store, p diff.Page) {
 }
 
 // answer sends a read of a room n seconds after noon and commits its answer: "a-" if
-// it is gone, "a+" if it lives, which is all that the list has shown of it.
+// it is gone, "a+" if it lives and "a~" if it is hidden. Its CreateTime is 1.
 func answer(t *testing.T, s *Store, n float64, what string) {
 	t.Helper()
 	id, outcome := what[:len(what)-1], diff.Gone
-	r := diff.Read{RoomID: id, Sent: second(n), At: second(n)}
-	if what[len(what)-1] == '+' {
+	r := diff.Read{RoomID: id, Sent: second(n), At: second(n), RequestID: fmt.Sprint("Id-", n)}
+	switch what[len(what)-1] {
+	case '+':
 		outcome, r.Room = diff.Live, diff.Room{RoomID: id, CreateTime: 1}
+	case '~':
+		outcome, r.Room = diff.Hidden, diff.Room{RoomID: id, CreateTime: 1}
 	}
 	r.Outcome = outcome
 	s.reads.with(func(w *diff.Witnesses) { w.Ask(id) })
@@ -99,7 +102,8 @@ func TestReadsEndRoom(t *testing.T) {
 	control(t, s, 15.5)
 	wantWaiting(t, s, 2, "3 -b@1")
 	events, _ := s.Events(2, 1)
-	if e := events[0]; !e.Time.Equal(second(15.5)) || !e.Since.Equal(second(1)) || e.Version != 2 {
+	if e := events[0]; !e.Time.Equal(second(15.5)) || !e.Since.Equal(second(1)) || e.Version != 2 ||
+		e.Evidence.By != diff.ByInfo || !slices.Equal(e.Evidence.Requests, []string{"Id-12", "Id-15"}) {
 		t.Errorf("event %+v", e)
 	}
 	checked(t, s)
@@ -260,6 +264,78 @@ func TestReadOfOlderLife(t *testing.T) {
 		}
 	}
 	wantWaiting(t, s, 2, "3 -b@7")
+}
+
+// A hidden room stays known: no sweep misses it, or ends it. It is read now and then,
+// ends by reads, and is shown again when a read says so, not when a page does.
+func TestHiddenRoom(t *testing.T) {
+	s, p := openReading(t)
+	whole := func(n float64, rooms string) {
+		t.Helper()
+		see(t, s, page(t, n+1, rooms))
+		if _, err := s.EndSweep(ended(n, page(t, n+1, rooms))); err != nil {
+			t.Fatal(err)
+		}
+		checked(t, s)
+	}
+	whole(0, "a@1=0 b@1=5 c@1=5")
+	whole(10, "a@1=0")
+	answer(t, s, 12, "b~")
+	answer(t, s, 12, "c~")
+	if st := s.Status(); st.Hidden != 2 || st.Missing != 0 || st.Rooms != 3 {
+		t.Errorf("status %+v", st)
+	}
+	p.take()
+	for i := range 12 {
+		whole(float64(20+10*i), "a@1=0")
+	}
+	wantWaiting(t, s, 3, "")
+	if got := p.take(); got != "hidden:b hidden:c" {
+		t.Errorf("proposed %q", got)
+	}
+	s = reopen(t, s)
+	s.reads.propose = func(q diff.Proposal) { p.all = append(p.all, q) }
+	whole(200, "a@1=0 b@1=9")
+	if got := p.take(); got != "hidden:b hidden:c shown_again:b" || s.Status().Hidden != 2 {
+		t.Errorf("a page shows b: proposed %q, %d hidden", got, s.Status().Hidden)
+	}
+	wantWaiting(t, s, 3, "")
+	answer(t, s, 203, "b+")
+	whole(210, "a@1=0 b@1=9")
+	wantWaiting(t, s, 3, "4 b@1:5→9")
+	answer(t, s, 213, "c-")
+	answer(t, s, 216, "c-")
+	control(t, s, 216.5)
+	wantWaiting(t, s, 4, "5 -c@1")
+	if events, _ := s.Events(4, 1); !events[0].Room.Hidden || !events[0].Since.Equal(second(12)) {
+		t.Errorf("event %+v", events[0])
+	}
+	if st := s.Status(); st.Hidden != 0 || st.Rooms != 2 {
+		t.Errorf("status %+v", st)
+	}
+	p.take()
+	whole(230, "a@1=0 b@1=9")
+	if got := p.take(); got != "" {
+		t.Errorf("nothing is hidden, proposed %q", got)
+	}
+}
+
+// Where there are no point reads any more, sweeps decide of hidden rooms, too.
+func TestHiddenRoomWithoutReads(t *testing.T) {
+	s, _ := openReading(t)
+	see(t, s, page(t, 1, "a@1=0 b@1=0"))
+	if _, err := s.EndSweep(ended(0, page(t, 1, "a@1=0 b@1=0"))); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, s, 2, "b~")
+	s = reopen(t, s)
+	for i := range 4 {
+		sweep(t, s, float64(10+10*i), "a@1=0")
+	}
+	wantWaiting(t, s, 2, "3 -b@1")
+	if st := s.Status(); st.Hidden != 0 {
+		t.Errorf("status %+v", st)
+	}
 }
 
 // A rebuild knows nothing of reads that were sent before it.

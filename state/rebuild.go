@@ -151,9 +151,13 @@ func (s *Store) finish(last diff.Event, watchedSince, newest time.Time) error {
 			Sweep: s.sweep, Time: max(old.Time, nano(newest)), WatchedSince: nano(watchedSince),
 			Misses: old.Misses, Looks: old.Looks,
 		}
-		err = tx.Bucket(roomsBucket).ForEach(func(_, _ []byte) error {
+		err = tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
 			c.Rooms++
-			return nil
+			known, err := decodeRoom(roomID(k), v)
+			if known.Room.Hidden {
+				c.Hidden++
+			}
+			return err
 		})
 		if err != nil {
 			return err
@@ -181,5 +185,6 @@ func (s *Store) finish(last diff.Event, watchedSince, newest time.Time) error {
 		return err
 	}
 	s.start(m)
-	return nil
+	s.hidden = hiddenRooms{}
+	return s.hidden.load(s)
 }

@@ -16,7 +16,7 @@ import (
 // given to another field, and a new field gets a new one. A reader skips the
 // numbers that it does not know.
 type (
-	// attributesRecord is what the list shows of a room, but for its identity.
+	// attributesRecord is what is shown of a room, but for its identity.
 	attributesRecord struct {
 		Name     string  `cbor:"1,keyasint,omitempty"`
 		Owner    string  `cbor:"2,keyasint,omitempty"`
@@ -24,6 +24,7 @@ type (
 		Category []int64 `cbor:"4,keyasint,omitempty"`
 		Status   int64   `cbor:"5,keyasint,omitempty"`
 		Views    int64   `cbor:"6,keyasint,omitempty"`
+		Hidden   bool    `cbor:"7,keyasint,omitempty"`
 	}
 
 	// knownRecord is the rest of what is known of it.
@@ -54,6 +55,13 @@ type (
 		Baseline bool             `cbor:"9,keyasint,omitempty"`
 		Sweep    uint64           `cbor:"10,keyasint"`
 		Trace    string           `cbor:"11,keyasint,omitempty"`
+		Evidence *evidenceRecord  `cbor:"12,keyasint,omitempty"` // nil in rows of builds that told none
+	}
+
+	evidenceRecord struct {
+		By       string   `cbor:"1,keyasint"`
+		Requests []string `cbor:"2,keyasint,omitempty"`
+		Missed   uint64   `cbor:"3,keyasint,omitempty"`
 	}
 
 	previousRecord struct {
@@ -83,7 +91,8 @@ type (
 		Watched      int64   `cbor:"14,keyasint,omitempty"` // nanoseconds
 		DoubtedSince int64   `cbor:"15,keyasint,omitempty"`
 
-		WatchedSince int64 `cbor:"20,keyasint,omitempty"` // see [Store.WatchedSince]; 0: not known
+		Hidden       uint64 `cbor:"16,keyasint,omitempty"` // rooms that the list does not show
+		WatchedSince int64  `cbor:"20,keyasint,omitempty"` // see [Store.WatchedSince]; 0: not known
 	}
 )
 
@@ -110,14 +119,14 @@ func (c *counters) setHistory(h diff.History) {
 func attributes(r diff.Room) attributesRecord {
 	return attributesRecord{
 		Name: r.RoomName, Owner: r.OwnerAccount, Cover: r.CoverURL,
-		Category: r.Category, Status: r.ActivityStatus, Views: r.ViewCount,
+		Category: r.Category, Status: r.ActivityStatus, Views: r.ViewCount, Hidden: r.Hidden,
 	}
 }
 
 func (r attributesRecord) room(id string, created int64) diff.Room {
 	return diff.Room{
 		RoomID: id, CreateTime: created, RoomName: r.Name, OwnerAccount: r.Owner, CoverURL: r.Cover,
-		Category: r.Category, ActivityStatus: r.Status, ViewCount: r.Views,
+		Category: r.Category, ActivityStatus: r.Status, ViewCount: r.Views, Hidden: r.Hidden,
 	}
 }
 
@@ -228,6 +237,9 @@ func (e *encoder) encodeEvent(v diff.Event) ([]byte, error) {
 		Since: nano(v.Since), Time: nano(v.Time), Version: v.Version, Baseline: v.Baseline, Sweep: v.Sweep, Trace: v.Trace,
 		Previous: previousRecord{p.RoomName, p.OwnerAccount, p.CoverURL, p.Category, p.ActivityStatus, p.ViewCount},
 	}
+	if by := v.Evidence.By; by != "" {
+		e.event.Evidence = &evidenceRecord{string(by), v.Evidence.Requests, v.Evidence.Missed}
+	}
 	e.buf.Reset()
 	if err := e.mode.MarshalToBuffer(&e.event, &e.buf); err != nil {
 		return nil, err
@@ -241,9 +253,13 @@ func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
 		return diff.Event{}, fmt.Errorf("decode event %d: %w", seq, err)
 	}
 	p := r.Previous
+	var evidence diff.Evidence
+	if r.Evidence != nil {
+		evidence = diff.Evidence{By: diff.Witness(r.Evidence.By), Requests: r.Evidence.Requests, Missed: r.Evidence.Missed}
+	}
 	return diff.Event{
 		ID: eventID(epoch, seq), Seq: seq, Type: diff.Type(r.Type), Room: r.Room.room(r.RoomID, r.Created),
-		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep, Trace: r.Trace,
+		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep, Trace: r.Trace, Evidence: evidence,
 		Previous: diff.Previous{
 			RoomName: p.Name, OwnerAccount: p.Owner, CoverURL: p.Cover,
 			Category: p.Category, ActivityStatus: p.Status, ViewCount: p.Views,

@@ -5,6 +5,7 @@ import "time"
 // A Status is what the store knows at a moment.
 type Status struct {
 	Rooms, Missing uint64        // rooms known to be live, and those of them that the newest complete sweeps did not show
+	Hidden         uint64        // rooms known to be live that the list does not show
 	Sweep          uint64        // number of the current sweep; if none is under way, of the next one
 	LastComplete   time.Time     // when the newest complete sweep ended; zero if there was none
 	Waiting        uint64        // events that the stream is not known to have yet
@@ -21,7 +22,7 @@ func (s *Store) Status() Status {
 	defer s.mu.Unlock()
 	h := s.now.history()
 	return Status{
-		Rooms: s.now.Rooms, Missing: s.now.Missing, Sweep: s.sweep,
+		Rooms: s.now.Rooms, Missing: s.now.Missing, Hidden: s.now.Hidden, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
 		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))),
 	}

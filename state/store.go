@@ -99,7 +99,8 @@ type Store struct {
 
 	ahead bool // it was told that the clock was set back
 
-	reads reads
+	reads  reads
+	hidden hiddenRooms
 
 	mu      sync.Mutex // guards the mirror of the file, for readers that must not wait
 	epoch   string
@@ -193,7 +194,7 @@ func (s *Store) load(app int) error {
 	s.start(m)
 	s.complete = fromNano(m.counters.Begin)
 	s.sweep = m.counters.Sweep + 1
-	return nil
+	return s.hidden.load(s)
 }
 
 // buckets returns the names of all buckets.

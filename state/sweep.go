@@ -52,7 +52,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	}
 	// Also where the sweep is not counted in the end: too little time passes then, not too much.
 	s.complete = sw.Begin
-	v := s.policy.Judge(before, sw, diff.Tally{Known: int(c.Rooms), Unseen: len(unseen)})
+	v := s.policy.Judge(before, sw, diff.Tally{Known: int(c.Rooms - s.hiddenStay()), Unseen: len(unseen)})
 	for first := true; first || len(unseen) > 0; first = false {
 		n := min(chunk, len(unseen))
 		part := unseen[:n]
@@ -65,23 +65,42 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	return v.Again(int(s.counters().Missing)), nil
 }
 
-// unseen returns the RoomIDs of the known rooms that the sweep did not show, in their order.
+// unseen returns the RoomIDs of the known rooms that the sweep did not show, in
+// their order. Hidden ones are not among them: no sweep can show them.
 func (s *Store) unseen(seen *diff.Seen) ([]string, error) {
 	var ids []string
+	hides := s.hiddenStay() > 0
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		return tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
 			at, err := created(v)
 			if err != nil {
 				return fmt.Errorf("room %q: %w", roomID(k), err)
 			}
-			if id := roomID(k); !seen.Has(diff.Key{RoomID: id, CreateTime: at}) {
-				ids = append(ids, id)
+			id := roomID(k)
+			if seen.Has(diff.Key{RoomID: id, CreateTime: at}) {
+				return nil
 			}
+			if hides {
+				known, err := decodeRoom(id, v)
+				if err != nil || known.Room.Hidden {
+					return err
+				}
+			}
+			ids = append(ids, id)
 			return nil
 		})
 	})
 	slices.Sort(ids)
 	return ids, err
+}
+
+// hiddenStay returns how many hidden rooms sweeps say nothing of: all of them, unless
+// there are no point reads any more that could tell their end.
+func (s *Store) hiddenStay() uint64 {
+	if s.reads.propose == nil {
+		return 0
+	}
+	return s.counters().Hidden
 }
 
 // judge writes one part of a verdict; the last part counts the sweep.
@@ -90,9 +109,9 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
 		w = s.newWriter(tx, c)
-		at := w.clock(sw.End)
+		sw.End = w.clock(sw.End)
 		for _, id := range ids {
-			if err := s.judgeRoom(&w, id, at, v, before); err != nil {
+			if err := s.judgeRoom(&w, id, sw, v, before); err != nil {
 				return false, err
 			}
 		}
@@ -110,7 +129,7 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	return nil
 }
 
-func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, before diff.History) error {
+func (s *Store) judgeRoom(w *writer, id string, sw diff.Sweep, v diff.Verdict, before diff.History) error {
 	key, record := w.rooms.find(id)
 	k, err := w.room(id, key, record)
 	if err != nil {
@@ -121,9 +140,11 @@ func (s *Store) judgeRoom(w *writer, id string, at time.Time, v diff.Verdict, be
 		k.Missing = v.Mark(*k, before)
 	}
 	switch {
-	case v.Ends(k.Missing) && !s.reads.waits(id, k.Missing, at):
+	case v.Ends(k.Missing) && !s.reads.waits(id, k.Missing, sw.End):
 		s.reads.forget(id)
-		return w.end(key, marked, v.RecentEnd(*k, at, s.sweep), s.policy.End(*k, at, k.Missing.LastSeen, s.sweep))
+		end := v.RecentEnd(*k, sw.End, s.sweep)
+		w.evidence = diff.Evidence{By: diff.BySweeps, Requests: diff.Requested(sw.RequestID), Missed: end.Missed}
+		return w.end(key, marked, k.Room.Hidden, end, s.policy.End(*k, sw.End, k.Missing.LastSeen, s.sweep))
 	case !marked:
 		if err := w.mark(key, *k); err != nil {
 			return err

@@ -82,7 +82,7 @@ func (t *roomTable) settle(key []byte, k diff.Known) {
 	if k.Settled() {
 		print = t.index.fingerprint(k.Room)
 	}
-	t.index.settle(roomID(key), binary.BigEndian.Uint64(key), print)
+	t.index.settle(roomID(key), binary.BigEndian.Uint64(key), print, k.Room.Hidden)
 }
 
 // remove deletes a known room.
@@ -208,6 +208,9 @@ func (x *roomIndex) fingerprint(r diff.Room) uint64 {
 	number(r.CreateTime)
 	number(r.ActivityStatus)
 	number(r.ViewCount)
+	if r.Hidden {
+		number(1)
+	}
 	return max(1, h.Sum64())
 }
 
@@ -252,12 +255,14 @@ func (x *roomIndex) add(id string, slot uint64) {
 	x.entries[h] = entry{slot: slot}
 }
 
-func (x *roomIndex) settle(id string, slot, print uint64) {
+func (x *roomIndex) settle(id string, slot, print uint64, hidden bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	h := x.locate(id, slot)
 	e := x.entries[h]
-	e.print = print
+	if e.slot, e.print = slot, print; hidden {
+		e.views = 0 // it has no place in the list
+	}
 	x.entries[h] = e
 }
 

@@ -18,6 +18,7 @@ type writer struct {
 	ends            recentEnds
 	epoch           string
 	trace           string // of the page that is being compared
+	evidence        diff.Evidence
 	changed         bool
 	looked          bool // for the first time
 	written         int  // rooms that were seen and changed
@@ -64,6 +65,12 @@ func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 	w.changed = true
 	w.written++
 	w.c.setHistory(w.c.history().Saw(s))
+	if known != nil && known.Room.Hidden {
+		w.c.Hidden--
+	}
+	if s.Known.Room.Hidden {
+		w.c.Hidden++
+	}
 	v, err := w.encode.room(s.Known)
 	if err != nil {
 		return err
@@ -88,8 +95,11 @@ func (w *writer) take(key []byte, known *diff.Known, s diff.Sight) error {
 }
 
 // end forgets a room, remembers its end and appends the events that say so.
-func (w *writer) end(key []byte, marked bool, end diff.RecentEnd, events []diff.Event) error {
+func (w *writer) end(key []byte, marked, hidden bool, end diff.RecentEnd, events []diff.Event) error {
 	w.changed = true
+	if hidden {
+		w.c.Hidden--
+	}
 	if err := w.rooms.remove(key); err != nil {
 		return err
 	}
@@ -125,7 +135,7 @@ func (w *writer) mark(key []byte, k diff.Known) error {
 func (w *writer) append(events []diff.Event) error {
 	for _, e := range events {
 		w.c.Seq++
-		e.Trace = w.trace
+		e.Trace, e.Evidence = w.trace, w.evidence
 		v, err := w.encode.encodeEvent(e)
 		if err != nil {
 			return fmt.Errorf("encode event %d: %w", w.c.Seq, err)

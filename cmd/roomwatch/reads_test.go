@@ -132,3 +132,46 @@ func TestEndsWithoutReads(t *testing.T) {
 		})
 	}
 }
+
+// A room that leaves the list lives on, over a restart too, and is the same room
+// when it comes back; its end is told when reads prove it.
+func TestHiddenRoomsLiveOn(t *testing.T) {
+	t.Parallel()
+	r, env := readsRig(t, simulator.Config{Seed: 5, Rooms: 60, Quota: -1})
+	addr := freeAddr(t)
+	env = append(env, "ROOMWATCH_REQUESTS_PER_SECOND=100", "ROOMWATCH_INTERVAL=500ms", "ROOMWATCH_HTTP_ADDR="+addr)
+	p := startProcess(t, env, "run")
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
+	back, over := r.world.Truth().Live()[10].RoomID, r.world.Truth().Live()[20].RoomID
+	flip := func(id string) {
+		t.Helper()
+		if err := r.world.Flip(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hidden := func(n string) func() bool {
+		return func() bool {
+			_, body := fetch(addr, "/metrics")
+			return strings.Contains(body, "roomwatch_state_rooms_hidden "+n)
+		}
+	}
+	flip(back)
+	flip(over)
+	eventually(t, "two hidden rooms", hidden("2"))
+	p.kill()
+	p = startProcess(t, env, "run")
+	eventually(t, "two hidden rooms after a restart", hidden("2"))
+	<-time.After(10 * time.Second) // sweeps alone would have ended them
+	flip(back)
+	eventually(t, "one hidden room", hidden("1"))
+	if err := r.world.Close(over); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its end", func() bool { return eventsOf(readStream(t, r.nc), over) == "created ended" })
+	if told := eventsOf(settle(t, r.nc, r.world), back); told != "created" {
+		t.Errorf("told of the room that came back: %s", told)
+	}
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}

@@ -156,6 +156,9 @@ func (t *roomTable) print(page []json.RawMessage, raw bool) error {
 	}
 	for _, r := range rooms {
 		note := ""
+		if r.Hidden {
+			note = "  (hidden)"
+		}
 		if r.Missing != nil {
 			note = fmt.Sprintf("  (not seen by %s)", counted(r.Missing.Sweeps, "sweep"))
 		}

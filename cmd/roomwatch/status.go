@@ -84,7 +84,7 @@ func statusText(s web.Status) string {
 	}
 	line("version", "%s, started %s", s.Version, ago(s.Started))
 	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
-	line("rooms", "%s live, %s of them not shown by the newest sweeps", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)))
+	line("rooms", "%s live, %s of them not shown by the newest sweeps, %s hidden", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)), number(int64(s.Rooms.Hidden)))
 	if p := s.Sweep; p != nil {
 		line("sweep", "no. %d goes on since %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
 			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))

@@ -57,6 +57,15 @@ type Data struct {
 	Since    time.Time `json:"since,omitzero"`    // the change happened in (Since, Time]; zero if nothing is known
 	Baseline bool      `json:"baseline,omitzero"` // the room was live before roomwatch first looked
 	Sweep    uint64    `json:"sweep"`             // the reading of the list that saw it, counted from 1
+	Evidence *Evidence `json:"evidence,omitzero"` // what proves it; nil in events of older versions
+}
+
+// Evidence says what proves an event. With a RequestId the vendor's support finds
+// the answer of the service.
+type Evidence struct {
+	By       string   `json:"by"`              // list: a page showed it; info: point reads did; sweeps: complete sweeps did not show the room
+	Requests []string `json:"requests"`        // RequestIds of the answers; by sweeps that of the last page of the last of them
+	Missed   uint64   `json:"missed,omitzero"` // by sweeps: complete sweeps in a row that did not show the room
 }
 
 // A Room has the field names of the vendor's get_room_list, so the vendor's
@@ -70,6 +79,9 @@ type Room struct {
 	CreateTime     int64   `json:"CreateTime"` // Unix seconds; a RoomId with another CreateTime is another room
 	ActivityStatus int64   `json:"ActivityStatus"`
 	ViewCount      int64   `json:"ViewCount"`
+
+	// IsPublicVisible is false while the list does not show the room, which lives; else nil.
+	IsPublicVisible *bool `json:"IsPublicVisible,omitzero"`
 }
 
 // Previous holds what changed, with the values that the room's events told last.

@@ -46,7 +46,7 @@ func (d *Daemon) Status() web.Status {
 		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
 		Sweep:        currentSweep(st.Sweep, poll.Sweep),
 		LastComplete: completeSweep(poll.LastComplete),
-		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing},
+		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing, Hidden: st.Hidden},
 		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
 			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
 		}},

@@ -38,6 +38,7 @@ type Room struct {
 	Version        uint64   `json:"version"`    // of its last event
 	FirstSeen      Time     `json:"first_seen"` // null: unknown, since the state was rebuilt from the stream
 	Missing        *Missing `json:"missing"`
+	Hidden         bool     `json:"hidden"` // it lives, and the list does not show it
 }
 
 // Missing says that the newest complete sweeps did not show a room.
@@ -57,7 +58,7 @@ func newRoom(l state.LiveRoom) Room {
 	r := Room{
 		RoomID: l.Room.RoomID, RoomName: l.Room.RoomName, OwnerAccount: l.Room.OwnerAccount, CoverURL: l.Room.CoverURL,
 		Category: l.Room.Category, CreateTime: l.Room.CreateTime, ActivityStatus: l.Room.ActivityStatus, ViewCount: l.Room.ViewCount,
-		Version: l.Version, FirstSeen: Time{l.FirstSeen},
+		Version: l.Version, FirstSeen: Time{l.FirstSeen}, Hidden: l.Room.Hidden,
 	}
 	if r.Category == nil {
 		r.Category = []int64{} // a list that is empty, not one that is unknown

@@ -72,11 +72,13 @@ type Failure struct {
 	Text string `json:"text"`
 }
 
-// A RoomCount says how many rooms are known to be live, and how many of them
-// the newest complete sweeps did not show.
+// A RoomCount says how many rooms are known to be live, how many of them the
+// newest complete sweeps did not show, and how many the list does not show, as
+// point reads told.
 type RoomCount struct {
 	Known   uint64 `json:"known"`
 	Missing uint64 `json:"missing"`
+	Hidden  uint64 `json:"hidden"`
 }
 
 // Absence is how absences are judged at present.

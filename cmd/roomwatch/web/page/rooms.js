@@ -94,7 +94,7 @@ function fill(row, room) {
   text(name.children[0], room.RoomName || room.RoomId);
   text(name.children[1], room.RoomId);
   const missing = name.children[2];
-  missing.textContent = room.missing ? `not seen by the last ${plural(room.missing.sweeps, 'sweep')}` : '';
+  missing.textContent = room.missing ? `not seen by the last ${plural(room.missing.sweeps, 'sweep')}` : room.hidden ? 'hidden from the list' : '';
   const button = owner.firstElementChild;
   if (button.value !== room.Owner_Account) {
     button.value = room.Owner_Account;

@@ -63,9 +63,12 @@ const (
 	BySweeps Witness = "sweeps" // complete sweeps did not show the room; the request is that of the last page of the last of them
 )
 
-// Requested returns the RequestIds that are not empty.
+// Requested returns the RequestIds that are not empty, or nil.
 func Requested(ids ...string) []string {
-	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
+	if ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" }); len(ids) > 0 {
+		return ids
+	}
+	return nil
 }
 
 // Previous holds what an event changed, with the values that the room's events

@@ -42,11 +42,12 @@ var mayImport = map[string][]string{
 	"roomwatch/publisher/streams":     {},
 	"roomwatch/cmd/internal/display":  {},
 	"roomwatch/cmd/internal/environ":  {"roomwatch/publisher/natsconn", "roomwatch/diff/secret"},
+	"roomwatch/cmd/internal/serve":    {"roomwatch/cmd/internal/environ"},
 	"roomwatch/cmd/internal/program":  {"roomwatch/cmd/internal/environ"},
-	"roomwatch/cmd/roomwatch/web":     {"roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
+	"roomwatch/cmd/roomwatch/web":     {"roomwatch/cmd/internal/serve", "roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
 	"roomwatch/cmd/roomwatch/tracing": {"roomwatch/state", "roomwatch/diff/secret", "roomwatch/cmd/internal/program"},
 	"roomwatch/cmd/roomwatch/config": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/roomwatch/tracing",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/tracing",
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",

@@ -17,7 +17,7 @@ func TestWhoMayReadIsSaid(t *testing.T) {
 		_, token, _ := strings.Cut(env[1], "TOKEN=")
 		c.HTTPToken = environ.Secret(token)
 		var p environ.Problems
-		if c.validateHTTP(&p); len(p) > 0 {
+		if c.http().Check(&p); len(p) > 0 {
 			t.Errorf("%q: %v", env, p)
 		}
 	}

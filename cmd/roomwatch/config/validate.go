@@ -86,7 +86,7 @@ func isPlain(name string) bool {
 }
 
 func (c *Config) validateSurroundings(p *environ.Problems) {
-	c.validateHTTP(p)
+	c.http().Check(p)
 	p.Add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMWATCH_LOG_FORMAT is %q: set text or json", c.LogFormat)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/publisher/natsconn"
 )
 
@@ -79,9 +80,9 @@ func TestNobodyHoldsAConnection(t *testing.T) {
 		answer     string        // how the answer begins
 		within     time.Duration
 	}{
-		{name: "says nothing", within: headerTimeout},
-		{name: "half a header", send: "GET / HTTP/1.1\r\nHost", within: headerTimeout},
-		{name: "a byte a second", send: strings.Repeat("G", 30), each: time.Second, within: headerTimeout},
+		{name: "says nothing", within: serve.HeaderTimeout},
+		{name: "half a header", send: "GET / HTTP/1.1\r\nHost", within: serve.HeaderTimeout},
+		{name: "a byte a second", send: strings.Repeat("G", 30), each: time.Second, within: serve.HeaderTimeout},
 		{name: "a body that does not come", send: "GET /api/v1/status HTTP/1.1\r\n" + withBody, answer: "HTTP/1.1 400", within: time.Second},
 		{name: "a body that does not come, to a probe", send: "GET /healthz HTTP/1.1\r\n" + withBody, answer: "HTTP/1.1 400", within: time.Second},
 		{name: "half a body", send: "GET / HTTP/1.1\r\n" + withBody + "12345", answer: "HTTP/1.1 400", within: time.Second},
@@ -93,10 +94,10 @@ func TestNobodyHoldsAConnection(t *testing.T) {
 		{name: "events with a body", send: "GET /api/v1/events HTTP/1.1\r\n" + withBody, answer: "HTTP/1.1 400", within: time.Second},
 		{name: "HTTP/1.0", send: "GET /healthz HTTP/1.0\r\n\r\n", answer: "HTTP/1.0 200", within: time.Second},
 		{name: "HTTP/1.0 with a body", send: "GET /healthz HTTP/1.0\r\n" + withBody, answer: "HTTP/1.0 400", within: time.Second},
-		{name: "HTTP/1.0, kept", send: "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", answer: "HTTP/1.0 200", within: idleTimeout},
-		{name: "kept and silent", send: "GET /healthz HTTP/1.1\r\n" + end, answer: "HTTP/1.1 200", within: idleTimeout},
-		{name: "kept, then half a header", send: "GET /healthz HTTP/1.1\r\n" + end + "GET /", answer: "HTTP/1.1 200", within: headerTimeout},
-		{name: "reads nothing", send: "GET / HTTP/1.1\r\n" + end, deaf: true, within: writeTimeout + headerTimeout},
+		{name: "HTTP/1.0, kept", send: "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", answer: "HTTP/1.0 200", within: serve.IdleTimeout},
+		{name: "kept and silent", send: "GET /healthz HTTP/1.1\r\n" + end, answer: "HTTP/1.1 200", within: serve.IdleTimeout},
+		{name: "kept, then half a header", send: "GET /healthz HTTP/1.1\r\n" + end + "GET /", answer: "HTTP/1.1 200", within: serve.HeaderTimeout},
+		{name: "reads nothing", send: "GET / HTTP/1.1\r\n" + end, deaf: true, within: serve.WriteTimeout + serve.HeaderTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -144,7 +145,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := servePipes(t)
 				closed := make(chan struct{}, 1000)
-				const many = mostConnections + 100
+				const many = serve.MaxConnections + 100
 				for range many {
 					c := p.dial(t)
 					go func() {
@@ -155,8 +156,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 					time.Sleep(time.Millisecond)
 				}
 				synctest.Wait()
-				if got := many - len(closed); got != mostConnections {
-					t.Errorf("%d connections are open, want %d", got, mostConnections)
+				if got := many - len(closed); got != serve.MaxConnections {
+					t.Errorf("%d connections are open, want %d", got, serve.MaxConnections)
 				}
 				begin := time.Now()
 				c := p.dial(t)
@@ -174,7 +175,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 func TestOneConnectionTooMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := servePipes(t)
-		for range mostConnections {
+		for range serve.MaxConnections {
 			write(p.dial(t), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0) // and does not read the answer
 		}
 		synctest.Wait()

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/diff"
 )
 
@@ -34,7 +35,7 @@ type eventQuery struct {
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	q, err := newEventQuery(r)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "%v", err)
+		serve.Refuse(w, http.StatusBadRequest, "%v", err)
 		return
 	}
 	select {
@@ -42,7 +43,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		defer func() { <-s.feed.readers }()
 	default:
 		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusTooManyRequests, "%d readers of events are connected, which is the most there can be: end one of them, or read the stream from NATS", mostReaders)
+		serve.Refuse(w, http.StatusTooManyRequests, "%d readers of events are connected, which is the most there can be: end one of them, or read the stream from NATS", mostReaders)
 		return
 	}
 	header := w.Header()

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"roomwatch/cmd/internal/serve"
 )
 
 const (
@@ -75,5 +77,5 @@ func (s *Server) showHistory(w http.ResponseWriter, _ *http.Request) {
 	s.history.mu.Lock()
 	points := append([]Point{}, s.history.points...)
 	s.history.mu.Unlock()
-	answer(w, http.StatusOK, History{Step: int(historyStep / time.Second), Points: points})
+	serve.Answer(w, http.StatusOK, History{Step: int(historyStep / time.Second), Points: points})
 }

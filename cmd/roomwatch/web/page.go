@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+
+	"roomwatch/cmd/internal/serve"
 )
 
 //go:embed page
@@ -19,7 +21,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := pageFiles.ReadFile("page/" + name)
 	if err != nil {
-		refuse(w, http.StatusNotFound, "the page has no file %.200q; it begins at /", name)
+		serve.Refuse(w, http.StatusNotFound, "the page has no file %.200q; it begins at /", name)
 		return
 	}
 	w.Header().Set("Content-Type", contentType(name))

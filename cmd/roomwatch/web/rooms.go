@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/diff"
 	"roomwatch/state"
 )
@@ -72,13 +73,13 @@ func newRoom(l state.LiveRoom) Room {
 func (s *Server) rooms(w http.ResponseWriter, r *http.Request) {
 	q, err := roomQuery(r.URL.RawQuery)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "%v", err)
+		serve.Refuse(w, http.StatusBadRequest, "%v", err)
 		return
 	}
 	done, err := s.turn(r.Context())
 	if err != nil {
 		w.Header().Set("Retry-After", "5")
-		refuse(w, http.StatusServiceUnavailable, "others walk through the rooms, one after the other, since %s; try again in a moment", scanWait)
+		serve.Refuse(w, http.StatusServiceUnavailable, "others walk through the rooms, one after the other, since %s; try again in a moment", scanWait)
 		return
 	}
 	rooms, next, err := s.c.Rooms.Rooms(r.Context(), q.RoomQuery)
@@ -95,14 +96,14 @@ func (s *Server) rooms(w http.ResponseWriter, r *http.Request) {
 		c := cursor{Sort: q.sort, Number: next.Number, Name: []byte(next.Name), RoomID: []byte(next.RoomID)}.String()
 		list.Next = &c
 	}
-	answer(w, http.StatusOK, list)
+	serve.Answer(w, http.StatusOK, list)
 }
 
 func (s *Server) room(w http.ResponseWriter, r *http.Request) {
 	// Not a wildcard of the pattern: that would not take a RoomId that is a slash.
 	id, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), roomPath))
 	if err != nil || id == "" {
-		refuse(w, http.StatusNotFound, "no room is named: write its RoomId, percent-encoded, behind %s", roomPath)
+		serve.Refuse(w, http.StatusNotFound, "no room is named: write its RoomId, percent-encoded, behind %s", roomPath)
 		return
 	}
 	l, ok, err := s.c.Rooms.Room(id)
@@ -110,9 +111,9 @@ func (s *Server) room(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.broken(w, r, err)
 	case !ok:
-		refuse(w, http.StatusNotFound, "room %.200q is not known to be live; write its RoomId percent-encoded", id)
+		serve.Refuse(w, http.StatusNotFound, "room %.200q is not known to be live; write its RoomId percent-encoded", id)
 	default:
-		answer(w, http.StatusOK, newRoom(l))
+		serve.Answer(w, http.StatusOK, newRoom(l))
 	}
 }
 
@@ -121,7 +122,7 @@ func (s *Server) broken(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil {
 		s.log.ErrorContext(r.Context(), "http", "path", r.URL.Path, "error", err)
 	}
-	refuse(w, http.StatusInternalServerError, "the rooms cannot be read; the log of roomwatch says why")
+	serve.Refuse(w, http.StatusInternalServerError, "the rooms cannot be read; the log of roomwatch says why")
 }
 
 // turn waits until nobody else walks through the rooms: one at a time takes the

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/publisher/schema"
 )
 
@@ -12,7 +13,7 @@ func (s *Server) schema(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("file")
 	b, err := schema.Files.ReadFile(name)
 	if err != nil {
-		refuse(w, http.StatusNotFound, "there is no schema %.200q; /schema/asyncapi.json names all of them", name)
+		serve.Refuse(w, http.StatusNotFound, "there is no schema %.200q; /schema/asyncapi.json names all of them", name)
 		return
 	}
 	kind := "application/schema+json"

@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,16 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
-)
-
-const (
-	headerTimeout = 5 * time.Second
-	headerBytes   = 32 << 10
-	writeTimeout  = 30 * time.Second // for an answer, and for each piece of an endless one
-	idleTimeout   = 2 * time.Minute
-	closeTimeout  = 2 * time.Second
 )
 
 // Rooms are the rooms that are known to be live.
@@ -69,7 +60,7 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{c: c, log: c.Log, scan: make(chan struct{}, 1), feed: newFeed(c), history: &history{}, patience: writeTimeout}
+	return &Server{c: c, log: c.Log, scan: make(chan struct{}, 1), feed: newFeed(c), history: &history{}, patience: serve.WriteTimeout}
 }
 
 // Serve answers requests on l until ctx is done, and then returns nil. It closes
@@ -78,43 +69,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer s.c.Conn.Close()
-	handler := s.handler()
-	srv := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			running.Add(1)
-			defer running.Done()
-			handler.ServeHTTP(w, r)
-		}),
-		// So that what waits for events ends with ctx.
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: headerTimeout, WriteTimeout: s.patience, IdleTimeout: idleTimeout, MaxHeaderBytes: headerBytes,
-		ConnState: (&connections{open: make(map[net.Conn]time.Time)}).changed,
-		ErrorLog:  slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
 	running.Go(func() { s.history.run(ctx, s.c.Status) })
-	served := make(chan error, 1)
-	running.Go(func() { served <- srv.Serve(l) })
-	select {
-	case err := <-served:
-		return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
-	case <-ctx.Done():
-	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := srv.Shutdown(stop); err != nil {
-		_ = srv.Close() // whoever still reads is cut off
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve http on %s: %w", l.Addr(), err)
-	}
-	return nil
+	return serve.Server{Handler: s.handler(), Patience: s.patience, Log: s.log}.Serve(ctx, l)
 }
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", s.healthz)
-	mux.HandleFunc("/readyz", s.readyz)
-	guarded := func(pattern string, h http.Handler) { mux.Handle(pattern, s.guard(h)) }
+	access := serve.Access{Program: "roomwatch", Addr: s.c.Addr, Token: s.c.Token, Open: s.c.Open}
+	mux.HandleFunc("/healthz", serve.Healthz)
+	mux.HandleFunc("/readyz", access.Readyz(s.readiness))
+	guarded := func(pattern string, h http.Handler) { mux.Handle(pattern, access.Guard(h)) }
 	guarded("/metrics", promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}))
 	guarded("/api/v1/status", http.HandlerFunc(s.status))
 	guarded("/api/v1/rooms", http.HandlerFunc(s.rooms))
@@ -126,7 +90,7 @@ func (s *Server) handler() http.Handler {
 	guarded("/{$}", http.HandlerFunc(s.page))
 	guarded("/page/{file...}", http.HandlerFunc(s.page))
 	guarded("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "there is no %.200q here; /api/v1/openapi.json lists what there is", r.URL.Path)
+		serve.Refuse(w, http.StatusNotFound, "there is no %.200q here; /api/v1/openapi.json lists what there is", r.URL.Path)
 	}))
-	return secured(bodyless(readOnly(mux)))
+	return serve.ReadOnly(mux)
 }

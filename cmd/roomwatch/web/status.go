@@ -1,8 +1,9 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
+
+	"roomwatch/cmd/internal/serve"
 )
 
 // The healths of a daemon and the levels of what is wrong with it.
@@ -121,42 +122,25 @@ type Lasting struct {
 }
 
 // Readiness is the answer of /readyz.
-type Readiness struct {
-	Ready    bool     `json:"ready"`
-	Reasons  []string `json:"reasons,omitzero"`  // why not
-	Warnings []string `json:"warnings,omitzero"` // what an operator should know although it is
-}
+type Readiness = serve.Readiness
 
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprintln(w, "ok")
-}
-
-// readyz is for probes, which have no token: only who may read gets the details.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+// readiness says why the daemon is not ready, and what else is wrong.
+func (s *Server) readiness() (reasons, warnings []string) {
 	st := s.c.Status()
-	a := Readiness{Ready: st.Health != Failing}
-	if s.mayRead(r) {
-		a.Reasons, a.Warnings = []string{}, []string{}
-		for _, c := range st.Conditions {
-			text := c.Text
-			if c.Mend != "" {
-				text += "; " + c.Mend
-			}
-			if c.Level == Failing {
-				a.Reasons = append(a.Reasons, text)
-			} else {
-				a.Warnings = append(a.Warnings, text)
-			}
+	for _, c := range st.Conditions {
+		text := c.Text
+		if c.Mend != "" {
+			text += "; " + c.Mend
+		}
+		if c.Level == Failing {
+			reasons = append(reasons, text)
+		} else {
+			warnings = append(warnings, text)
 		}
 	}
-	status := http.StatusOK
-	if !a.Ready {
-		status = http.StatusServiceUnavailable
-	}
-	answer(w, status, a)
+	return reasons, warnings
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.c.Status())
+	serve.Answer(w, http.StatusOK, s.c.Status())
 }

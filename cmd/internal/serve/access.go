@@ -1,4 +1,6 @@
-package web
+// Package serve is how the daemons answer over HTTP: who may read, how many
+// connections there may be, and how it ends.
+package serve
 
 import (
 	"crypto/sha256"
@@ -7,6 +9,14 @@ import (
 	"net/http"
 	"strings"
 )
+
+// An Access says who may read.
+type Access struct {
+	Addr    string        // as configured; its host is one that requests may name
+	Token   func() string // who may read, asked with each request; nil: all who reach the address
+	Open    bool          // the operator says that all may read, under whatever name they reach the address
+	Program string        // its name; that of its variables is in upper case
+}
 
 // secured puts on every answer what keeps browsers from reading more into it
 // than it says, and from keeping it.
@@ -29,43 +39,46 @@ func readOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
-			refuse(w, http.StatusMethodNotAllowed, "the method is %.20q: everything here is only to be read; use GET", r.Method)
+			Refuse(w, http.StatusMethodNotAllowed, "the method is %.20q: everything here is only to be read; use GET", r.Method)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// guard lets only those read who may.
-func (s *Server) guard(h http.Handler) http.Handler {
+// Guard lets only those read who may.
+func (a Access) Guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !s.mayRead(r) && s.c.Token != nil:
-			w.Header().Add("WWW-Authenticate", `Bearer realm="roomwatch"`)
-			w.Header().Add("WWW-Authenticate", `Basic realm="roomwatch", charset="UTF-8"`)
-			refuse(w, http.StatusUnauthorized, "the token is missing or wrong: send the value of ROOMWATCH_HTTP_TOKEN as `Authorization: Bearer <token>`, "+
-				"or as the password of HTTP Basic with any user name")
-		case !s.mayRead(r):
-			refuse(w, http.StatusForbidden, "Host is %.200q: a name that is not that of ROOMWATCH_HTTP_ADDR is refused without a token; "+
-				"use localhost or an IP address, or set ROOMWATCH_HTTP_TOKEN, or ROOMWATCH_HTTP_OPEN=true", r.Host)
+		case !a.MayRead(r) && a.Token != nil:
+			w.Header().Add("WWW-Authenticate", `Bearer realm="`+a.Program+`"`)
+			w.Header().Add("WWW-Authenticate", `Basic realm="`+a.Program+`", charset="UTF-8"`)
+			Refuse(w, http.StatusUnauthorized, "the token is missing or wrong: send the value of %s as `Authorization: Bearer <token>`, "+
+				"or as the password of HTTP Basic with any user name", a.variable("TOKEN"))
+		case !a.MayRead(r):
+			Refuse(w, http.StatusForbidden, "Host is %.200q: a name that is not that of %s is refused without a token; "+
+				"use localhost or an IP address, or set %s, or %s=true", r.Host, a.variable("ADDR"), a.variable("TOKEN"), a.variable("OPEN"))
 		case r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate":
-			refuse(w, http.StatusForbidden, "Sec-Fetch-Site is cross-site: pages of other sites may not read here")
+			Refuse(w, http.StatusForbidden, "Sec-Fetch-Site is cross-site: pages of other sites may not read here")
 		default:
 			h.ServeHTTP(w, r)
 		}
 	})
 }
 
-// mayRead reports whether the request has the token. Where none is set, all may
+// MayRead reports whether the request has the token. Where none is set, all may
 // read who reach the address, but not under a name of which we know nothing: a
 // page of a stranger can let its own name point to this machine, and read what
 // its visitor's browser then fetches.
-func (s *Server) mayRead(r *http.Request) bool {
-	if s.c.Token != nil {
-		return hasToken(r, s.c.Token())
+func (a Access) MayRead(r *http.Request) bool {
+	if a.Token != nil {
+		return hasToken(r, a.Token())
 	}
-	return s.c.Open || knownHost(r.Host, s.c.Addr)
+	return a.Open || knownHost(r.Host, a.Addr)
 }
+
+// variable is the name of one of the variables that say who may read.
+func (a Access) variable(of string) string { return strings.ToUpper(a.Program) + "_HTTP_" + of }
 
 func hasToken(r *http.Request, token string) bool {
 	_, given, ok := r.BasicAuth()

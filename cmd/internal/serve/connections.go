@@ -1,4 +1,4 @@
-package web
+package serve
 
 import (
 	"net"
@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-const mostConnections = 256
+// MaxConnections is how many may be open.
+const MaxConnections = 256
 
 // connections bounds how many connections are open. Where one is too many, the
 // one that has been silent for longest makes room, so that who comes with a
@@ -23,7 +24,7 @@ func (c *connections) changed(conn net.Conn, s http.ConnState) {
 	defer c.mu.Unlock()
 	switch s {
 	case http.StateNew:
-		if len(c.open) >= mostConnections && !c.makeRoom() {
+		if len(c.open) >= MaxConnections && !c.makeRoom() {
 			_ = conn.Close() // all the others are busy, each for a bounded time
 			return
 		}
@@ -73,6 +74,6 @@ func bodyless(h http.Handler) http.Handler {
 			h.ServeHTTP(w, r) // which has the better reason to refuse it
 			return
 		}
-		refuse(w, http.StatusBadRequest, "the request has a body: everything here is only to be read; send none")
+		Refuse(w, http.StatusBadRequest, "the request has a body: everything here is only to be read; send none")
 	})
 }

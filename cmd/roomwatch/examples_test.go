@@ -9,6 +9,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
 	"roomwatch/poller/simulator"
 )
 
@@ -74,5 +77,44 @@ func TestJavaScriptExample(t *testing.T) {
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("welcomed\n%v\nwant\n%v", got, want)
+	}
+}
+
+// As a user who may do no more than subscribe it works, too. When somebody removes
+// its consumer, it ends and says so.
+func TestJavaScriptExampleWithLeastPermissions(t *testing.T) {
+	t.Setenv("ROOMWATCH_NATS_PASSWORD", writerPassword)
+	t.Setenv("SUBSCRIBER_NATS_PASSWORD", readerPassword)
+	t.Setenv("ROOMNOTIFY_NATS_PASSWORD", "notify-pass")
+	t.Setenv("ROOMAUDIT_NATS_PASSWORD", "audit-pass")
+	g := newGuarded(t, permission{})
+	startProcess(t, g.as("roomwatch", t.TempDir()), "run")
+	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	eventually(t, "events", func() bool { return stored(t, nc) >= 30 })
+	var out lockedBuffer
+	cmd := exec.CommandContext(t.Context(), "node", "subscribe.mjs")
+	cmd.Dir = "../../deploy/examples/javascript"
+	cmd.Env = append(os.Environ(), "NATS_URL="+g.nats.ClientURL(), "NATS_USER=subscriber", "NATS_PASSWORD="+readerPassword)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.world.Open("newcomer"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a welcome", func() bool { return strings.Contains(out.String(), " welcome, ") })
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteConsumer(t.Context(), "LIVE", "greeter"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "stream LIVE, consumer greeter: ") {
+		t.Errorf("it ended with %v:\n%s", err, out.String())
 	}
 }

@@ -20,7 +20,7 @@ async def main() -> None:
         os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), max_reconnect_attempts=-1,
         user=os.environ.get("NATS_USER"), password=os.environ.get("NATS_PASSWORD"),
     )
-    events = await nc.jetstream().pull_subscribe("live.room.created.>", durable="welcome-py", stream="LIVE")
+    events = await nc.jetstream().pull_subscribe("live.room.created.>", durable="greeter", stream="LIVE")
     while True:
         try:
             (message,) = await events.fetch(1, timeout=30)

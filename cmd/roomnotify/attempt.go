@@ -66,6 +66,7 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	}
 	began := time.Now()
 	err := g.send(ctx, n)
+	g.log.DebugContext(ctx, "notification sent", "id", n.ID, "rule", n.Rule, "took", time.Since(began), "error", err)
 	if err == nil {
 		g.took(ctx, n, began)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -62,22 +63,33 @@ func check(ctx context.Context, w io.Writer, path string) error {
 	for _, warning := range file.Warnings {
 		l.look("rules", "%s", warning)
 	}
-	for _, t := range file.Targets {
-		limit := "any number"
-		if n := t.PerMinute(); n > 0 {
-			limit = fmt.Sprintf("%d", n)
-		}
-		err := reach(ctx, &t)
-		if err != nil {
-			err = fmt.Errorf("%s: %s at %s: %w; while it is down, what is for it is kept", t.Name, t.Kind, t.Host(), err)
-		}
-		l.line("target", err, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
-	}
+	l.targets(ctx, file.Targets)
 	l.nats(ctx, cfg, file)
 	if l.failed {
 		return program.ErrReported
 	}
 	return nil
+}
+
+// targets connects to all of them at once.
+func (l *checklist) targets(ctx context.Context, list []rules.Target) {
+	errs := make([]error, len(list))
+	var all sync.WaitGroup
+	for i := range list {
+		all.Go(func() { errs[i] = reach(ctx, &list[i]) })
+	}
+	all.Wait()
+	for i, t := range list {
+		limit := "any number"
+		if n := t.PerMinute(); n > 0 {
+			limit = fmt.Sprintf("%d", n)
+		}
+		err := errs[i]
+		if err != nil {
+			err = fmt.Errorf("%s: %s at %s: %w; while it is down, what is for it is kept", t.Name, t.Kind, t.Host(), err)
+		}
+		l.line("target", err, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
+	}
 }
 
 func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {

@@ -32,6 +32,24 @@ func TestTells(t *testing.T) {
 	})
 }
 
+// At debug the log has one line for each request, with its id and what came of it.
+func TestDeliveryLog(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.put("x")
+		r.takes("a", "x created")
+		r.to.answers(with(410))
+		r.put("y")
+		r.acked()
+		stop()
+		const line = `level=DEBUG msg="notification sent" target=a kind=webhook host=a.example id=01JD3ZK8V6Q4-000000000000000`
+		log := r.log.String()
+		if strings.Count(log, line) != 2 || !strings.Contains(log, line+"1_a_r rule=r took=0s error=<nil>") || !strings.Contains(log, line+`2_a_r rule=r took=0s error="status 410"`) {
+			t.Errorf("the log says:\n%s", log)
+		}
+	})
+}
+
 // What happened before the first start is not told; what happened between two
 // starts is, unless it is late.
 func TestGoesOnWhereItWas(t *testing.T) {

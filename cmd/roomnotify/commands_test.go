@@ -142,6 +142,17 @@ func TestTestCommand(t *testing.T) {
 	}
 }
 
+// test shows the text of a rule as the chat will see it.
+func TestTestCommandShowsTheText(t *testing.T) {
+	b := newBench(t, strings.Replace(benchRules, "targets: [hook, chat, bot]}", "targets: [hook, chat, bot], text: \"Come to {{.Room.ID}}\"}", 1))
+	if status, out := b.run("test", "--rule", "new", "--target", "bot"); status != 0 {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+	if got := b.to.requests(""); len(got) != 1 || !strings.Contains(got[0].body, "[test] Come to example") {
+		t.Errorf("sent: %+v", got)
+	}
+}
+
 // A target that nobody answers for is named by its host alone.
 func TestErrorsHaveNoURL(t *testing.T) {
 	b := newBench(t, benchRules)

@@ -58,7 +58,7 @@ var mayImport = map[string][]string{
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/display",
 		"roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/daemon", "roomwatch/cmd/roomwatch/web",
 	},
-	"roomwatch/cmd/roomnotify/rules": {"roomwatch/publisher/events", "roomwatch/diff/secret"},
+	"roomwatch/cmd/roomnotify/rules": {"roomwatch/cmd/roomnotify/form", "roomwatch/publisher/events", "roomwatch/diff/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",

@@ -25,6 +25,8 @@ type Target struct {
 	Secret string // of webhook, several apart from each other by blanks; of feishu, perhaps empty
 	Token  string // of a telegram bot
 	Chat   string // of telegram
+
+	Texts map[string]*Text // of chats, by rule; the built-in one for others
 }
 
 // Request returns the request that tells n, tried at now.
@@ -90,15 +92,15 @@ func (t Target) body(n Notification, now time.Time) (any, error) {
 	case "webhook":
 		return webhook(n), nil
 	case "slack":
-		return slack(n.message()), nil
+		return slack(t.message(n)), nil
 	case "discord":
-		return discord(n.message()), nil
+		return discord(t.message(n)), nil
 	case "feishu":
-		return t.feishu(n.message(), now), nil
+		return t.feishu(t.message(n), now), nil
 	case "wecom":
-		return wecom(n.message()), nil
+		return wecom(t.message(n)), nil
 	case "telegram":
-		return t.telegram(n.message()), nil
+		return t.telegram(t.message(n)), nil
 	}
 	return nil, fmt.Errorf("write notification %s: there is no form %q", n.ID, t.Kind)
 }

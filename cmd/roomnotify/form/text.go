@@ -25,12 +25,19 @@ type message struct {
 	where string // they can be found; empty where nothing is missing
 }
 
-func (n Notification) message() message {
+// message is what a target is told, in the text of the rule or the built-in one.
+func (t Target) message(n Notification) message {
+	one := func(n Notification) message {
+		if text := t.Texts[n.Rule]; text != nil {
+			return text.message(n)
+		}
+		return builtIn(n)
+	}
 	var m message
 	if n.Digest != nil {
-		m = n.Digest.message()
+		m = n.Digest.message(one)
 	} else {
-		m = message{title: n.headline(), lines: details(n)}
+		m = one(n)
 	}
 	if n.Test {
 		m.title = "[test] " + m.title
@@ -38,8 +45,11 @@ func (n Notification) message() message {
 	return m
 }
 
+// builtIn is the text of a notification that is no digest.
+func builtIn(n Notification) message { return message{title: n.headline(), lines: details(n)} }
+
 // Title is a notification in one line of plain text.
-func (n Notification) Title() string { return n.message().title }
+func (n Notification) Title() string { return Target{}.message(n).title }
 
 func name(r events.Room) string {
 	if s := Clean(r.RoomName, maxName); s != "" {
@@ -126,7 +136,8 @@ func categories(list []int64) string {
 	return strings.Join(shown, ", ")
 }
 
-func (d Digest) message() message {
+// message tells the titles of the first items, which one makes.
+func (d Digest) message(one func(Notification) message) message {
 	var counts []string
 	for _, c := range []struct{ kind, one, many string }{
 		{string(events.RoomCreated), "new room", "new rooms"},
@@ -146,7 +157,7 @@ func (d Digest) message() message {
 	m.lines = append(m.lines, fmt.Sprintf("From %s to %s", d.Since.UTC().Format("2006-01-02 15:04"), d.Until.UTC().Format("2006-01-02 15:04 UTC")))
 	shown := d.Items[:min(len(d.Items), MostItems)]
 	for _, n := range shown {
-		m.lines = append(m.lines, "• "+n.headline())
+		m.lines = append(m.lines, "• "+one(n).title)
 	}
 	m.more = d.Total - len(shown)
 	since := d.Since

@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/publisher/events"
 )
 
@@ -45,6 +46,9 @@ type Target struct {
 	Timeout            Duration `yaml:"timeout"` // of one request; 0 means 10 s
 	Tries              int      `yaml:"tries"`   // before the target is marked down; 0 means 6
 
+	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
+	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target
+
 	// AllowPrivate lets it be at a link-local address or one of cloud metadata.
 	AllowPrivate bool `yaml:"allow_private"`
 
@@ -58,6 +62,7 @@ type Rule struct {
 	Events     []string `yaml:"events"`     // types; room.created and so on
 	Milestones []int64  `yaml:"milestones"` // view counts that are told once for each life of a room
 	Targets    []string `yaml:"targets"`
+	Text       string   `yaml:"text"` // in chats, instead of that of the target
 
 	Apps       []int    `yaml:"apps"`       // SDKAppIDs; none means all, as below
 	Categories []int64  `yaml:"categories"` // any of them
@@ -149,6 +154,7 @@ func Parse(text []byte, from Source) (*File, error) {
 		r.check(&p, f.Targets, func(field string) bool { return at.within(wrong, "rules", name, field) })
 		f.Rules = append(f.Rules, r)
 	}
+	f.texts(&p)
 	p.add(len(f.Targets) > 0 || len(p) > 0, 1, "there are no targets: say under targets where notifications go")
 	p.add(len(f.Rules) > 0 || len(p) > 0, 1, "there are no rules: say under rules what is told to whom")
 	if len(p) > 0 {

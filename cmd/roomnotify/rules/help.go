@@ -13,6 +13,7 @@ targets:
                                  # allows, 0 for any number
     timeout: 10s                 # of one request
     tries: 6                     # before the target is marked down
+    text: "{{.Room.Name}}: {{.Room.Views | count}} views" # of a message in a chat; see below
     allow_private: false         # true: it may be at a link-local address or one of cloud metadata
   hook:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
@@ -32,6 +33,9 @@ rules:
     events: [room.created, room.ended, room.updated]
     milestones: [1000, 10000]    # view counts, told once for each life of a room
     targets: [team, hook]
+    text: |                      # in chats, instead of that of the target
+      {{if .Milestone}}{{count .Milestone}} views: {{end}}{{.Room.Name}}
+      Since {{(in "Asia/Shanghai" .Room.Created).Format "15:04"}}
     # Which rooms; without a line, all:
     apps: [1400000000]           # SDKAppIDs
     categories: [1, 2]           # any of them
@@ -51,6 +55,13 @@ What a limit or quiet hours hold back is kept on the stream and told later, as o
 digest; a single one is told as it is. While a target is down, what is for it is
 kept, and told when it is up again. What it refuses is kept until
 ` + "`roomnotify resend`" + `.
+
+A text is a Go template (pkg.go.dev/text/template). Its first line is the title,
+and stands for the notification in a digest. It shows .Type, .Rule, .Milestone,
+.Time, .Lasted (of an ended room), .Changes, and of .Room: .ID, .Name, .Owner,
+.Views, .Categories and .Created. Besides the usual functions there are count
+(1,000), categories (1, 2) and in, which takes a time zone and a time. roomnotify
+escapes all of it as the service needs it: a text has no markup and no links.
 
 A room crosses a milestone when its count was below it in the event before. One
 that is announced with a count has crossed all up to it.

@@ -69,6 +69,19 @@ func TestExamplesAreRight(t *testing.T) {
 	}
 }
 
+// A rule's text is told instead of the target's, and the target's where a rule has none.
+func TestTextOfARuleAndOfATarget(t *testing.T) {
+	f, err := parse("targets:\n  a: {kind: slack, url: '${URL}', text: general}\n  b: {kind: slack, url: '${URL}'}\nrules:\n" +
+		"  own: {events: [room.created], targets: [a, b], text: own}\n  none: {events: [room.created], targets: [a, b]}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := f.Target("a").Texts, f.Target("b").Texts
+	if a["own"] == nil || a["own"] != b["own"] || a["none"] == nil || a["none"] == a["own"] || b["none"] != nil {
+		t.Errorf("a has %v, b has %v", a, b)
+	}
+}
+
 // help has every word that a file may have.
 func TestHelpIsComplete(t *testing.T) {
 	for _, what := range []string{"x: 1", "targets: {a: {x: 1}}", "rules: {a: {x: 1}}", "rules: {a: {quiet: {x: 1}}}"} {
@@ -145,6 +158,10 @@ func TestMistakes(t *testing.T) {
 		{"an expression with flags", rule(`owners: ["/^live/i"]`), []string{`owners: "/^live/i"`, "/(?i)^live/"}},
 		{"an empty expression", rule(`names: ["//"]`), []string{"is empty"}},
 		{"a list that is none", strings.Replace(good, "events: [room.created]", `milestones: "1000"`, 1), []string{"line 4: found a text, expected a list of numbers, such as [1000, 10000]"}},
+		{"a text", rule(`text: "one\n{{.Room.Nme}}"`), []string{"line 4: rule all: text, in its line 2: <.Room.Nme>: can't evaluate field Nme"}},
+		{"a text of a target", target(`kind: slack, url: "${URL}", text: "{{"`), []string{"line 2: target team: text, in its line 1"}},
+		{"a text for a webhook", strings.Replace(rule("text: x"), `{kind: slack, url: "${URL}"}`, `{kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}"}`, 1), []string{"line 4: rule all: text is for chats"}},
+		{"a text of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", text: x`), []string{"line 2: target team: text is for chats"}},
 		{"a group that is none", "targets: 5\nrules: [1]\n", []string{"line 1: found a number, expected a group of fields", "line 2: found a list, expected a group of fields"}},
 		{"a tab", "targets:\n\tteam: {}\n", []string{"line 2", "not tabs"}},
 		{"the line of each", `targets:

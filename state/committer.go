@@ -235,7 +235,7 @@ func (c *Committer) end(e *sweepEnd) {
 		e.sweep.Complete = false
 		v.err = *err
 	}
-	before := c.store.Status().Guarded
+	before := c.store.Status()
 	again, err := c.store.EndSweep(e.sweep)
 	if v.err == nil {
 		v.again, v.err = again, err
@@ -244,14 +244,17 @@ func (c *Committer) end(e *sweepEnd) {
 	e.reply <- v
 }
 
-// report says when the mass-end guard begins and ends to hold events back.
-func (c *Committer) report(before bool, now Status) {
+// report says when the mass-end guard begins and ends to hold events back, and what
+// became of the rooms. Nothing else is committed between before and now.
+func (c *Committer) report(before, now Status) {
 	ctx := context.Background()
 	switch {
-	case now.Guarded && !before:
+	case now.Guarded && !before.Guarded:
 		c.log.WarnContext(ctx, "mass end doubted", "missing", now.Missing, "rooms", now.Rooms,
 			"mend", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough complete sweeps agree")
-	case before && !now.Guarded:
-		c.log.InfoContext(ctx, "mass end no longer doubted", "missing", now.Missing, "rooms", now.Rooms)
+	case before.Guarded && !now.Guarded && now.Rooms < before.Rooms:
+		c.log.WarnContext(ctx, "mass end believed", "ended", before.Rooms-now.Rooms, "rooms", now.Rooms)
+	case before.Guarded && !now.Guarded:
+		c.log.InfoContext(ctx, "mass end not confirmed: the list shows the rooms again", "missing", now.Missing, "rooms", now.Rooms)
 	}
 }

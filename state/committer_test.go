@@ -1,10 +1,12 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,5 +147,21 @@ func TestCommitterSharesCommits(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The end of a doubt says what became of the rooms.
+func TestReportOfAMassEnd(t *testing.T) {
+	for want, tt := range map[string]struct{ before, now Status }{
+		`msg="mass end doubted" missing=40 rooms=41`:                             {Status{Rooms: 41}, Status{Rooms: 41, Missing: 40, Guarded: true}},
+		`msg="mass end believed" ended=41 rooms=0`:                               {Status{Rooms: 41, Missing: 41, Guarded: true}, Status{}},
+		`msg="mass end not confirmed: the list shows the rooms again" missing=1`: {Status{Rooms: 41, Missing: 40, Guarded: true}, Status{Rooms: 41, Missing: 1}},
+	} {
+		var log bytes.Buffer
+		c := open(t, newPath(t)).NewCommitter(slog.New(slog.NewTextHandler(&log, nil)), noop.Tracer{})
+		c.report(tt.before, tt.now)
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s\nlacks %s", &log, want)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/internal/serve"
 )
 
 // errConfig marks what only a person can mend: exit status 2.
@@ -23,17 +24,21 @@ const maxFileBytes = 512 << 20
 // A config is every environment variable that roomaudit reads. The tags are
 // what `roomaudit help config` prints.
 type config struct {
-	Dir           string        `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail, which is made if it does not exist"`
-	MaxFileBytes  int64         `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
-	Keep          time.Duration `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"how old a sealed file may become until it is removed, which is on record; 0s: any, else at least 24h"`
-	SealedCommand string        `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"a command for the shell that is run for each sealed file, in order, until it ends with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
-	SealedTimeout time.Duration `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"how long that command may take for one file (1s to 24h); then it is killed, and tried again"`
-	KeyFile       string        `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
-	Durable       string        `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`
-	NATSURL       string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
-	Stream        string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
-	LogLevel      slog.Level    `envconfig:"ROOMAUDIT_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat     string        `envconfig:"ROOMAUDIT_LOG_FORMAT" default:"text" desc:"text or json"`
+	Dir           string         `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail, which is made if it does not exist"`
+	MaxFileBytes  int64          `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
+	Keep          time.Duration  `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"how old a sealed file may become until it is removed, which is on record; 0s: any, else at least 24h"`
+	SealedCommand string         `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"a command for the shell that is run for each sealed file, in order, until it ends with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
+	SealedTimeout time.Duration  `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"how long that command may take for one file (1s to 24h); then it is killed, and tried again"`
+	KeyFile       string         `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
+	Durable       string         `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`
+	NATSURL       string         `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
+	Stream        string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
+	HTTPAddr      string         `envconfig:"ROOMAUDIT_HTTP_ADDR" default:"127.0.0.1:8082" desc:"address of the probes and metrics; off for none"`
+	HTTPToken     environ.Secret `envconfig:"ROOMAUDIT_HTTP_TOKEN" desc:"bearer token for the metrics; required, this or its file, for an address that is not loopback"`
+	HTTPTokenFile string         `envconfig:"ROOMAUDIT_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so that it may be exchanged"`
+	HTTPOpen      bool           `envconfig:"ROOMAUDIT_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
+	LogLevel      slog.Level     `envconfig:"ROOMAUDIT_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat     string         `envconfig:"ROOMAUDIT_LOG_FORMAT" default:"text" desc:"text or json"`
 
 	environ.NATS
 }
@@ -52,6 +57,9 @@ func configured() (*config, error) {
 	add(c.SealedTimeout >= time.Second && c.SealedTimeout <= 24*time.Hour, "ROOMAUDIT_SEALED_TIMEOUT is %s: set 1s to 24h", c.SealedTimeout)
 	add(!strings.ContainsAny(c.Durable, " \t\r\n.*>/\\"), "ROOMAUDIT_DURABLE is %q: write a name without blanks, dots, stars and slashes", c.Durable)
 	add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMAUDIT_LOG_FORMAT is %q: set text or json", c.LogFormat)
+	var http environ.Problems
+	c.http().Check(&http)
+	errs = append(errs, http.Err())
 	if err := errors.Join(errs...); err != nil {
 		if names := unknownVariables(); names != "" {
 			err = fmt.Errorf("%w\nno variable of roomaudit, perhaps misspelt: %s", err, names)
@@ -75,5 +83,9 @@ func read(cmd *cobra.Command) (*config, error) {
 const prefix = "ROOMAUDIT_"
 
 func unknownVariables() string { return environ.Unknown(&config{}, prefix) }
+
+func (c *config) http() serve.Settings {
+	return serve.Settings{Program: "roomaudit", Addr: c.HTTPAddr, Token: c.HTTPToken, TokenFile: c.HTTPTokenFile, Open: c.HTTPOpen}
+}
 
 func (c *config) logger(w io.Writer) *slog.Logger { return environ.Logger(w, c.LogLevel, c.LogFormat) }

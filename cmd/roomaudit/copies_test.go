@@ -96,7 +96,7 @@ func TestKilledWhileCopying(t *testing.T) {
 func TestSealedCommandTakesTooLong(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	t.Setenv("PIDFILE", pid)
-	u := newUpkeep(&config{SealedTimeout: time.Second, SealedCommand: `sleep 600 & echo $! > "$PIDFILE"; echo waiting; wait`}, nil, nil)
+	u := newUpkeep(&config{SealedTimeout: time.Second, SealedCommand: `sleep 600 & echo $! > "$PIDFILE"; echo waiting; wait`}, nil, nil, nil)
 	err := u.command(t.Context(), trail.File{Path: "x"}, trail.Place{})
 	if err == nil || !strings.Contains(err.Error(), "ROOMAUDIT_SEALED_TIMEOUT (1s)") || !strings.HasSuffix(err.Error(), ": waiting") {
 		t.Errorf("%v", err)

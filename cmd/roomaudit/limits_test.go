@@ -46,7 +46,7 @@ func TestLimitsOfNATS(t *testing.T) {
 			if tt.limit != nil {
 				tt.limit(t, s, js)
 			}
-			p := start(t, []string{"NATS_URL=" + s.ClientURL(), "ROOMAUDIT_DIR=" + t.TempDir()}, "run")
+			p := start(t, []string{"NATS_URL=" + s.ClientURL(), "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + t.TempDir()}, "run")
 			if status := p.wait(); status != 2 || !strings.Contains(p.out.String(), tt.says) {
 				t.Errorf("exit status %d, want 2 and %s:\n%s", status, tt.says, p.out)
 			}
@@ -87,12 +87,12 @@ func TestDomain(t *testing.T) {
 	r.makeStream()
 	r.publish(20)
 	dir := t.TempDir()
-	p := start(t, []string{"NATS_URL=" + leaf.ClientURL(), "NATS_JS_DOMAIN=hub", "ROOMAUDIT_DIR=" + dir}, "run")
+	p := start(t, []string{"NATS_URL=" + leaf.ClientURL(), "NATS_JS_DOMAIN=hub", "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + dir}, "run")
 	r.wantAll(dir)
 	p.stop()
 	r.publish(2)
 	must(t, r.made.DeleteMsg(t.Context(), 21)) // a gap: the leader is asked what it has
-	p = start(t, []string{"NATS_URL=" + leaf.ClientURL(), "NATS_JS_DOMAIN=hub", "ROOMAUDIT_DIR=" + dir}, "run")
+	p = start(t, []string{"NATS_URL=" + leaf.ClientURL(), "NATS_JS_DOMAIN=hub", "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + dir}, "run")
 	eventually(t, "what is behind the gap", func() bool { return len(recorded(t, dir)) == 21 })
 	p.stop()
 	wantSound(t, dir)

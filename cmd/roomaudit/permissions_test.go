@@ -93,7 +93,7 @@ func useEverything(t *testing.T, srv *server.Server) string {
 		}
 	}
 	dir := t.TempDir()
-	env := []string{"ROOMAUDIT_DIR=" + dir, "NATS_URL=" + srv.ClientURL(), "NATS_USER=roomaudit", "NATS_PASSWORD=pass"}
+	env := []string{"ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + dir, "NATS_URL=" + srv.ClientURL(), "NATS_USER=roomaudit", "NATS_PASSWORD=pass"}
 	// A violation that NATS tells of on the way counts, too: it ends roomaudit.
 	until := func(want int, acknowledged uint64) string {
 		p := start(t, env, "run")

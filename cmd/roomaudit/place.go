@@ -28,6 +28,9 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 	if err := r.check(ctx, info.Config); err != nil {
 		return nil, err
 	}
+	if last := info.State.LastSeq; last >= at.Last {
+		r.status.waiting(last - at.Last)
+	}
 	next := trail.Position{Name: info.Config.Name, Created: info.Created.UTC()}
 	if first := info.Config.FirstSeq; first > 0 {
 		next.Last = first - 1 // a number before the first one was never given

@@ -104,7 +104,7 @@ func event(n uint64, room, name string) []byte {
 }
 
 func (r *rig) env(dir string) []string {
-	return []string{"ROOMAUDIT_DIR=" + dir, "ROOMAUDIT_MAX_FILE_BYTES=20000", "NATS_URL=nats://127.0.0.1:" + strconv.Itoa(r.port)}
+	return []string{"ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + dir, "ROOMAUDIT_MAX_FILE_BYTES=20000", "NATS_URL=nats://127.0.0.1:" + strconv.Itoa(r.port)}
 }
 
 // wantAll waits until the trail has all events of the stream, and fails unless

@@ -75,9 +75,10 @@ func (r *recorder) need() streams.Need { return streams.Reader(r.Stream, mostPen
 // A recorder reads the stream into a trail.
 type recorder struct {
 	*config
-	js    jetstream.JetStream
-	trail *trail.Writer
-	log   *slog.Logger
+	js     jetstream.JetStream
+	trail  *trail.Writer
+	status *status
+	log    *slog.Logger
 
 	began   bool     // a session had the consumer
 	warned  []string // of the stream's settings
@@ -87,12 +88,24 @@ type recorder struct {
 // record records until ctx is done, and keeps the trail in order meanwhile. It
 // returns when all of it has ended.
 func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
+	now := newStatus()
+	server, err := c.server(w, now, log)
+	if err != nil {
+		return err
+	}
+	l, err := c.listen(ctx)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return watch(ctx, c, w, log) })
-	group.Go(func() error { return newUpkeep(c, w, log).run(ctx) })
+	if l != nil {
+		group.Go(func() error { return server.Serve(ctx, l) })
+	}
+	group.Go(func() error { return watch(ctx, c, w, now, log) })
+	group.Go(func() error { return newUpkeep(c, w, now, log).run(ctx) })
 	if c.SealedCommand != "" {
 		group.Go(func() error {
-			newUpkeep(c, w, log).keepCopies(ctx)
+			newUpkeep(c, w, now, log).keepCopies(ctx)
 			return nil
 		})
 	}
@@ -105,7 +118,7 @@ func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) e
 
 // watch records until ctx is done. NATS may be away, and the disk full: it waits.
 // A trail that somebody changes ends it.
-func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) error {
+func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *slog.Logger) error {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	connect := c.Connection("roomaudit", c.NATSURL, log)
@@ -124,7 +137,7 @@ func watch(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) er
 	}
 	line, _ := w.Lines()
 	log.InfoContext(ctx, "start", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
-	r := &recorder{config: c, js: js, trail: w, log: log}
+	r := &recorder{config: c, js: js, trail: w, status: now, log: log}
 	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(pauseMost), backoff.WithMaxElapsedTime(0))
 	for ctx.Err() == nil {
 		before := w.Position()
@@ -182,6 +195,7 @@ func (r *recorder) condition(ctx context.Context, err error) {
 		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "mend", mend)
 	}
 	r.failing = text
+	r.status.record(text)
 }
 
 var (
@@ -241,6 +255,9 @@ func (r *recorder) session(ctx context.Context) error {
 		}
 		if err := last.Ack(); err != nil { // of all before it, too
 			return fmt.Errorf("acknowledge: %w", err)
+		}
+		if m, err := last.Metadata(); err == nil {
+			r.status.waiting(m.NumPending)
 		}
 		r.condition(ctx, nil)
 	}

@@ -82,7 +82,7 @@ func TestDiskFullWhileRecording(t *testing.T) {
 	defer cancel()
 	full.Store(true)
 	done := make(chan error)
-	go func() { done <- watch(ctx, c, w, c.logger(log)) }()
+	go func() { done <- watch(ctx, c, w, newStatus(), c.logger(log)) }()
 	r.publish(30)
 	eventually(t, "a word about the disk", func() bool { return strings.Contains(log.String(), "no space left") && refused.Load() > 5 })
 	if cons, err := r.js.Consumer(ctx, "LIVE", "roomaudit"); err == nil && cons.CachedInfo().AckFloor.Stream != 0 {
@@ -261,7 +261,7 @@ func TestUpkeepFails(t *testing.T) {
 		return nil
 	}})
 	must(t, err)
-	c := &config{Dir: dir, Keep: 48 * time.Hour, Stream: "LIVE", Durable: "roomaudit", NATSURL: r.srv.ClientURL(), LogFormat: "text"}
+	c := &config{HTTPAddr: "off", Dir: dir, Keep: 48 * time.Hour, Stream: "LIVE", Durable: "roomaudit", NATSURL: r.srv.ClientURL(), LogFormat: "text"}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	request := filepath.Join(dir, sealRequest)

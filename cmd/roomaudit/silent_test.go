@@ -30,7 +30,7 @@ func TestSessionEndsWhenItsConsumerIsSilent(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		w, err := trail.Open(trail.Options{Dir: t.TempDir(), MaxFileBytes: 20000, Log: log})
 		must(t, err)
-		r := &recorder{config: &config{Stream: "LIVE", Durable: "roomaudit"}, js: js, trail: w, log: log}
+		r := &recorder{config: &config{Stream: "LIVE", Durable: "roomaudit"}, js: js, trail: w, status: newStatus(), log: log}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		ended := make(chan error, 1)

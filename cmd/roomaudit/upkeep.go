@@ -55,14 +55,14 @@ type upkeep struct {
 	trail *trail.Writer
 	log   *slog.Logger
 
-	again    time.Time         // when old files are removed next, after a failure
-	removing error             // what is wrong with it; nil: nothing
-	sealed   os.FileInfo       // the request for a seal that was met; nil: none
-	failing  map[string]string // what is wrong with each duty at present, as it was logged
+	again    time.Time   // when old files are removed next, after a failure
+	removing error       // what is wrong with it; nil: nothing
+	sealed   os.FileInfo // the request for a seal that was met; nil: none
+	status   *status     // has what is wrong with each duty at present
 }
 
-func newUpkeep(c *config, w *trail.Writer, log *slog.Logger) *upkeep {
-	return &upkeep{config: c, trail: w, log: log, failing: map[string]string{}}
+func newUpkeep(c *config, w *trail.Writer, s *status, log *slog.Logger) *upkeep {
+	return &upkeep{config: c, trail: w, log: log, status: s}
 }
 
 // run keeps the trail in order until ctx is done. A trail that somebody changes ends it.
@@ -94,14 +94,13 @@ func (u *upkeep) tell(ctx context.Context, duty, hint string, err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	switch {
-	case text == u.failing[duty]:
+	switch before := u.status.duty(duty, text); {
+	case text == before:
 	case text == "":
 		u.log.InfoContext(ctx, "upkeep of the trail recovered", "duty", duty)
 	default:
 		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "hint", hint+"; it is tried again, and events are recorded meanwhile")
 	}
-	u.failing[duty] = text
 }
 
 // removeOld removes the files that are older than they are to be kept. A failure may

@@ -95,7 +95,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 			}
 			return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 		}},
-		{"roomaudit", []string{"NATS_URL=" + r.nats.ClientURL(), "ROOMAUDIT_DIR=" + trail}, func() bool {
+		{"roomaudit", []string{"NATS_URL=" + r.nats.ClientURL(), "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + trail}, func() bool {
 			files, err := filepath.Glob(filepath.Join(trail, "*"))
 			return err == nil && len(files) > 0
 		}},
@@ -108,7 +108,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 		}},
 		// A stop before the start is done is no failure.
 		{"roomwatch", append(r.env(t.TempDir()), "NATS_URL="+dead), dialled},
-		{"roomaudit", []string{"NATS_URL=" + dead, "ROOMAUDIT_DIR=" + t.TempDir()}, dialled},
+		{"roomaudit", []string{"NATS_URL=" + dead, "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + t.TempDir()}, dialled},
 		{"roomnotify", []string{"NATS_URL=" + dead, "ROOMNOTIFY_RULES=" + rules, "ROOMNOTIFY_NAME=dead", "HOOK_URL=" + r.api.URL, "HOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}, dialled},
 	} {
 		cmd := exec.Command(filepath.Join(bins, tt.name), "run") //nolint:noctx // killed by hand

@@ -129,7 +129,7 @@ func TestEverythingTogether(t *testing.T) {
 	if err := os.WriteFile(rules, []byte("targets:\n  hook: {kind: webhook, url: \"${HOOK_URL}\", secret: \"${HOOK_SECRET}\"}\nrules:\n  all: {events: [room.created, room.ended], targets: [hook]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	auditEnv := []string{"NATS_URL=" + c.url(), "ROOMAUDIT_DIR=" + t.TempDir(), "ROOMAUDIT_MAX_FILE_BYTES=200000"}
+	auditEnv := []string{"NATS_URL=" + c.url(), "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + t.TempDir(), "ROOMAUDIT_MAX_FILE_BYTES=200000"}
 	victims := []*victim{
 		{bin: filepath.Join(bins, "roomwatch"), env: r.env(t.TempDir(), "NATS_URL="+c.url(), "ROOMWATCH_STREAM_REPLICAS=3")},
 		{bin: filepath.Join(bins, "roomnotify"), env: []string{

@@ -57,9 +57,10 @@ type Writer struct {
 	current
 	trail string // its id
 
-	labelled int // the file that the label names; 0: one that this process has not begun
-	removed  int // the newest file of which this process has put on record that it is removed
-	copied   int // the newest file that is on record as copied; 0: none
+	labelled int   // the file that the label names; 0: one that this process has not begun
+	removed  int   // the newest file of which this process has put on record that it is removed
+	done     State // what this process has done; the rest of it is elsewhere
+	copied   int   // the newest file that is on record as copied; 0: none
 	// keptCopied is what copied was when that was done.
 	keptCopied int
 	kept       string // the day before which this process has removed the old files; empty: none yet
@@ -136,6 +137,27 @@ func (w *Writer) Lines() (uint64, string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.end.line, w.end.hash
+}
+
+// A State is how far a writer is, for those who watch it.
+type State struct {
+	Line     uint64
+	Position Position
+	Newest   Mark
+	Number   int // of the newest file
+	Copied   int // the newest file that is on record as copied
+	// What this process has done.
+	Messages, Gaps, Seals uint64
+	Synced                time.Time // when lines were last on disk; zero: none were written
+}
+
+// State returns how far the writer is. While a file is sealed, it waits.
+func (w *Writer) State() State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.done
+	s.Line, s.Position, s.Newest, s.Number, s.Copied = w.end.line, w.end.position, w.end.newest, w.number, w.copied
+	return s
 }
 
 // Follow notes that the messages from now on are those of another stream, or of
@@ -215,7 +237,23 @@ func (w *Writer) writeSigned(lines []Line, key ed25519.PrivateKey) error {
 	}
 	w.size += int64(len(text))
 	w.end = end
+	w.count(lines)
 	return nil
+}
+
+// count counts lines that are on disk.
+func (w *Writer) count(lines []Line) {
+	w.done.Synced = time.Now()
+	for _, l := range lines {
+		switch l.Kind {
+		case Event, Claim, Other:
+			w.done.Messages++
+		case Gap:
+			w.done.Gaps++
+		case End:
+			w.done.Seals++
+		}
+	}
 }
 
 // extend encodes lines behind a chain, and returns them with the chain behind them.

@@ -129,3 +129,40 @@ func TestExportToOlderDatabase(t *testing.T) {
 		t.Errorf("stored %s", all)
 	}
 }
+
+// The copy of a running roomaudit keeps itself up, also from where a kill has left it;
+// one that cannot be written is told of, and events are recorded meanwhile.
+func TestSQLiteKeepsUp(t *testing.T) {
+	r := newRig(t)
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "audit.db")
+	env := append(r.env(dir), "ROOMAUDIT_SQLITE="+path)
+	rows := func() (n int) {
+		if _, err := os.Stat(path); err != nil {
+			return 0
+		}
+		db, err := openDatabase(path)
+		must(t, err)
+		defer func() { _ = db.Close() }()
+		if err := db.QueryRowContext(t.Context(), "SELECT count(DISTINCT id) FROM events").Scan(&n); err != nil {
+			return 0 // it is being made
+		}
+		return n
+	}
+	for range 3 {
+		r.publish(200)
+		p := start(t, env, "run")
+		r.wantAll(dir)
+		p.kill() // perhaps amid a copy
+	}
+	p := start(t, env, "run")
+	eventually(t, "all rows", func() bool { return rows() == int(r.next-1) })
+	p.stop()
+	wantExport(t, dir, path, "0 events added to "+path+"\n")
+
+	must(t, os.MkdirAll(filepath.Join(dir, "no.db"), 0o750))
+	p = start(t, append(r.env(dir), "ROOMAUDIT_SQLITE="+filepath.Join(dir, "no.db")), "run")
+	eventually(t, "a word about the copy", func() bool { return strings.Contains(p.out.String(), "duty=\"copy the trail to ROOMAUDIT_SQLITE\"") })
+	r.publish(5)
+	r.wantAll(dir)
+	p.stop()
+}

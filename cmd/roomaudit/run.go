@@ -109,6 +109,12 @@ func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) e
 			return nil
 		})
 	}
+	if c.SQLite != "" {
+		group.Go(func() error {
+			newUpkeep(c, w, now, log).keepSQLite(ctx)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		keepIndexes(ctx, c.Dir, log)
 		return nil

@@ -14,6 +14,7 @@ import (
 
 const (
 	indexEvery  = 10 * time.Second
+	exportEvery = 30 * time.Second // each time reads the newest file
 	upkeepEvery = time.Second
 	removeAgain = time.Minute // after a failure
 )
@@ -137,4 +138,23 @@ func (u *upkeep) sealAsked(time.Time) error {
 		return err
 	}
 	return nil
+}
+
+// keepSQLite copies the trail into the database of ROOMAUDIT_SQLITE, until ctx is
+// done. It reads the trail as any other reader, so it is not in the way of the recording.
+func (u *upkeep) keepSQLite(ctx context.Context) {
+	for copied := uint64(0); ctx.Err() == nil; wait(ctx, exportEvery) {
+		line, _ := u.trail.Lines()
+		if line == copied {
+			continue
+		}
+		_, err := export(ctx, u.Dir, u.SQLite)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			copied = line
+		}
+		u.tell(ctx, "copy the trail to ROOMAUDIT_SQLITE", "let roomaudit write there, or name another file; `roomaudit export --sqlite` adds what is missing", err)
+	}
 }

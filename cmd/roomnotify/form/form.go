@@ -26,7 +26,9 @@ type Target struct {
 	Token  string // of a telegram bot
 	Chat   string // of telegram
 
-	Texts map[string]*Text // of chats, by rule; the built-in one for others
+	Texts    map[string]*Text // of chats, by rule; the built-in one for others
+	Language string           // of the built-in one, of [Languages]; "" means en
+	Zone     *time.Location   // of its times; nil means UTC
 }
 
 // Request returns the request that tells n, tried at now.
@@ -194,7 +196,11 @@ func (t Target) feishu(m message, now time.Time) object {
 	for line := range strings.SplitSeq(text, "\n") {
 		paragraphs = append(paragraphs, []object{{"tag": "text", "text": line}})
 	}
-	o := object{"msg_type": "post", "content": object{"post": object{"en_us": object{"title": title, "content": paragraphs}}}}
+	locale := "en_us"
+	if t.Language == "zh" {
+		locale = "zh_cn"
+	}
+	o := object{"msg_type": "post", "content": object{"post": object{locale: object{"title": title, "content": paragraphs}}}}
 	if t.Secret != "" {
 		stamp := strconv.FormatInt(now.Unix(), 10)
 		// As the documentation has it: the text is the key, and what is signed is empty.

@@ -37,7 +37,7 @@ type ShownRoom struct {
 	Created         time.Time // the zero time if that is not known
 }
 
-func shown(n Notification) Shown {
+func shown(n Notification, v voice) Shown {
 	e, room := n.Event, n.Event.Data.Room
 	s := Shown{
 		Type: n.Type, Rule: n.Rule, Milestone: n.Milestone, Time: e.Time.UTC(),
@@ -50,7 +50,7 @@ func shown(n Notification) Shown {
 		}
 	}
 	if p := e.Data.Previous; p != nil && n.Type == string(events.RoomUpdated) {
-		s.Changes = changes(*p)
+		s.Changes = v.changes(*p)
 	}
 	return s
 }
@@ -85,7 +85,7 @@ func ParseText(text string) (*Text, error) {
 	}
 	t := &Text{parsed}
 	for _, kind := range []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated), Milestone} {
-		if err := parsed.Execute(io.Discard, shown(sample(kind))); err != nil {
+		if err := parsed.Execute(io.Discard, shown(sample(kind), Target{}.voice())); err != nil {
 			return nil, textError(err)
 		}
 	}
@@ -132,11 +132,11 @@ var errLong = errors.New("it is too long")
 
 // message is the text of a notification. One that fails, because of what the room
 // is like, is the built-in one with the reason in its last line: no news is lost.
-func (t *Text) message(n Notification) message {
+func (t *Text) message(n Notification, v voice) message {
 	b := &bounded{left: maxText}
-	if err := t.t.Execute(b, shown(n)); err != nil {
-		m := builtIn(n)
-		m.lines = append(m.lines, "The text of the rule file fails: "+Clean(err.Error(), 200))
+	if err := t.t.Execute(b, shown(n, v)); err != nil {
+		m := v.message(n)
+		m.lines = append(m.lines, fmt.Sprintf(v.fails, Clean(err.Error(), 200)))
 		return m
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
@@ -144,7 +144,7 @@ func (t *Text) message(n Notification) message {
 		lines[i] = strings.TrimRight(lines[i], " \t\r")
 	}
 	if lines[0] == "" {
-		return builtIn(n) // it shows nothing of this type
+		return v.message(n) // it shows nothing of this type
 	}
 	return message{title: Clean(lines[0], maxTitle), lines: lines[1:]}
 }

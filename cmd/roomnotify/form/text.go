@@ -19,34 +19,58 @@ const (
 
 // A message is what the chat forms say: a title and lines, in plain text.
 type message struct {
+	words words
 	title string
 	lines []string
 	more  int    // notifications of which no line tells
 	where string // they can be found; empty where nothing is missing
 }
 
+// A voice is how a target is told: in which language, and in whose time.
+type voice struct {
+	words
+	zone *time.Location
+}
+
+func (t Target) voice() voice {
+	v := voice{speech(t.Language), t.Zone}
+	if v.zone == nil {
+		v.zone = time.UTC
+	}
+	return v
+}
+
+// at is a time in the zone of the target, which it names.
+func (v voice) at(t time.Time, layout string) string {
+	return t.In(v.zone).Format(layout) + " " + v.zone.String()
+}
+
 // message is what a target is told, in the text of the rule or the built-in one.
 func (t Target) message(n Notification) message {
+	v := t.voice()
 	one := func(n Notification) message {
 		if text := t.Texts[n.Rule]; text != nil {
-			return text.message(n)
+			return text.message(n, v)
 		}
-		return builtIn(n)
+		return v.message(n)
 	}
 	var m message
 	if n.Digest != nil {
-		m = n.Digest.message(one)
+		m = v.digest(*n.Digest, one)
 	} else {
 		m = one(n)
 	}
+	m.words = v.words
 	if n.Test {
-		m.title = "[test] " + m.title
+		m.title = fmt.Sprintf(v.test, m.title)
 	}
 	return m
 }
 
-// builtIn is the text of a notification that is no digest.
-func builtIn(n Notification) message { return message{title: n.headline(), lines: details(n)} }
+// message is the built-in text of a notification that is no digest.
+func (v voice) message(n Notification) message {
+	return message{title: v.headline(n), lines: v.details(n)}
+}
 
 // Title is a notification in one line of plain text.
 func (n Notification) Title() string { return Target{}.message(n).title }
@@ -59,73 +83,69 @@ func name(r events.Room) string {
 }
 
 // headline tells a notification in one line.
-func (n Notification) headline() string {
-	room := n.Event.Data.Room
-	switch n.Type {
-	case Milestone:
-		return fmt.Sprintf("%s views: %s", count(n.Milestone), name(room))
-	case string(events.RoomCreated):
-		return "New room: " + name(room)
-	case string(events.RoomEnded):
-		return "Room ended: " + name(room)
-	case string(events.RoomUpdated):
-		return "Room changed: " + name(room)
+func (v voice) headline(n Notification) string {
+	room := name(n.Event.Data.Room)
+	if n.Type == Milestone {
+		return fmt.Sprintf(v.milestone, count(n.Milestone), room)
 	}
-	return fmt.Sprintf("%s: %s", n.Type, name(room)) // unreachable: rules know no others
+	title, known := v.titles[n.Type]
+	if !known {
+		title = n.Type + ": %s" // unreachable: rules know no others
+	}
+	return fmt.Sprintf(title, room)
 }
 
-func details(n Notification) []string {
+func (v voice) details(n Notification) []string {
 	d := n.Event.Data
 	lines := []string{
-		"Owner: " + Clean(d.Room.OwnerAccount, maxOwner),
-		"Views: " + count(d.Room.ViewCount),
+		fmt.Sprintf(v.owner, Clean(d.Room.OwnerAccount, maxOwner)),
+		fmt.Sprintf(v.views, count(d.Room.ViewCount)),
 	}
 	if p := d.Previous; p != nil && n.Type == string(events.RoomUpdated) {
-		lines = append(lines, changes(*p)...)
+		lines = append(lines, v.changes(*p)...)
 	}
 	if len(d.Room.Category) > 0 {
-		lines = append(lines, "Category: "+categories(d.Room.Category))
+		lines = append(lines, fmt.Sprintf(v.category, categories(d.Room.Category)))
 	}
 	if d.Room.CreateTime > 0 {
-		began := time.Unix(d.Room.CreateTime, 0).UTC()
+		began := time.Unix(d.Room.CreateTime, 0)
 		if lasted := n.Event.Time.Sub(began); n.Type == string(events.RoomEnded) && lasted > 0 {
-			lines = append(lines, "Live for: "+lasted.Truncate(time.Second).String())
+			lines = append(lines, fmt.Sprintf(v.lasted, v.duration(lasted.Truncate(time.Second))))
 		} else {
-			lines = append(lines, "Live since: "+began.Format("2006-01-02 15:04:05 UTC"))
+			lines = append(lines, fmt.Sprintf(v.since, v.at(began, "2006-01-02 15:04:05")))
 		}
 	}
-	return append(lines, "Room: "+Clean(d.Room.RoomID, maxOwner))
+	return append(lines, fmt.Sprintf(v.room, Clean(d.Room.RoomID, maxOwner)))
 }
 
 // changes tells what was before a change: all that a room.updated can have.
-func changes(p events.Previous) []string {
+func (v voice) changes(p events.Previous) []string {
 	var lines []string
+	add := func(format, value string) {
+		if value == "" {
+			value = v.absent
+		}
+		lines = append(lines, fmt.Sprintf(format, value))
+	}
 	if p.RoomName != nil {
-		lines = append(lines, "Name before: "+orNone(Clean(*p.RoomName, maxName)))
+		add(v.nameBefore, Clean(*p.RoomName, maxName))
 	}
 	if p.OwnerAccount != nil {
-		lines = append(lines, "Owner before: "+orNone(Clean(*p.OwnerAccount, maxOwner)))
+		add(v.ownerBefore, Clean(*p.OwnerAccount, maxOwner))
 	}
 	if p.Category != nil {
-		lines = append(lines, "Category before: "+orNone(categories(*p.Category)))
+		add(v.categoryBefore, categories(*p.Category))
 	}
 	if p.CoverURL != nil {
-		lines = append(lines, "Cover: changed")
+		lines = append(lines, v.coverChanged)
 	}
 	if p.ActivityStatus != nil {
-		lines = append(lines, "Activity status before: "+strconv.FormatInt(*p.ActivityStatus, 10))
+		add(v.activityBefore, strconv.FormatInt(*p.ActivityStatus, 10))
 	}
 	if p.ViewCount != nil {
-		lines = append(lines, "Views before: "+count(*p.ViewCount))
+		add(v.viewsBefore, count(*p.ViewCount))
 	}
 	return lines
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }
 
 func categories(list []int64) string {
@@ -136,25 +156,18 @@ func categories(list []int64) string {
 	return strings.Join(shown, ", ")
 }
 
-// message tells the titles of the first items, which one makes.
-func (d Digest) message(one func(Notification) message) message {
+// digest tells how many there are of each type, and the titles of the first,
+// which one makes.
+func (v voice) digest(d Digest, one func(Notification) message) message {
 	var counts []string
-	for _, c := range []struct{ kind, one, many string }{
-		{string(events.RoomCreated), "new room", "new rooms"},
-		{string(events.RoomEnded), "room ended", "rooms ended"},
-		{string(events.RoomUpdated), "room changed", "rooms changed"},
-		{Milestone, "milestone", "milestones"},
-	} {
-		switch n := d.Counts[c.kind]; n {
-		case 0:
-		case 1:
-			counts = append(counts, "1 "+c.one)
-		default:
-			counts = append(counts, count(int64(n))+" "+c.many)
+	for _, kind := range []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated), Milestone} {
+		if n := d.Counts[kind]; n > 0 {
+			counts = append(counts, fmt.Sprintf(v.counts[kind][min(n, 2)-1], count(int64(n))))
 		}
 	}
-	m := message{title: "Held back: " + strings.Join(counts, ", ")}
-	m.lines = append(m.lines, fmt.Sprintf("From %s to %s", d.Since.UTC().Format("2006-01-02 15:04"), d.Until.UTC().Format("2006-01-02 15:04 UTC")))
+	const minute = "2006-01-02 15:04"
+	m := message{title: fmt.Sprintf(v.held, strings.Join(counts, v.comma))}
+	m.lines = append(m.lines, fmt.Sprintf(v.span, d.Since.In(v.zone).Format(minute), v.at(d.Until, minute)))
 	shown := d.Items[:min(len(d.Items), MostItems)]
 	for _, n := range shown {
 		m.lines = append(m.lines, "• "+one(n).title)
@@ -164,7 +177,7 @@ func (d Digest) message(one func(Notification) message) message {
 	if len(d.Items) > 0 && d.Items[0].Time().Before(since) {
 		since = d.Items[0].Time()
 	}
-	m.where = fmt.Sprintf("on the event stream from %s on (roomwatch tail --since)", since.UTC().Format("2006-01-02 15:04 UTC"))
+	m.where = fmt.Sprintf(v.where, v.at(since, minute))
 	return m
 }
 
@@ -174,9 +187,9 @@ func (m message) rest(more int) string {
 	case more == 0:
 		return ""
 	case m.where == "":
-		return fmt.Sprintf("… and %s more", count(int64(more)))
+		return fmt.Sprintf(m.words.more, count(int64(more)))
 	}
-	return fmt.Sprintf("… and %s more, %s", count(int64(more)), m.where)
+	return fmt.Sprintf(m.words.moreAt, count(int64(more)), m.where)
 }
 
 // fit returns the message with each of its lines escaped and no link in it, its

@@ -49,6 +49,9 @@ type Target struct {
 	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
 	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target
 
+	Language string `yaml:"language"` // of the built-in text; "" means en
+	Zone     string `yaml:"zone"`     // of its times; "" means UTC
+
 	// AllowPrivate lets it be at a link-local address or one of cloud metadata.
 	AllowPrivate bool `yaml:"allow_private"`
 

@@ -13,6 +13,8 @@ targets:
                                  # allows, 0 for any number
     timeout: 10s                 # of one request
     tries: 6                     # before the target is marked down
+    language: en                 # or zh: of the built-in text of a chat
+    zone: Asia/Shanghai          # of its times; without it UTC
     text: "{{.Room.Name}}: {{.Room.Views | count}} views" # of a message in a chat; see below
     allow_private: false         # true: it may be at a link-local address or one of cloud metadata
   hook:

@@ -162,6 +162,8 @@ func TestMistakes(t *testing.T) {
 		{"a text of a target", target(`kind: slack, url: "${URL}", text: "{{"`), []string{"line 2: target team: text, in its line 1"}},
 		{"a text for a webhook", strings.Replace(rule("text: x"), `{kind: slack, url: "${URL}"}`, `{kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}"}`, 1), []string{"line 4: rule all: text is for chats"}},
 		{"a text of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", text: x`), []string{"line 2: target team: text is for chats"}},
+		{"a language", target(`kind: slack, url: "${URL}", language: de, zone: Mars/Base`), []string{`line 2: target team: language is "de": choose from en, zh`, "line 2: target team: zone: unknown time zone Mars/Base"}},
+		{"a language of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", language: zh`), []string{"language and zone are for chats"}},
 		{"a group that is none", "targets: 5\nrules: [1]\n", []string{"line 1: found a number, expected a group of fields", "line 2: found a list, expected a group of fields"}},
 		{"a tab", "targets:\n\tteam: {}\n", []string{"line 2", "not tabs"}},
 		{"the line of each", `targets:

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"roomwatch/cmd/roomnotify/form"
 )
 
 // A name is part of subjects and of ids of notifications, where _ separates.
@@ -66,6 +68,15 @@ func (t *Target) MaxTries() int {
 		return 6
 	}
 	return t.Tries
+}
+
+// Location returns the zone of the times in the built-in text.
+func (t *Target) Location() *time.Location {
+	l, err := time.LoadLocation(t.Zone)
+	if err != nil {
+		return time.UTC // unreachable: it was checked
+	}
+	return l
 }
 
 // Host returns the host of the target, which is all of its URL that may be shown.
@@ -143,6 +154,11 @@ func (t *Target) check(p *problems) {
 	}
 	p.add(t.Kind == "webhook" || t.Kind == "feishu" || t.Secret == "", t.at("secret"), "target %s: secret is for webhook and feishu alone", t.Name)
 	p.add(t.Kind == "telegram" || t.Token == "" && t.Chat == "", t.at("token"), "target %s: token and chat are for telegram alone", t.Name)
+	p.add(t.Language == "" || slices.Contains(form.Languages(), t.Language), t.at("language"), "target %s: language is %q: choose from %s", t.Name, t.Language, strings.Join(form.Languages(), ", "))
+	if _, err := time.LoadLocation(t.Zone); err != nil {
+		p.add(false, t.at("zone"), "target %s: zone: %w; write a name such as Asia/Shanghai or UTC", t.Name, err)
+	}
+	p.add(t.Kind != "webhook" || t.Language == "" && t.Zone == "", t.at(), "target %s: language and zone are for chats: a webhook gets JSON", t.Name)
 	p.add(t.PerMinute() >= 0, t.at("limit"), "target %s: limit is %d: write notifications a minute, or 0 for any number", t.Name, t.PerMinute())
 	p.add(t.Tries >= 0 && t.Tries <= 20, t.at("tries"), "target %s: tries is %d: write 1 to 20", t.Name, t.Tries)
 	p.add(t.RequestTimeout() <= time.Minute, t.at("timeout"), "target %s: timeout is %s: write at most 1m", t.Name, t.RequestTimeout())

@@ -51,7 +51,7 @@ func (l *checklist) line(what string, err error, format string, args ...any) {
 func check(ctx context.Context, w io.Writer) error {
 	l := checklist{w: w}
 	if names := config.Unknown(); names != "" {
-		_, _ = fmt.Fprintf(w, checkLine, "configuration", "LOOK", "no variable of roomwatch, perhaps misspelt: "+names)
+		_, _ = fmt.Fprintf(w, checkLine, "configuration", "WARN", "no variable of roomwatch, perhaps misspelt: "+names)
 	}
 	cfg, err := config.Load()
 	if err = errors.Join(err, cfg.Validate()); err != nil {

@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 func rootCommand() *cobra.Command {
 	root := program.Root("roomwatch", "Puts every change of a Tencent Live room list on NATS JetStream",
-		"roomwatch reads the list of live rooms of a Tencent Live application again and again and puts\n"+
+		"roomwatch continuously polls the list of live rooms of a Tencent Live application and publishes\n"+
 			"every difference on NATS JetStream as an event: room.created, room.ended, viewcount.changed.\n\n"+
 			"No account at hand? Start with `roomwatch demo`.")
 	program.EnvFile(root, config.Prefix, config.ErrInvalid)

@@ -16,7 +16,7 @@ func TestUnknownVariables(t *testing.T) {
 	for command, want := range map[string]string{
 		"run":   `level=WARN msg=configuration unknown="` + names + `"`,
 		"demo":  `level=WARN msg=configuration unknown="` + names + `"`,
-		"check": "configuration  LOOK    no variable of roomwatch, perhaps misspelt: " + names,
+		"check": "configuration  WARN    no variable of roomwatch, perhaps misspelt: " + names,
 	} {
 		if status, out := runWith(t, complete, command); status != 1 || strings.Count(out, want) != 1 {
 			t.Errorf("%s: exit status %d, want %s in\n%s", command, status, want, out)

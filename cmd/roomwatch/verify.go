@@ -32,8 +32,8 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that the stream keeps its promises; exit status 1 if it does not",
-		Long: "verify reads the stream from its first message to the one that is the last at the start, and prints what does not\n" +
-			"add up, one line each: missing and doubled numbers, broken chains of versions and view counts, ends without\n" +
+		Long: "verify reads the stream from its first message to the one that is the last at the start, and prints all\n" +
+			"inconsistencies, one line each: missing and doubled numbers, broken chains of versions and view counts, ends without\n" +
 			"beginnings, rooms announced twice, times that run backwards, ids and subjects that are not those of the event.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -75,7 +75,7 @@ func printFinding(w io.Writer) func(finding) error {
 		if s.Middle {
 			begins = "from the middle of an epoch: older events are no longer there"
 		}
-		result := "all adds up"
+		result := "no inconsistencies"
 		if s.Faults > 0 {
 			result = counted(s.Faults, "fault")
 		}

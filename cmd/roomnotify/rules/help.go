@@ -20,7 +20,7 @@ targets:
   hook:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
     url: https://hooks.example.com/rooms
-    secret: ${HOOK_SECRET}       # whsec_ and base64; two, apart by a blank, while one replaces the other
+    secret: ${HOOK_SECRET}       # whsec_ and base64; two, separated by a space, while one replaces the other
   lark:
     kind: feishu
     url_file: /run/secrets/lark-url

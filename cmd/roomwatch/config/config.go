@@ -25,9 +25,9 @@ type Config struct {
 	SDKAppID      int            `envconfig:"ROOMWATCH_SDKAPPID" desc:"the application; required by run and check, without it tail shows all"`
 	Identifier    string         `envconfig:"ROOMWATCH_IDENTIFIER" default:"administrator" desc:"an App Administrator account of the application"`
 	SecretKey     environ.Secret `envconfig:"ROOMWATCH_SECRET_KEY" desc:"the key that signs UserSigs; one of this, ROOMWATCH_USERSIG and their files is required"`
-	SecretKeyFile string         `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key; read before each use, so that it may be exchanged"`
-	UserSig       environ.Secret `envconfig:"ROOMWATCH_USERSIG" desc:"a ready UserSig, for who may not have the key; replace it before it expires"`
-	UserSigFile   string         `envconfig:"ROOMWATCH_USERSIG_FILE" desc:"a file that holds the UserSig; read before each use, so that it may be exchanged"`
+	SecretKeyFile string         `envconfig:"ROOMWATCH_SECRET_KEY_FILE" desc:"a file that holds the key; read before each use, so it can be replaced"`
+	UserSig       environ.Secret `envconfig:"ROOMWATCH_USERSIG" desc:"a pre-generated UserSig, if the secret key must not be shared; replace it before it expires"`
+	UserSigFile   string         `envconfig:"ROOMWATCH_USERSIG_FILE" desc:"a file that holds the UserSig; read before each use, so it can be replaced"`
 	UserSigTTL    time.Duration  `envconfig:"ROOMWATCH_USERSIG_TTL" default:"24h" desc:"life of a signature that roomwatch makes, at least 1m"`
 
 	Endpoint            string        `envconfig:"ROOMWATCH_ENDPOINT" default:"china" desc:"where the application lives: china, singapore, silicon-valley, jakarta, seoul, tokyo, frankfurt, or a base URL"`
@@ -38,15 +38,15 @@ type Config struct {
 
 	Events               []string      `envconfig:"ROOMWATCH_EVENTS" default:"room.created,room.ended,viewcount.changed" desc:"what is published; room.updated can be added"`
 	Baseline             string        `envconfig:"ROOMWATCH_BASELINE" default:"publish" desc:"publish or silent: whether the rooms of the very first sweep become events"`
-	AbsentSweeps         int           `envconfig:"ROOMWATCH_ABSENT_SWEEPS" default:"2" desc:"complete sweeps in a row that must miss a room before it ends, at least; more while the list shifts"`
-	MassEndPercent       float64       `envconfig:"ROOMWATCH_MASS_END_PERCENT" default:"50" desc:"a sweep that misses more of at least 20 known rooms is doubted"`
-	MassEndSweeps        int           `envconfig:"ROOMWATCH_MASS_END_SWEEPS" default:"5" desc:"complete sweeps in a row that must agree before rooms end in such a mass"`
-	ViewCountMinChange   int64         `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_CHANGE" default:"1" desc:"least difference from the count last published"`
-	ViewCountMinPercent  float64       `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_PERCENT" default:"0" desc:"least difference in percent of the count last published"`
-	ViewCountMinInterval time.Duration `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_INTERVAL" default:"0s" desc:"least time between two viewcount.changed of a room"`
+	AbsentSweeps         int           `envconfig:"ROOMWATCH_ABSENT_SWEEPS" default:"2" desc:"min complete sweeps in a row that must miss a room before it ends; more while the list shifts"`
+	MassEndPercent       float64       `envconfig:"ROOMWATCH_MASS_END_PERCENT" default:"50" desc:"a sweep that misses a larger share of at least 20 known rooms is doubted"`
+	MassEndSweeps        int           `envconfig:"ROOMWATCH_MASS_END_SWEEPS" default:"5" desc:"complete sweeps in a row that must agree before so many rooms end"`
+	ViewCountMinChange   int64         `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_CHANGE" default:"1" desc:"min difference from the last published count"`
+	ViewCountMinPercent  float64       `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_PERCENT" default:"0" desc:"min difference in percent of the last published count"`
+	ViewCountMinInterval time.Duration `envconfig:"ROOMWATCH_VIEWCOUNT_MIN_INTERVAL" default:"0s" desc:"min time between viewcount.changed events of a room"`
 	DataDir              string        `envconfig:"ROOMWATCH_DATA_DIR" default:"data" desc:"holds state.db and, for the embedded server, nats/"`
 	NATSURL              string        `envconfig:"NATS_URL" desc:"NATS servers, comma separated; empty: an embedded JetStream server on 127.0.0.1"`
-	NATSPort             int           `envconfig:"ROOMWATCH_NATS_PORT" default:"4222" desc:"port of the embedded server; 0 for any free one"`
+	NATSPort             int           `envconfig:"ROOMWATCH_NATS_PORT" default:"4222" desc:"port of the embedded server; 0: any free port"`
 
 	environ.NATS
 
@@ -55,10 +55,10 @@ type Config struct {
 	StreamReplicas int            `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes; more need a cluster"`
 	StreamMaxAge   time.Duration  `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
 	StreamMaxBytes environ.Bytes  `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
-	HTTPAddr       string         `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off for none"`
-	HTTPToken      environ.Secret `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"who sends it may read over HTTP; required, this or its file, for an address that is not loopback"`
-	HTTPTokenFile  string         `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so that it may be exchanged"`
-	HTTPOpen       bool           `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
+	HTTPAddr       string         `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off: none"`
+	HTTPToken      environ.Secret `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"bearer token for HTTP access; this or its file is required if the address is not loopback"`
+	HTTPTokenFile  string         `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
+	HTTPOpen       bool           `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`
 	LogLevel       slog.Level     `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat      string         `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
 }

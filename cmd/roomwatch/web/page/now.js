@@ -73,13 +73,13 @@ function showFacts(s) {
   const facts = [
     ['Last complete sweep', last ? since(last.ended) : 'none yet',
       last ? `${exactly(last.ended)}; ${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}` : ''],
-    ['Sweep in progress', s.sweep ? `no. ${number(s.sweep.number)}` : 'between two',
+    ['Sweep in progress', s.sweep ? `no. ${number(s.sweep.number)}` : 'idle',
       s.sweep ? `${plural(s.sweep.pages, 'page')}, ${plural(s.sweep.rooms, 'room')}` : ''],
     ['Rooms', number(s.rooms.known), (s.rooms.missing ? `${number(s.rooms.missing)} missing, end not yet believed` : 'none missing')
       + (s.rooms.hidden ? `; ${number(s.rooms.hidden)} hidden` : '')],
     ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}, ${exactly(s.outbox.oldest)}` : 'events; all are stored'],
     ['NATS', s.nats.connected ? 'connected' : 'away', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
-    ['Mass-end guard', guard.active ? 'active' : 'at rest', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
+    ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
   ];
   const list = document.getElementById('facts');
   facts.forEach(([name, value, more], i) => {

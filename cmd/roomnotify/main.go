@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func rootCommand() *cobra.Command {
 	root := program.Root("roomnotify", "Tells webhooks and chats about live rooms",
 		"roomnotify reads the events of roomwatch and tells new rooms, ends, changes and view-count milestones to webhooks,\n"+
-			"Slack, Discord, Feishu or Lark, WeCom and Telegram, as a rule file says (`roomnotify help rules`).")
+			"Slack, Discord, Feishu or Lark, WeCom, Telegram and DingTalk, as a rule file says (`roomnotify help rules`).")
 	path := root.PersistentFlags().String("rules", "", "the rule `file`; without it ROOMNOTIFY_RULES, or rules.yaml")
 	program.EnvFile(root, prefix, errConfig)
 	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), resendCommand(path), deadCommand(path),

@@ -308,7 +308,7 @@ func TestPace(t *testing.T) {
 	for kind, pace := range map[string]struct {
 		most int
 		in   time.Duration
-	}{"slack": {1, time.Second}, "discord": {5, 2 * time.Second}, "feishu": {5, time.Second}, "wecom": {1, time.Second}, "telegram": {1, time.Second}} {
+	}{"slack": {1, time.Second}, "discord": {5, 2 * time.Second}, "feishu": {5, time.Second}, "wecom": {1, time.Second}, "dingtalk": {1, time.Second}, "telegram": {1, time.Second}} {
 		t.Run(kind, func(t *testing.T) {
 			more := ""
 			if kind == "telegram" {

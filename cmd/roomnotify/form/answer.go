@@ -79,7 +79,7 @@ type reply struct {
 	Code        *int   `json:"code"`       // feishu, discord
 	StatusCode  *int   `json:"StatusCode"` // feishu, of old
 	Msg         string `json:"msg"`
-	ErrCode     *int   `json:"errcode"` // wecom
+	ErrCode     *int   `json:"errcode"` // wecom, dingtalk
 	OK          *bool  `json:"ok"`      // telegram
 	ErrorCode   int    `json:"error_code"`
 	Description string `json:"description"`
@@ -115,7 +115,7 @@ func (t Target) meaning(a Answer) (code string, m meaning) {
 		}
 	case "feishu":
 		number = cmp.Or(body.Code, body.StatusCode)
-	case "wecom":
+	case "wecom", "dingtalk":
 		number = body.ErrCode
 	}
 	if number == nil {

@@ -84,6 +84,13 @@ func TestJudge(t *testing.T) {
 		{"wecom, too long", "wecom", 200, "", `{"errcode":45002,"errmsg":"content size out of limit"}`, "refused"},
 		{"wecom, a code that nobody knows", "wecom", 200, "", `{"errcode":77,"errmsg":"x"}`, "again"},
 		{"wecom, busy", "wecom", 200, "", `{"errcode":-1,"errmsg":"system error"}`, "again"},
+		{"dingtalk", "dingtalk", 200, "", `{"errcode":0,"errmsg":"ok"}`, "taken"},
+		{"dingtalk, too many", "dingtalk", 200, "", `{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`, "busy"},
+		{"dingtalk, too fast", "dingtalk", 200, "", `{"errcode":410100,"errmsg":"send too fast"}`, "busy"},
+		{"dingtalk, signature", "dingtalk", 200, "", `{"errcode":310000,"errmsg":"sign not match"}`, "refused"},
+		{"dingtalk, no such robot", "dingtalk", 200, "", `{"errcode":300001,"errmsg":"token is not exist"}`, "refused"},
+		{"dingtalk, busy", "dingtalk", 200, "", `{"errcode":-1,"errmsg":"system busy"}`, "again"},
+		{"dingtalk, a page of a proxy", "dingtalk", 200, "", `<html>`, "again"},
 		{"telegram", "telegram", 200, "", `{"ok":true,"result":{}}`, "taken"},
 		{"telegram, refused with 200", "telegram", 200, "", `{"ok":false,"error_code":400,"description":"chat not found"}`, "refused"},
 		{"telegram, refused", "telegram", 403, "", `{"ok":false,"error_code":403,"description":"bot was kicked"}`, "refused"},
@@ -157,6 +164,22 @@ func TestFeishuSignature(t *testing.T) {
 	}
 	if got := field(t, raw, "timestamp"); got != "1795420800" {
 		t.Errorf("timestamp %q", got)
+	}
+}
+
+// DingTalk's signature is the one of its documentation, and stands in the URL.
+func TestDingTalkSignature(t *testing.T) {
+	// printf '1795420800000\nSEChush' | openssl dgst -sha256 -hmac SEChush -binary | base64
+	const want = "8HCelkzhiPKE95E1LDn6CrxKQRm5Ab2R2vzAvUAzBTg="
+	req, _ := body(t, targets()[6], notifications()["created"])
+	q := req.URL.Query()
+	if q.Get("access_token") != "x" || q.Get("timestamp") != "1795420800000" || q.Get("sign") != want {
+		t.Errorf("asks %s", req.URL)
+	}
+	unsigned := targets()[6]
+	unsigned.Secret = ""
+	if req, _ := body(t, unsigned, notifications()["created"]); req.URL.RawQuery != "access_token=x" {
+		t.Errorf("without a secret it asks %s", req.URL)
 	}
 }
 

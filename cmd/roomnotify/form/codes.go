@@ -30,6 +30,11 @@ var (
 	wecomBusy    = []int{45009, 45011, 45033} // frequency, the same by the second, concurrency
 	wecomFailing = []int{-1, 6000, 50001}
 
+	// DingTalk: "Custom robots send group messages". All others of five and more
+	// digits are of what was sent: a key word, the signature, the robot.
+	dingtalkBusy    = []int{90018, 130101, 410100} // frequency, of the robot and of the interface
+	dingtalkFailing = []int{-1}
+
 	// Discord: "JSON error codes".
 	discordBusy = []int{20016, 20022, 20026, 20028, 20029, 20031, 31001, 31002, 40062, 130000}
 
@@ -66,6 +71,17 @@ func codeMeans(kind string, code int, body reply, success bool) meaning {
 		case is(wecomBusy):
 			return busy
 		case is(wecomFailing):
+			return failing
+		case code >= 40000:
+			return refused
+		}
+	case "dingtalk":
+		switch {
+		case code == 0:
+			return taken
+		case is(dingtalkBusy):
+			return busy
+		case is(dingtalkFailing):
 			return failing
 		case code >= 40000:
 			return refused

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,9 @@ import (
 
 // A Target says how a service is spoken to, and with what secrets.
 type Target struct {
-	Kind   string // webhook, slack, discord, feishu, wecom or telegram
+	Kind   string // webhook, slack, discord, feishu, wecom, telegram or dingtalk
 	URL    string
-	Secret string // of webhook, several apart from each other by blanks; of feishu, perhaps empty
+	Secret string // of webhook, several apart from each other by blanks; of feishu and dingtalk, perhaps empty
 	Token  string // of a telegram bot
 	Chat   string // of telegram
 
@@ -33,9 +34,15 @@ type Target struct {
 
 // Request returns the request that tells n, tried at now.
 func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*http.Request, error) {
-	url := t.URL
+	to := t.URL
 	if t.Kind == "telegram" {
-		url = strings.TrimSuffix(t.URL, "/") + "/bot" + t.Token + "/sendMessage"
+		to = strings.TrimSuffix(t.URL, "/") + "/bot" + t.Token + "/sendMessage"
+	}
+	if t.Kind == "dingtalk" && t.Secret != "" {
+		var err error
+		if to, err = t.signedURL(now); err != nil {
+			return nil, fmt.Errorf("write notification %s: the target's URL cannot be used", n.ID)
+		}
 	}
 	content, err := t.body(n, now)
 	if err != nil {
@@ -45,7 +52,7 @@ func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*ht
 	if err != nil {
 		return nil, fmt.Errorf("write notification %s: %w", n.ID, err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("write notification %s: the target's URL cannot be used", n.ID) // the error has the URL
 	}
@@ -103,6 +110,8 @@ func (t Target) body(n Notification, now time.Time) (any, error) {
 		return wecom(t.message(n)), nil
 	case "telegram":
 		return t.telegram(t.message(n)), nil
+	case "dingtalk":
+		return dingtalk(t.message(n)), nil
 	}
 	return nil, fmt.Errorf("write notification %s: there is no form %q", n.ID, t.Kind)
 }
@@ -220,4 +229,27 @@ func wecom(m message) object {
 func (t Target) telegram(m message) object {
 	title, text := m.fit(4096, utf16In, func(s string) string { return s })
 	return object{"chat_id": t.Chat, "text": title + "\n" + text, "link_preview_options": object{"is_disabled": true}}
+}
+
+// dingtalk sends text, which unlike its markdown has no markup, and mentions nobody.
+func dingtalk(m message) object {
+	title, text := m.fit(4000, bytesIn, narrow)
+	return object{"msgtype": "text", "text": object{"content": title + "\n" + text}, "at": object{"isAtAll": false}}
+}
+
+// signedURL adds DingTalk's signature to the URL: the secret is the key, and what
+// is signed is the time in milliseconds and the secret.
+func (t Target) signedURL(now time.Time) (string, error) {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return "", err
+	}
+	stamp := strconv.FormatInt(now.UnixMilli(), 10)
+	mac := hmac.New(sha256.New, []byte(t.Secret))
+	mac.Write([]byte(stamp + "\n" + t.Secret))
+	q := u.Query()
+	q.Set("timestamp", stamp)
+	q.Set("sign", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }

@@ -87,6 +87,7 @@ func targets() []form.Target {
 		{Kind: "feishu", URL: "https://open.feishu.cn/open-apis/bot/v2/hook/x", Secret: "hush"},
 		{Kind: "wecom", URL: "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"},
 		{Kind: "telegram", URL: "https://api.telegram.org", Token: "1:x", Chat: "-100"},
+		{Kind: "dingtalk", URL: "https://oapi.dingtalk.com/robot/send?access_token=x", Secret: "SEChush"},
 	}
 }
 
@@ -235,7 +236,7 @@ func TestLengths(t *testing.T) {
 	one := event(events.RoomUpdated, strings.Repeat("長", 5000))
 	one.Data.Room.OwnerAccount = strings.Repeat("_", 5000)
 	one.Data.Room.RoomID = strings.Repeat("<", 5000)
-	most := map[string]int{"slack": 3000, "discord": 2000, "feishu": 20000, "wecom": 2048, "telegram": 4096}
+	most := map[string]int{"slack": 3000, "discord": 2000, "feishu": 20000, "wecom": 2048, "telegram": 4096, "dingtalk": 4000}
 	for _, g := range targets()[1:] {
 		for _, n := range []form.Notification{long, form.New(one, "r", "t", 0)} {
 			_, raw := body(t, g, n)
@@ -259,7 +260,7 @@ func TestLengths(t *testing.T) {
 			case "telegram":
 				_ = json.Unmarshal(v.Text, &text)
 				length = len(utf16.Encode([]rune(text)))
-			case "wecom":
+			case "wecom", "dingtalk":
 				var c struct{ Content string }
 				_ = json.Unmarshal(v.Text, &c)
 				text, length = c.Content, len(c.Content)

@@ -20,7 +20,9 @@ import (
 var ErrRules = errors.New("rule file")
 
 // Kinds are the kinds of targets.
-func Kinds() []string { return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram"} }
+func Kinds() []string {
+	return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram", "dingtalk"}
+}
 
 // A File is a rule file that makes sense.
 type File struct {

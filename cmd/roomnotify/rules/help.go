@@ -6,7 +6,7 @@ not below is an error.
 
 targets:
   team:                          # a name: letters, digits and -
-    kind: slack                  # webhook, slack, discord, feishu (or lark), wecom, telegram
+    kind: slack                  # webhook, slack, discord, feishu (or lark), wecom, telegram, dingtalk
     url: ${SLACK_URL}            # what is secret is named, never written: ${NAME} of the
                                  # environment, or url_file: /path, secret_file, token_file
     limit: 30                    # notifications a minute; without it what the service
@@ -25,6 +25,10 @@ targets:
     kind: feishu
     url_file: /run/secrets/lark-url
     secret: ${LARK_SECRET}       # only if the bot asks for signatures
+  group:
+    kind: dingtalk
+    url: ${DINGTALK_URL}
+    secret: ${DINGTALK_SECRET}   # SEC…, only if the robot asks for signatures
   channel:
     kind: telegram
     token: ${TELEGRAM_TOKEN}

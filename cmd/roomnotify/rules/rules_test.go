@@ -139,7 +139,7 @@ func TestMistakes(t *testing.T) {
 		{"a password", target(`kind: webhook, url: "https://a:hush-hush@x.example", secret: "${HOOK_SECRET}"`), []string{"url has a user"}},
 		{"telegram", target("kind: telegram"), []string{"token is missing", "chat is missing"}},
 		{"a token for slack", target(`kind: slack, url: "${URL}", token: "${TOKEN}"`), []string{"telegram alone"}},
-		{"a secret for slack", target(`kind: slack, url: "${URL}", secret: "${SECRET}"`), []string{"webhook and feishu alone"}},
+		{"a secret for slack", target(`kind: slack, url: "${URL}", secret: "${SECRET}"`), []string{"webhook, feishu and dingtalk alone"}},
 		{"tries", target(`kind: slack, url: "${URL}", tries: 100`), []string{"tries is 100"}},
 		{"name", strings.ReplaceAll(good, "team", "my_team"), []string{`target "my_team"`, "letters, digits and -"}},
 		{"nothing to tell", strings.Replace(good, "events: [room.created], ", "", 1), []string{"line 4: rule all: it has neither events nor milestones"}},

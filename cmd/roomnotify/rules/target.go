@@ -26,6 +26,7 @@ var limits = map[string]int{
 	"feishu":   90, // 100
 	"wecom":    18, // 20
 	"telegram": 18, // 20 to a group
+	"dingtalk": 18, // 20, and above them nothing for ten minutes
 }
 
 // PerMinute returns how many notifications a minute may go to the target; 0 if any number.
@@ -43,6 +44,7 @@ var paces = map[string]float64{
 	"feishu":   4, // five a second
 	"wecom":    1,
 	"telegram": 1, // one a second in a chat
+	"dingtalk": 1,
 }
 
 // PerSecond returns how many requests a second may go to the target; 0 if any
@@ -152,7 +154,7 @@ func (t *Target) check(p *problems) {
 		p.add(t.Token != "", t.at(), "target %s: token is missing: write token: ${NAME}, with the variable that holds the bot's token, or token_file", t.Name)
 		p.add(t.Chat != "", t.at(), "target %s: chat is missing: write the chat's id, such as \"-1001234567890\", or @channel", t.Name)
 	}
-	p.add(t.Kind == "webhook" || t.Kind == "feishu" || t.Secret == "", t.at("secret"), "target %s: secret is for webhook and feishu alone", t.Name)
+	p.add(slices.Contains([]string{"webhook", "feishu", "dingtalk"}, t.Kind) || t.Secret == "", t.at("secret"), "target %s: secret is for webhook, feishu and dingtalk alone", t.Name)
 	p.add(t.Kind == "telegram" || t.Token == "" && t.Chat == "", t.at("token"), "target %s: token and chat are for telegram alone", t.Name)
 	p.add(t.Language == "" || slices.Contains(form.Languages(), t.Language), t.at("language"), "target %s: language is %q: choose from %s", t.Name, t.Language, strings.Join(form.Languages(), ", "))
 	if _, err := time.LoadLocation(t.Zone); err != nil {

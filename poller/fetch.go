@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -71,13 +73,13 @@ func (f *fetcher) try(ctx context.Context, t *tally, call func(sig string) error
 			wait = throttleMore
 		}
 		if pause == nil {
-			pause = newBackOff()
+			pause = retry.BackOff(retryFirst, retryLongest) // the budget ends them, which counts what a throttle adds too
 		}
 		if wait = max(wait+pause.NextBackOff(), laterOf(err)); pause.GetElapsedTime()+wait > f.budget {
 			return fmt.Errorf("%w (given up after %d tries)", err, tries)
 		}
 		f.health.retrying(*t, err, pause.GetElapsedTime()+wait > retryTell)
-		if sleep(ctx, wait) != nil {
+		if retry.Sleep(ctx, wait) != nil {
 			return err // the same where err is the end of ctx itself
 		}
 		t.retries++
@@ -136,15 +138,4 @@ func stale(err error, next string) error {
 		return fmt.Errorf("cursor %.64q is stale: %w", next, err)
 	}
 	return err
-}
-
-// newBackOff returns pauses that never end by themselves: the page's budget ends
-// them, which counts what a throttle adds too.
-func newBackOff() *backoff.ExponentialBackOff {
-	return backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(retryFirst),
-		backoff.WithMultiplier(2),
-		backoff.WithMaxInterval(retryLongest),
-		backoff.WithMaxElapsedTime(0),
-	)
 }

@@ -117,7 +117,7 @@ func (h *health) failed(err error) {
 	}
 	if h.status.Refused.Err == nil {
 		h.status.Refused.At = now
-		h.log.Error("configuration", "condition", "refused", "err", err, "next", refusedPause, "request_id", requestID(err))
+		h.log.Error("configuration", "condition", "refused", "error", err, "next", refusedPause, "request_id", requestID(err))
 	}
 	h.status.Refused.Err = err
 }
@@ -128,9 +128,9 @@ func (h *health) failing(err error) {
 	h.status.LastFailure = Failure{Err: err, At: now}
 	if h.status.FailingSince.IsZero() {
 		h.status.FailingSince = now
-		attrs := []any{"condition", "failing", "err", err, "request_id", requestID(err)}
+		attrs := []any{"condition", "failing", "error", err, "request_id", requestID(err)}
 		if hint := Hint(err); hint != "" {
-			attrs = append(attrs, "hint", hint)
+			attrs = append(attrs, "fix", hint)
 		}
 		if errors.Is(err, ErrSink) {
 			h.log.Warn("state", attrs...)
@@ -145,8 +145,8 @@ func (h *health) throttled(perSecond float64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.lowered {
-		h.log.Warn("quota", "condition", "throttled", "rate", perSecond, "err", err, "request_id", requestID(err),
-			"advice", "other callers of the SDKAppID share its limit; lower the rate of one of them if this comes again")
+		h.log.Warn("quota", "condition", "throttled", "rate", perSecond, "error", err, "request_id", requestID(err),
+			"fix", "other callers of the SDKAppID share its limit; lower the rate of one of them if this comes again")
 	}
 	h.lowered = true
 }

@@ -63,7 +63,7 @@ func TestOutage(t *testing.T) {
 		}
 		expectLog(t, &log,
 			`level=INFO msg=sweep condition="first complete"`,
-			`level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`)
+			`level=WARN msg=source condition=failing error="get_room_list http://live.test: code 100001`)
 		time.Sleep(4 * time.Minute)
 		st = p.Status()
 		var api *APIError
@@ -80,7 +80,7 @@ func TestOutage(t *testing.T) {
 		}
 		expectLog(t, &log,
 			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`,
-			`level=WARN msg=source condition=failing err="get_room_list http://live.test: code 100001`,
+			`level=WARN msg=source condition=failing error="get_room_list http://live.test: code 100001`,
 			`level=INFO msg=source condition=recovered after=4m`)
 		if !strings.Contains(log.String(), "request_id=Id-100001") {
 			t.Errorf("no request id in %s", log.String())
@@ -115,7 +115,7 @@ func TestRefusedConfiguration(t *testing.T) {
 			t.Errorf("after it was mended: %+v", st)
 		}
 		expectLog(t, &log,
-			`level=ERROR msg=configuration condition=refused err="page 1: configuration refused: get_room_list http://live.test: code 60020`,
+			`level=ERROR msg=configuration condition=refused error="page 1: configuration refused: get_room_list http://live.test: code 60020`,
 			`level=INFO msg=configuration condition=accepted after=3m0s`,
 			`level=INFO msg=source condition=recovered after=3m`,
 			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`)
@@ -146,7 +146,7 @@ func TestThrottledIsToldOnce(t *testing.T) {
 		}
 		expectLog(t, &log,
 			`level=INFO msg=sweep condition="first complete"`,
-			`level=WARN msg=quota condition=throttled rate=4.75 err="get_room_list http://live.test: code 60011`,
+			`level=WARN msg=quota condition=throttled rate=4.75 error="get_room_list http://live.test: code 60011`,
 			`level=INFO msg=quota condition=restored rate=9.5`)
 	})
 }
@@ -163,7 +163,7 @@ func TestSinkFailureIsTold(t *testing.T) {
 		if got, want := fmt.Sprint(p.Status().LastFailure.Err), "page 1: commit: disk full; end of sweep: commit: disk full"; got != want {
 			t.Errorf("last failure %q, want %q", got, want)
 		}
-		expectLog(t, &log, `level=WARN msg=state condition=failing err="page 1: commit: disk full`)
+		expectLog(t, &log, `level=WARN msg=state condition=failing error="page 1: commit: disk full`)
 		if n := len(sink.ended()); n != 3 || sink.ended()[0].Complete {
 			t.Errorf("%d sweeps ended, want 3 that failed", n)
 		}
@@ -216,11 +216,11 @@ func TestMetrics(t *testing.T) {
 			}
 			return 200, fail(60026)
 		})
-		p := s.newPoller(t, Config{Registerer: reg, RequestsPerSecond: 10})
+		p := s.newPoller(t, Config{Metrics: reg, RequestsPerSecond: 10})
 		stop := start(t, p, &recorder{})
 		time.Sleep(time.Minute)
 		stop()
-		if _, err := New(Config{Signer: newTestSigner(t), Registerer: reg}); err == nil {
+		if _, err := New(Config{Signer: newTestSigner(t), Metrics: reg}); err == nil {
 			t.Error("New registered its metrics beside those of another poller")
 		}
 	})

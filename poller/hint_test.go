@@ -105,7 +105,7 @@ func TestHintOfACircle(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "was given before in this sweep") || !strings.Contains(Hint(err), "no proxy caches the answers") {
 			t.Errorf("%v; %s", err, Hint(err))
 		}
-		if !strings.Contains(log.String(), `hint="the list of the service does not end`) {
+		if !strings.Contains(log.String(), `fix="the list of the service does not end`) {
 			t.Errorf("the log has no hint:\n%s", &log)
 		}
 	})

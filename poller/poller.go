@@ -16,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/diff"
+	"roomwatch/diff/retry"
+	"roomwatch/diff/spans"
 )
 
 const (
@@ -41,9 +43,9 @@ type Config struct {
 	RequestTimeout      time.Duration // for one request; 0 means 5 s
 	Interval            time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
 
-	Log        *slog.Logger          // nil discards
-	Registerer prometheus.Registerer // nil registers no metrics
-	Tracer     trace.Tracer          // nil traces nothing
+	Log     *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil registers no metrics
+	Tracer  trace.Tracer          // nil traces nothing
 
 	// Dial makes the connections to the service; nil means a [net.Dialer].
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -83,8 +85,8 @@ func New(c Config) (*Poller, error) {
 	q := listQuota(c.RequestsPerSecond)
 	h := &health{log: c.Log}
 	m := newMetrics(gauges(c.Interval, q, c.Signer, h))
-	if c.Registerer != nil {
-		if err := m.register(c.Registerer); err != nil {
+	if c.Metrics != nil {
+		if err := m.register(c.Metrics); err != nil {
 			return nil, err
 		}
 	}
@@ -144,7 +146,7 @@ func (p *Poller) Run(ctx context.Context, sink Sink) error {
 		begin := time.Now()
 		again, err := p.sweep(ctx, sink)
 		// An error here is the end of ctx, which the loop sees.
-		_ = sleep(ctx, p.pause(time.Since(begin), again, err))
+		_ = retry.Sleep(ctx, p.pause(time.Since(begin), again, err))
 	}
 	return nil
 }
@@ -168,7 +170,7 @@ func (p *Poller) pause(took time.Duration, again bool, err error) time.Duration 
 // verdict. The error says why the sweep is not complete.
 func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	ctx, span := p.tracer.Start(ctx, "sweep")
-	defer func() { endSpan(span, err) }()
+	defer func() { spans.End(span, err) }()
 	s := newSweep(p.fetch, p.fetch.health, p.metrics, p.tracer, sink)
 	s.health.progress(s.report())
 	defer s.health.progress(nil)
@@ -255,7 +257,7 @@ func (p *Poller) Probe(ctx context.Context) (Glance, error) {
 func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	outlive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		_ = sleep(outlive, d)
+		_ = retry.Sleep(outlive, d)
 		cancel()
 	})
 	return outlive, func() { stop(); cancel() }

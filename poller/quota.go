@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -85,7 +87,7 @@ func (q *quota) take(ctx context.Context) (done func(), err error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the quota: %w", ctx.Err())
 	}
-	err = sleep(ctx, time.Until(over.Add(vendorSpan)))
+	err = retry.Sleep(ctx, time.Until(over.Add(vendorSpan)))
 	if err == nil {
 		err = q.wait(ctx)
 	}
@@ -99,12 +101,12 @@ func (q *quota) take(ctx context.Context) (done func(), err error) {
 // wait waits for the spacing, and for what the service has asked for meanwhile.
 func (q *quota) wait(ctx context.Context) error {
 	for {
-		if err := sleep(ctx, time.Until(q.heldUntil())); err != nil {
+		if err := retry.Sleep(ctx, time.Until(q.heldUntil())); err != nil {
 			return err
 		}
 		q.lim.SetLimit(rate.Limit(q.rate()))
 		r := q.lim.Reserve() // not Wait, which refuses at once what a deadline may cut
-		if err := sleep(ctx, r.Delay()); err != nil {
+		if err := retry.Sleep(ctx, r.Delay()); err != nil {
 			r.Cancel()
 			return err
 		}
@@ -150,19 +152,4 @@ func (q *quota) rate() float64 {
 		return q.full
 	}
 	return now
-}
-
-// sleep waits for d, or until ctx is done and then returns its error.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

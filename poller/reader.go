@@ -63,8 +63,8 @@ func newReader(c Config) (*Reader, error) {
 		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, r.workers, c.Dial), signer: c.Signer,
 		quota: newQuota(rate, max(1, int(rate))), count: func(string, time.Duration) {}, health: &health{log: log}, budget: readBudget,
 	}
-	if c.Registerer != nil {
-		if err := r.metrics.register(c.Registerer); err != nil {
+	if c.Metrics != nil {
+		if err := r.metrics.register(c.Metrics); err != nil {
 			return nil, err
 		}
 	}

@@ -391,7 +391,7 @@ func TestPointReadsConfig(t *testing.T) {
 		}
 	}
 	mustNew(t, Config{PointReadsPerSecond: 200})
-	mustNew(t, Config{Endpoint: Endpoint{base: "http://live.test"}, PointReadsPerSecond: 1000, Registerer: prometheus.NewRegistry()})
+	mustNew(t, Config{Endpoint: Endpoint{base: "http://live.test"}, PointReadsPerSecond: 1000, Metrics: prometheus.NewRegistry()})
 }
 
 func mustNew(t *testing.T, c Config) *Poller {

@@ -105,7 +105,7 @@ func checkSecrets(t *testing.T, base string) {
 	signer := newTestSigner(t)
 	p, err := New(Config{
 		Endpoint: e, Signer: signer, RequestsPerSecond: 1000, RequestTimeout: 100 * time.Millisecond,
-		Log: log.logger(slog.LevelDebug), Registerer: reg,
+		Log: log.logger(slog.LevelDebug), Metrics: reg,
 	})
 	if err != nil {
 		t.Fatal(err)

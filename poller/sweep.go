@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"roomwatch/diff"
+	"roomwatch/diff/spans"
 )
 
 const (
@@ -107,7 +107,7 @@ func (s *sweep) read(ctx context.Context) error {
 // traced reads the page at next in a span of its own, and returns its traceparent too.
 func (s *sweep) traced(ctx context.Context, next string) (a answer, parent string, err error) {
 	ctx, span := s.tracer.Start(ctx, "page", trace.WithSpanKind(trace.SpanKindClient))
-	defer func() { endSpan(span, err) }()
+	defer func() { spans.End(span, err) }()
 	before := s.retries
 	a, err = s.source.page(ctx, next, &s.tally)
 	if !span.IsRecording() {
@@ -118,14 +118,6 @@ func (s *sweep) traced(ctx context.Context, next string) (a answer, parent strin
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	return a, carrier["traceparent"], err
-}
-
-// endSpan ends a span; the errors of this package hold no secret.
-func endSpan(span trace.Span, err error) {
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-	}
-	span.End()
 }
 
 // add takes the facts of a page into the sweep.

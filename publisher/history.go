@@ -36,6 +36,6 @@ func (s *session) lookForLoss(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.status.MadeAnew = time.Now()
 	s.log.ErrorContext(ctx, "stream", "condition", "made anew", "stream", s.stream.Name, "made", info.Created, "lost_up_to", lost,
-		"mend", "find out who removed it; its events are not stored again: put them back from a backup under another name")
+		"fix", "find out who removed it; its events are not stored again: put them back from a backup under another name")
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/diff"
+	"roomwatch/diff/retry"
 	"roomwatch/publisher/natsconn"
 )
 
@@ -122,13 +122,13 @@ func New(c Config) (*Publisher, error) {
 //
 // Run is called once.
 func (p *Publisher) Run(ctx context.Context) error {
-	pause := newBackOff()
+	pause := retry.BackOff(retryFirst, retryMost)
 	var left legacy
 	gone := false // the claim, in the session before this one
 	for ctx.Err() == nil {
 		if p.conn.IsClosed() {
 			p.failed(ctx, p.conn.WhyClosed())
-			if sleep(ctx, pause.NextBackOff()) == nil {
+			if retry.Sleep(ctx, pause.NextBackOff()) == nil {
 				p.connect(ctx)
 			}
 			continue
@@ -137,7 +137,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			if err := p.conn.Refused(); err != nil {
 				p.failed(ctx, err) // found later than the start could
 			}
-			_ = sleep(ctx, awayLook)
+			_ = retry.Sleep(ctx, awayLook)
 			continue
 		}
 		_, was, _ := p.outbox.Position()
@@ -168,7 +168,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 			continue
 		}
 		p.failed(ctx, p.reason(err))
-		_ = sleep(ctx, pause.NextBackOff())
+		_ = retry.Sleep(ctx, pause.NextBackOff())
 	}
 	return nil
 }
@@ -189,22 +189,5 @@ func (p *Publisher) hasRecovered() bool {
 		return true
 	default:
 		return false
-	}
-}
-
-func newBackOff() *backoff.ExponentialBackOff {
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(retryFirst), backoff.WithMultiplier(2),
-		backoff.WithMaxInterval(retryMost), backoff.WithMaxElapsedTime(0))
-}
-
-// sleep waits for d, or until ctx is done and then returns its error.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"roomwatch/diff/retry"
+	"roomwatch/diff/spans"
 )
 
 // requestTimeout is how long an answer of NATS is waited for.
@@ -39,7 +42,7 @@ func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-c
 	connected := s.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer s.nc.RemoveStatusListener(connected)
 	limit := batchRows
-	pause := newBackOff()
+	pause := retry.BackOff(retryFirst, retryMost)
 	var now, next batch // the one that is published, and the one that is made meanwhile
 	for {
 		if s.reconnected() {
@@ -99,7 +102,7 @@ func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-c
 		default:
 			s.failed(ctx, err)
 			next = next.empty()
-			if sleep(ctx, pause.NextBackOff()) != nil {
+			if retry.Sleep(ctx, pause.NextBackOff()) != nil {
 				return nil
 			}
 		}
@@ -112,7 +115,7 @@ func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-c
 // publish stores all events of a batch, or none. It finishes also if ctx ends meanwhile.
 func (s *session) publish(ctx context.Context, b *batch) (err error) {
 	ctx, span := s.tracer.Start(ctx, "publish", spanOptions(b.events)...)
-	defer func() { endSpan(span, len(b.msgs), err) }()
+	defer func() { spans.End(span, err) }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	began := time.Now()

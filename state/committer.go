@@ -7,11 +7,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"roomwatch/diff"
+	"roomwatch/diff/spans"
 )
 
 const (
@@ -197,9 +196,9 @@ func (c *Committer) commit(pages []diff.Page) {
 		return
 	}
 	span := c.startSpan(pages)
-	defer span.End()
-	if err := c.store.Commit(pages...); err != nil {
-		span.SetStatus(codes.Error, err.Error())
+	err := c.store.Commit(pages...)
+	spans.End(span, err)
+	if err != nil {
 		c.failed.Store(&err)
 	}
 }
@@ -217,15 +216,14 @@ func (c *Committer) commitReads(reads []diff.Read) {
 
 // startSpan starts the span of a commit, linked with those of its pages.
 func (c *Committer) startSpan(pages []diff.Page) trace.Span {
-	opts := []trace.SpanStartOption{trace.WithAttributes(attribute.Int("roomwatch.pages", len(pages)))}
-	for _, p := range pages {
-		if p.Trace == "" {
-			continue
-		}
-		ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": p.Trace})
-		opts = append(opts, trace.WithLinks(trace.LinkFromContext(ctx)))
-	}
-	_, span := c.tracer.Start(context.Background(), "commit", opts...)
+	_, span := c.tracer.Start(context.Background(), "commit", trace.WithAttributes(attribute.Int("roomwatch.pages", len(pages))),
+		spans.Links(func(yield func(string) bool) {
+			for _, p := range pages {
+				if !yield(p.Trace) {
+					return
+				}
+			}
+		}))
 	return span
 }
 
@@ -251,7 +249,7 @@ func (c *Committer) report(before, now Status) {
 	switch {
 	case now.Guarded && !before.Guarded:
 		c.log.WarnContext(ctx, "mass end doubted", "missing", now.Missing, "rooms", now.Rooms,
-			"mend", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough complete sweeps agree")
+			"fix", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough complete sweeps agree")
 	case before.Guarded && !now.Guarded && now.Rooms < before.Rooms:
 		c.log.WarnContext(ctx, "mass end believed", "ended", before.Rooms-now.Rooms, "rooms", now.Rooms)
 	case before.Guarded && !now.Guarded:

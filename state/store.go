@@ -174,7 +174,7 @@ func (s *Store) Close() error {
 func (s *Store) load(app int) error {
 	err := s.transact(func(tx *bbolt.Tx) error {
 		if m := tx.Bucket(metaBucket); m != nil && m.Get(rebuildKey) != nil {
-			s.log.Warn("rebuild was cut short", "mend", "none is needed: the state begins empty and is rebuilt from the stream")
+			s.log.Warn("rebuild was cut short", "fix", "none is needed: the state begins empty and is rebuilt from the stream")
 		} else if m != nil {
 			return createEnds(tx)
 		}

@@ -10,9 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -26,7 +25,7 @@ const (
 // ctx is done. A file is on record as copied when its command has ended well, and not
 // before: after a crash it may be run for a file once more.
 func (u *upkeep) keepCopies(ctx context.Context) {
-	again := backoff.NewExponentialBackOff(backoff.WithInitialInterval(copyAgain), backoff.WithMaxInterval(copyAgainMax), backoff.WithMaxElapsedTime(0))
+	again := retry.BackOff(copyAgain, copyAgainMax)
 	for ctx.Err() == nil {
 		pause := copyEvery
 		switch copied, err := u.copyNext(ctx); {
@@ -42,7 +41,7 @@ func (u *upkeep) keepCopies(ctx context.Context) {
 				continue
 			}
 		}
-		wait(ctx, pause)
+		_ = retry.Sleep(ctx, pause)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
@@ -16,6 +15,7 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/retry"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/reader"
 	"roomwatch/publisher/streams"
@@ -144,7 +144,7 @@ func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *sl
 	line, _ := w.Lines()
 	log.InfoContext(ctx, "start", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
 	r := &recorder{config: c, js: js, trail: w, status: now, log: log}
-	pause := backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(pauseMost), backoff.WithMaxElapsedTime(0))
+	pause := retry.BackOff(100*time.Millisecond, pauseMost)
 	for ctx.Err() == nil {
 		before := w.Position()
 		err := r.need().Explain(r.session(ctx))
@@ -160,21 +160,12 @@ func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *sl
 		if !errors.Is(err, errReconnected) {
 			r.condition(ctx, err)
 		}
-		wait(ctx, pause.NextBackOff())
+		_ = retry.Sleep(ctx, pause.NextBackOff())
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		return cause
 	}
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // condition logs that something went wrong or is well again, once each.
@@ -198,7 +189,7 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	case "":
 		r.log.InfoContext(ctx, "record", "condition", "recovered")
 	default:
-		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "mend", mend)
+		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "fix", mend)
 	}
 	r.failing = text
 	r.status.record(text)
@@ -303,7 +294,7 @@ func (r *recorder) complete(ctx context.Context, batch []trail.Message) error {
 			if found.Seq > 0 && found.Seq < m.Seq {
 				return fmt.Errorf("%w: message %d", errLost, found.Seq)
 			}
-			r.log.WarnContext(ctx, "gap", "from", want, "to", m.Seq-1, "mend", "none: the stream has them no more; let it keep messages for longer than roomaudit may be away")
+			r.log.WarnContext(ctx, "gap", "from", want, "to", m.Seq-1, "fix", "none: the stream has them no more; let it keep messages for longer than roomaudit may be away")
 		}
 		want = max(want, m.Seq+1)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -62,7 +63,7 @@ func sealNow(ctx context.Context, c *config) error {
 	if err := os.WriteFile(path, nil, 0o640); err != nil {
 		return fmt.Errorf("ask for a seal: %w", err)
 	}
-	for end := time.Now().Add(sealWait); time.Now().Before(end) && ctx.Err() == nil; wait(ctx, 100*time.Millisecond) {
+	for end := time.Now().Add(sealWait); time.Now().Before(end) && ctx.Err() == nil; _ = retry.Sleep(ctx, 100*time.Millisecond) {
 		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -29,10 +30,10 @@ func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
 			text = err.Error()
 		}
 		if text != failing && text != "" {
-			log.WarnContext(ctx, "indexes of the trail", "error", text, "hint", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
+			log.WarnContext(ctx, "indexes of the trail", "error", text, "fix", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
 		}
 		failing = text
-		wait(ctx, indexEvery)
+		_ = retry.Sleep(ctx, indexEvery)
 	}
 }
 
@@ -84,7 +85,7 @@ func (u *upkeep) run(ctx context.Context) error {
 			}
 			u.tell(ctx, d.name, d.hint, err)
 		}
-		wait(ctx, upkeepEvery)
+		_ = retry.Sleep(ctx, upkeepEvery)
 	}
 	return nil
 }
@@ -100,7 +101,7 @@ func (u *upkeep) tell(ctx context.Context, duty, hint string, err error) {
 	case text == "":
 		u.log.InfoContext(ctx, "upkeep of the trail recovered", "duty", duty)
 	default:
-		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "hint", hint+"; it is tried again, and events are recorded meanwhile")
+		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "fix", hint+"; it is tried again, and events are recorded meanwhile")
 	}
 }
 
@@ -143,7 +144,7 @@ func (u *upkeep) sealAsked(time.Time) error {
 // keepSQLite copies the trail into the database of ROOMAUDIT_SQLITE, until ctx is
 // done. It reads the trail as any other reader, so it is not in the way of the recording.
 func (u *upkeep) keepSQLite(ctx context.Context) {
-	for copied := uint64(0); ctx.Err() == nil; wait(ctx, exportEvery) {
+	for copied := uint64(0); ctx.Err() == nil; _ = retry.Sleep(ctx, exportEvery) {
 		line, _ := u.trail.Lines()
 		if line == copied {
 			continue

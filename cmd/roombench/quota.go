@@ -10,6 +10,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
+
+	"roomwatch/diff/retry"
 )
 
 // benchQuota runs at the vendor's quota.
@@ -82,7 +84,7 @@ func benchQuota(ctx context.Context, rooms, sweeps, readers int) (err error) {
 // sweepDone waits until sweep n has been asked for its last page.
 func (r *rig) sweepDone(ctx context.Context, n, pages int) (stubSweep, error) {
 	for {
-		if err := wait(ctx, pause); err != nil {
+		if err := retry.Sleep(ctx, pause); err != nil {
 			return stubSweep{}, err
 		}
 		rep, err := r.report(ctx)

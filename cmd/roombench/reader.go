@@ -5,13 +5,15 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"roomwatch/diff/retry"
 )
 
 // readPage reads what an open status page and a scrape read, until ctx is done.
 // What it cannot read does not matter here: the load is what is wanted.
 func readPage(ctx context.Context, addr string) {
 	go readEvents(ctx, addr)
-	for n := 0; wait(ctx, 2*time.Second) == nil; n++ {
+	for n := 0; retry.Sleep(ctx, 2*time.Second) == nil; n++ {
 		_, _ = get(ctx, "http://"+addr+"/api/v1/status")
 		if n%3 == 0 {
 			_, _ = get(ctx, "http://"+addr+"/api/v1/rooms?limit=20")
@@ -31,6 +33,6 @@ func readEvents(ctx context.Context, addr string) {
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
-	for sc := bufio.NewScanner(resp.Body); sc.Scan() && wait(ctx, 10*time.Millisecond) == nil; {
+	for sc := bufio.NewScanner(resp.Body); sc.Scan() && retry.Sleep(ctx, 10*time.Millisecond) == nil; {
 	}
 }

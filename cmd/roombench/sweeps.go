@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"roomwatch/diff"
+	"roomwatch/diff/retry"
 	"roomwatch/poller"
 )
 
@@ -216,7 +217,7 @@ func (r *rig) await(ctx context.Context, n, change int, events uint64) (time.Dur
 		return 0, err
 	}
 	for {
-		if err := wait(ctx, pause); err != nil {
+		if err := retry.Sleep(ctx, pause); err != nil {
 			return 0, err
 		}
 		rep, err := r.report(ctx)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"roomwatch/cmd/roomnotify/form"
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -23,7 +24,7 @@ var (
 // dead letter (a permanent [form.Refusal]), the target is down or throttled
 // (errUnready), or roomnotify stops (errStopping).
 func (g *target) attempt(ctx context.Context, n form.Notification) error {
-	pauses := newBackOff(retryFirst, retryMax)
+	pauses := retry.BackOff(retryFirst, retryMax)
 	for try := 1; ; try++ {
 		err := g.once(ctx, n)
 		no, failed := errors.AsType[*form.Refusal](err)
@@ -167,5 +168,5 @@ func (g *target) sleep(ctx context.Context, d time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(g.stop, cancel)()
-	return pause(ctx, d) && g.stop.Err() == nil
+	return retry.Sleep(ctx, d) == nil && g.stop.Err() == nil
 }

@@ -16,6 +16,7 @@ import (
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -148,7 +149,7 @@ func (r *resending) one(ctx context.Context, n *stored) error {
 		o.stays++
 		return nil
 	}
-	if !pause(ctx, max(o.pace.Reserve().Delay(), time.Until(o.limit.due(time.Now())))) {
+	if retry.Sleep(ctx, max(o.pace.Reserve().Delay(), time.Until(o.limit.due(time.Now())))) != nil {
 		return errStopping
 	}
 	o.limit.take(time.Now())
@@ -202,7 +203,7 @@ func sendAgain(ctx context.Context, s *sender, n form.Notification) error {
 		if !ok || no.Permanent || try == resendTries || no.After > resendWait {
 			return err
 		}
-		if !pause(ctx, max(no.After, time.Duration(try)*time.Second)) {
+		if retry.Sleep(ctx, max(no.After, time.Duration(try)*time.Second)) != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/diff/retry"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/streams"
 )
@@ -181,7 +182,7 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 		if reported.differ(err) {
 			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "see that NATS and roomwatch run; it is tried again for ever")
 		}
-		if !pause(ctx, startPause) {
+		if retry.Sleep(ctx, startPause) != nil {
 			return nil, nil
 		}
 	}
@@ -231,19 +232,4 @@ func (c *changes) differ(err error) bool {
 func (c *changes) begins(err error) bool {
 	was := c.last
 	return c.differ(err) && was == ""
-}
-
-// pause reports false if ctx is done first.
-func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

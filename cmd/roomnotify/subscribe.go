@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff/retry"
 	"roomwatch/publisher/events"
 )
 
@@ -32,7 +33,7 @@ func (d *daemon) subscribe(ctx context.Context, g *target) error {
 		default:
 			return d.cfg.reader().Explain(err)
 		}
-		if !pause(ctx, sharedPause+rand.N(sharedPause/3)) { // two that began together do not meet again
+		if retry.Sleep(ctx, sharedPause+rand.N(sharedPause/3)) != nil { // two that began together do not meet again
 			return nil
 		}
 	}

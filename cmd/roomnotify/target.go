@@ -12,6 +12,7 @@ import (
 
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/diff/retry"
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/recent"
 )
@@ -75,17 +76,13 @@ func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *stor
 	g := &target{
 		t: t, store: s, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
 		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
-		probing: newBackOff(probeFirst, probeMax), throttling: newBackOff(2*time.Second, 5*time.Minute),
+		probing: retry.BackOff(probeFirst, probeMax), throttling: retry.BackOff(2*time.Second, 5*time.Minute),
 		answered: recent.New[string, *form.Refusal](maxAnswers), failing: map[string]failures{},
 	}
 	for _, r := range list {
 		g.rules = append(g.rules, &ruleState{Rule: r, limit: window{limit: r.Limit}})
 	}
 	return g
-}
-
-func newBackOff(first, most time.Duration) *backoff.ExponentialBackOff {
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(first), backoff.WithMaxInterval(most), backoff.WithMultiplier(2), backoff.WithMaxElapsedTime(0))
 }
 
 // handle tells what the rules make of an event. It returns nil when each

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/roomnotify/form"
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -27,7 +28,7 @@ func (g *target) restored(ctx context.Context) bool {
 		if ctx.Err() == nil && reported.begins(err) {
 			g.readFailed(ctx, err)
 		}
-		if !pause(ctx, startPause) {
+		if retry.Sleep(ctx, startPause) != nil {
 			return false
 		}
 	}

@@ -28,13 +28,15 @@ import (
 // the programs. What must not be shown is kept by diff/secret, below them all.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                  {},
+	"roomwatch/diff/retry":            {},
+	"roomwatch/diff/spans":            {},
 	"roomwatch/diff/secret":           {},
-	"roomwatch/poller":                {"roomwatch/diff", "roomwatch/diff/secret"},
+	"roomwatch/poller":                {"roomwatch/diff/spans", "roomwatch/diff/retry", "roomwatch/diff", "roomwatch/diff/secret"},
 	"roomwatch/poller/simulator":      {},
-	"roomwatch/state":                 {"roomwatch/diff"},
-	"roomwatch/publisher":             {"roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/streams"},
+	"roomwatch/state":                 {"roomwatch/diff/spans", "roomwatch/diff"},
+	"roomwatch/publisher":             {"roomwatch/diff/spans", "roomwatch/diff/retry", "roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/streams"},
 	"roomwatch/publisher/natsconn":    {"roomwatch/diff/secret"},
-	"roomwatch/publisher/events":      {"roomwatch/publisher/reader", "roomwatch/publisher/recent"},
+	"roomwatch/publisher/events":      {"roomwatch/diff/retry", "roomwatch/publisher/reader", "roomwatch/publisher/recent"},
 	"roomwatch/publisher/reader":      {},
 	"roomwatch/publisher/recent":      {},
 	"roomwatch/publisher/natstest":    {},
@@ -61,15 +63,15 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/roomnotify/rules": {"roomwatch/cmd/roomnotify/form", "roomwatch/publisher/events", "roomwatch/diff/secret"},
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
-		"roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
+		"roomwatch/diff/retry", "roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
 		"roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/diff/secret", "roomwatch/publisher/recent",
 	},
-	"roomwatch/cmd/roomaudit/trail": {"roomwatch/publisher/events"},
+	"roomwatch/cmd/roomaudit/trail": {"roomwatch/diff/retry", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {
-		"roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/display", "roomwatch/cmd/internal/environ",
-		"roomwatch/cmd/internal/program", "roomwatch/cmd/roomaudit/trail",
+		"roomwatch/diff/retry", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/display", "roomwatch/cmd/internal/environ",
+		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomaudit/trail",
 	},
-	"roomwatch/cmd/roombench": {"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher"},
+	"roomwatch/cmd/roombench": {"roomwatch/diff/retry", "roomwatch/diff", "roomwatch/poller", "roomwatch/publisher"},
 }
 
 func TestImportGraph(t *testing.T) {

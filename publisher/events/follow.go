@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff/retry"
 	"roomwatch/publisher/reader"
 )
 
@@ -75,7 +76,7 @@ func Follow(ctx context.Context, js jetstream.JetStream, o Options, tell func(Ch
 		if time.Since(began) > pauseMost {
 			pause = pauseFirst
 		}
-		sleep(ctx, pause)
+		_ = retry.Sleep(ctx, pause)
 		pause = min(2*pause, pauseMost)
 	}
 	return nil

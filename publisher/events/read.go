@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -41,7 +43,7 @@ func (s *subscription) read(ctx context.Context) error {
 			told = text
 			s.report(ctx, err)
 		}
-		if sleep(ctx, pause) {
+		if retry.Sleep(ctx, pause) == nil {
 			pause = min(2*pause, pauseMost)
 			cons, err = s.reopen(ctx, cons)
 		}
@@ -132,7 +134,7 @@ func (s *subscription) alone(ctx context.Context, cons jetstream.Consumer) error
 		default:
 			free = 0
 		}
-		if !sleep(ctx, lookPause) {
+		if retry.Sleep(ctx, lookPause) != nil {
 			return ctx.Err()
 		}
 	}

@@ -7,10 +7,11 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff/retry"
 )
 
 // The headers of a parked message, besides those it had.
@@ -53,7 +54,7 @@ func (s *subscription) finish(d *delivery) bool {
 		if s.o.Park != "" && tries >= s.o.Tries {
 			return s.park(d, err, tries)
 		}
-		if !sleep(s.work, pause) {
+		if retry.Sleep(s.work, pause) != nil {
 			return false
 		}
 		pause = min(2*pause, s.o.RetryMax)
@@ -127,7 +128,7 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 			break
 		}
 		s.o.Log.ErrorContext(s.handlers, "park event", "sequence", d.seq, "subject", s.o.Park, "error", err, "fix", "see that a stream has the subject and takes it")
-		if !sleep(s.work, pause) {
+		if retry.Sleep(s.work, pause) != nil {
 			return false
 		}
 		pause = min(2*pause, s.o.RetryMax)
@@ -173,16 +174,4 @@ func oneLine(text string) string {
 func roomOf(subject string) string {
 	tokens := strings.Split(subject, ".")
 	return strings.Join(tokens[max(0, len(tokens)-2):], ".")
-}
-
-// sleep reports false if ctx is done first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

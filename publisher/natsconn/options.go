@@ -54,7 +54,7 @@ func (c Config) handlers(g *gate) []nats.Option {
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			g.disconnected()
 			if !nc.IsClosed() {
-				log.WarnContext(ctx, "nats lost", "error", err, "mend", "see that NATS runs and can be reached; the connection is tried again for ever")
+				log.WarnContext(ctx, "nats lost", "error", err, "fix", "see that NATS runs and can be reached; the connection is tried again for ever")
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
@@ -66,7 +66,7 @@ func (c Config) handlers(g *gate) []nats.Option {
 			// from each of them; the next one, a moment later, says.
 			if cause := innermost(err).Error(); cause != why && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, errHeld) {
 				why = cause
-				log.WarnContext(ctx, "nats away", "error", err, "mend", "see that NATS runs and that NATS_URL is right; it is tried for ever")
+				log.WarnContext(ctx, "nats away", "error", err, "fix", "see that NATS runs and that NATS_URL is right; it is tried for ever")
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

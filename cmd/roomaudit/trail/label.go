@@ -106,7 +106,7 @@ func (w *Writer) identify(files []File) error {
 // stream still has of it is recorded again.
 func (w *Writer) shortened(l label, what, reason string, args ...any) error {
 	w.reason = fmt.Sprintf(reason, args...)
-	w.o.Log.Warn(what, "file", l.File, "line", l.Line, "hint", "find out who took it away; that is on record")
+	w.o.Log.Warn(what, "file", l.File, "line", l.Line, "fix", "find out who took it away; that is on record")
 	return nil
 }
 

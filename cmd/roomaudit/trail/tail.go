@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -58,7 +60,7 @@ func Tail(ctx context.Context, dir string, s Search, take func(Found) error, gap
 		case open > 0:
 			next = files[open-1].Number + 1
 		default:
-			pause(ctx, lookEvery)
+			_ = retry.Sleep(ctx, lookEvery)
 		}
 	}
 	return nil
@@ -70,15 +72,6 @@ func ending(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // A tail reads the file that is being written.
@@ -123,7 +116,7 @@ func (t *tail) run(ctx context.Context) (sealed bool, err error) {
 		if files, err := Files(filepath.Dir(t.file.Path)); err == nil && !slices.ContainsFunc(files, func(f File) bool { return f.Number == t.file.Number }) {
 			return false, nil
 		}
-		pause(ctx, lookEvery)
+		_ = retry.Sleep(ctx, lookEvery)
 	}
 	return false, nil
 }

@@ -133,7 +133,7 @@ func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Register
 	return poller.New(poller.Config{
 		Endpoint: endpoint, Signer: signer,
 		RequestsPerSecond: cfg.RequestsPerSecond, PointReadsPerSecond: cfg.PointReadsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
-		Log: log, Registerer: metrics, Tracer: tracer,
+		Log: log, Metrics: metrics, Tracer: tracer,
 	})
 }
 
@@ -189,11 +189,11 @@ func (d *Daemon) whyAway() []any {
 	pub := d.pub.Status()
 	switch {
 	case !pub.Connected:
-		return []any{"mend", "see that NATS runs and can be reached; events wait on disk until then"}
+		return []any{"fix", "see that NATS runs and can be reached; events wait on disk until then"}
 	case pub.LastError != nil:
-		return []any{"error", pub.LastError, "mend", "see what the error names; events wait on disk until then"}
+		return []any{"error", pub.LastError, "fix", "see what the error names; events wait on disk until then"}
 	}
-	return []any{"mend", "wait: NATS is slow to answer; events wait on disk until then"}
+	return []any{"fix", "wait: NATS is slow to answer; events wait on disk until then"}
 }
 
 // Close takes everything down that is up.

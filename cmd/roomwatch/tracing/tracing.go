@@ -97,7 +97,7 @@ func (e *reportingExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnl
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	switch {
 	case err != nil && !e.failing:
-		e.log.WarnContext(ctx, "traces are not sent", "error", e.scrub.Line(err.Error()), "mend", "see that the collector at OTEL_EXPORTER_OTLP_ENDPOINT runs; spans are dropped until then")
+		e.log.WarnContext(ctx, "traces are not sent", "error", e.scrub.Line(err.Error()), "fix", "see that the collector at OTEL_EXPORTER_OTLP_ENDPOINT runs; spans are dropped until then")
 	case err == nil && e.failing:
 		e.log.InfoContext(ctx, "traces are sent again")
 	}

@@ -8,7 +8,9 @@ import (
 const (
 	controlEvery = time.Second // how often a control is read while there are absences to believe
 	controlVoids = 5 * time.Second
-	triedFor     = time.Hour // for which it is remembered that a room was read
+	failedReads  = 2                // of a room, after which sweeps decide
+	queuedFor    = 30 * time.Second // a second read that has not come by then is one of too many
+	failedFor    = time.Hour        // for which it is remembered that reads of a room failed
 )
 
 // Witnesses keeps what point reads have said of rooms that they did not find,
@@ -27,12 +29,13 @@ const (
 // Without a room for a control no room ends by reads, and sweeps decide.
 type Witnesses struct {
 	policy  Policy
-	asked   map[string]bool      // rooms with a read on its way; true: seen since it was sent
-	gone    map[string]absence   // rooms that reads did not find
-	tried   map[string]time.Time // when rooms were read that the read did not show, whatever came of it
-	passed  []string             // rooms that the sweep on its way is past, as of the last look
-	shown   map[string]bool      // rooms that reads have shown since the last sweep ended; true: known before
-	failing time.Time            // the first read without a definite answer after the last one with one; zero: none
+	asked   map[string]bool    // rooms with a read on its way; true: seen since it was sent
+	gone    map[string]absence // rooms that reads did not find
+	failed  map[string]failure // reads that said nothing of a room
+	passed  []string           // rooms that the sweep on its way is past, as of the last look
+	shown   map[string]bool    // rooms that reads have shown since the last sweep ended; true: known before
+	failing time.Time          // the first read without a definite answer after the last one with one; zero: none
+	fails   time.Time          // the last of them
 	refused bool
 
 	candidates []string // rooms of the newest page, for controls
@@ -46,6 +49,12 @@ type Witnesses struct {
 // An absence is a room that reads did not find. Until there is a second witness,
 // first and last are the same.
 type absence struct{ first, last witness }
+
+// A failure is how often the reads of a room said nothing, and when the last one did.
+type failure struct {
+	reads int
+	at    time.Time
+}
 
 type witness struct {
 	at      time.Time
@@ -71,8 +80,8 @@ func (w *Witnesses) Reset() {
 		asked[id] = true
 	}
 	*w = Witnesses{
-		policy: w.policy, asked: asked, gone: make(map[string]absence), tried: make(map[string]time.Time), shown: make(map[string]bool),
-		failing: w.failing, refused: w.refused, control: w.control, controlAt: w.controlAt,
+		policy: w.policy, asked: asked, gone: make(map[string]absence), failed: make(map[string]failure), shown: make(map[string]bool),
+		failing: w.failing, fails: w.fails, refused: w.refused, control: w.control, controlAt: w.controlAt,
 	}
 }
 
@@ -153,19 +162,24 @@ func (w *Witnesses) Hear(r Read) Finding {
 			w.void(r.At)
 			return f
 		}
-		w.tried[r.RoomID] = r.At
 		f.Again = r.At.Add(minWitnessSpan)
 		if seen || !asked || w.distrusted {
-			w.unanswered(r.At)
+			w.fail(r)
 			return f
 		}
 		w.failing = time.Time{}
 		w.testify(r)
 	case NoAnswer:
-		w.tried[r.RoomID] = r.At
-		w.unanswered(r.At)
+		f.Again = r.At.Add(minWitnessSpan)
+		w.fail(r)
 	}
 	return f
+}
+
+// fail notes that a read said nothing of its room.
+func (w *Witnesses) fail(r Read) {
+	w.failed[r.RoomID] = failure{w.failed[r.RoomID].reads + 1, r.At}
+	w.unanswered(r.At)
 }
 
 // testify takes a read that did not find its room as a witness.
@@ -197,7 +211,7 @@ func (w *Witnesses) void(at time.Time) {
 }
 
 func (w *Witnesses) unanswered(at time.Time) {
-	if w.failing.IsZero() {
+	if w.fails = at; w.failing.IsZero() {
 		w.failing = at
 	}
 }
@@ -209,20 +223,32 @@ func (w *Witnesses) Refuse() {
 }
 
 // Answering reports whether reads get definite answers, as far as is known: none
-// was asked in vain for a whole interval.
+// was asked in vain for a whole interval, up to now. Where nothing was asked of
+// late, nobody knows better.
 func (w *Witnesses) Answering(now time.Time) bool {
-	return !w.refused && (w.failing.IsZero() || now.Sub(w.failing) < w.span())
+	return !w.refused && (w.failing.IsZero() || now.Sub(w.failing) < w.span() || now.Sub(w.fails) > w.span())
 }
 
 // Waits reports whether the end of a room that sweeps have missed, and that was
-// seen last at a moment, waits for a read of its own.
+// seen last at a moment, waits for reads of its own: while reads are answered, and
+// those of the room have not failed twice. A room that one read did not find waits
+// for what proves its end: unless so many wait that the second read does not come,
+// or two reads did not find it and there is no room for a control.
 func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
-	return !w.tried[id].After(seen) && w.Answering(now)
+	if f := w.failed[id]; !w.Answering(now) || f.reads >= failedReads && f.at.After(seen) {
+		return false
+	}
+	a, ok := w.gone[id]
+	if !ok {
+		return true
+	}
+	controlled := now.Sub(w.shownAt) <= w.span()
+	return now.Sub(a.first.at) < queuedFor && (controlled || a.last == a.first)
 }
 
 // Show notes that a read has shown a room; known: it was known before.
 func (w *Witnesses) Show(id string, known bool) {
-	delete(w.tried, id)
+	delete(w.failed, id)
 	if _, ok := w.shown[id]; !ok {
 		w.shown[id] = known
 	}
@@ -230,7 +256,9 @@ func (w *Witnesses) Show(id string, known bool) {
 
 // ShowOld notes that a read has shown a life of a room that is over: it says nothing
 // of the one that is known.
-func (w *Witnesses) ShowOld(r Read) { w.tried[r.RoomID] = r.At }
+func (w *Witnesses) ShowOld(r Read) {
+	w.failed[r.RoomID] = failure{w.failed[r.RoomID].reads + 1, r.At}
+}
 
 // Shown reports whether a read has shown the room since the last sweep ended, so
 // that the sweep which ends now says nothing of it, and whether that sweep has
@@ -245,13 +273,13 @@ func (w *Witnesses) EndSweep(now time.Time) {
 	clear(w.shown)
 	w.passed = nil
 	// A room that is still missing is read again with each sweep.
-	maps.DeleteFunc(w.tried, func(_ string, at time.Time) bool { return now.Sub(at) > triedFor })
+	maps.DeleteFunc(w.failed, func(_ string, f failure) bool { return now.Sub(f.at) > failedFor })
 }
 
 // Forget forgets a room that has ended.
 func (w *Witnesses) Forget(id string) {
 	delete(w.gone, id)
-	delete(w.tried, id)
+	delete(w.failed, id)
 }
 
 // A Proof is the end of a room that reads have proved.

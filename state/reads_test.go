@@ -215,7 +215,7 @@ func TestSweepDoesNotMissWhatReadsShow(t *testing.T) {
 	}
 }
 
-// While reads are answered, sweeps end no room before its own was tried.
+// While reads are answered, sweeps end no room before its own have failed twice.
 func TestSweepsWaitForReads(t *testing.T) {
 	for _, tried := range []bool{false, true} {
 		s, p := openReading(t)
@@ -224,8 +224,15 @@ func TestSweepsWaitForReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tried {
-			s.reads.with(func(w *diff.Witnesses) { w.Ask("b") })
-			if err := s.CommitReads(diff.Read{RoomID: "b", Sent: second(9), At: second(9)}); err != nil {
+			for _, n := range []float64{6, 9} {
+				s.reads.with(func(w *diff.Witnesses) { w.Ask("b") })
+				if err := s.CommitReads(diff.Read{RoomID: "b", Sent: second(n), At: second(n)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.take()
+			s.reads.with(func(w *diff.Witnesses) { w.Ask("a") })
+			if err := s.CommitReads(diff.Read{RoomID: "a", Sent: second(10), At: second(10), Outcome: diff.Live, Room: diff.Room{RoomID: "a", CreateTime: 1}}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -144,7 +144,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 	seen, asked := w.asked[r.RoomID]
 	control := asked && w.control == r.RoomID
 	delete(w.asked, r.RoomID)
-	w.refused = false
+	w.refused = w.refused && r.Outcome == NoAnswer
 	if control {
 		w.control = ""
 	}
@@ -216,7 +216,7 @@ func (w *Witnesses) unanswered(at time.Time) {
 	}
 }
 
-// Refuse notes that the service refuses all reads. The next answer ends that.
+// Refuse notes that the service refuses all reads, until it answers one.
 func (w *Witnesses) Refuse() {
 	w.refused = true
 	clear(w.gone)

@@ -202,6 +202,10 @@ func TestSweepsWaitForReads(t *testing.T) {
 	if c.Waits("a", time.Time{}, second(0)) {
 		t.Error("waits for reads that are refused")
 	}
+	c.play(t, "0.5 b?")
+	if c.Waits("a", time.Time{}, second(0.5)) {
+		t.Error("waits for reads because one of them was refused")
+	}
 	c.play(t, "1 b+")
 	if !c.Waits("a", time.Time{}, second(1)) {
 		t.Error("does not wait for reads that are answered again")

@@ -30,7 +30,7 @@ func TestForbiddenAddresses(t *testing.T) {
 // nameserver answers each question of an IPv4 address with one.
 func nameserver(t *testing.T, ip netip.Addr) *net.Resolver {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0") //nolint:noctx // of a test
+	conn, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func nameserver(t *testing.T, ip netip.Addr) *net.Resolver {
 
 // A name is judged by what it is resolved to, and the error says what to write.
 func TestDialAfterTheNameWasResolved(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of a test
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,15 +3,15 @@ package recent
 
 // A Map holds the values of the keys that were put into it last, up to a number.
 type Map[K comparable, V any] struct {
-	max  int
+	size int
 	of   map[K]V
 	ring []K // the keys; the oldest is at next when it is full
 	next int
 }
 
-// New returns an empty map of up to max keys.
-func New[K comparable, V any](max int) *Map[K, V] {
-	return &Map[K, V]{max: max, of: map[K]V{}}
+// New returns an empty map of up to size keys.
+func New[K comparable, V any](size int) *Map[K, V] {
+	return &Map[K, V]{size: size, of: map[K]V{}}
 }
 
 // Get returns the value of a key, if it is remembered.
@@ -25,12 +25,12 @@ func (m *Map[K, V]) Get(k K) (v V, known bool) {
 func (m *Map[K, V]) Put(k K, v V) {
 	switch _, known := m.of[k]; {
 	case known:
-	case len(m.ring) < m.max:
+	case len(m.ring) < m.size:
 		m.ring = append(m.ring, k)
 	default:
 		delete(m.of, m.ring[m.next])
 		m.ring[m.next] = k
-		m.next = (m.next + 1) % m.max
+		m.next = (m.next + 1) % m.size
 	}
 	m.of[k] = v
 }

@@ -2,8 +2,9 @@
 // watches: every event of the stream, once and in order, in files that show
 // whether someone has changed them.
 //
-// main.go has the commands; run.go reads the stream into the trail, place.go finds
-// where the two stand to each other, upkeep.go and seal.go look after indexes, old files and seals;
+// main.go has the commands; run.go and session.go read the stream into the trail, place.go finds
+// where the two stand to each other; upkeep.go, seal.go and copies.go look after indexes, old files,
+// seals and copies, and http.go, status.go and metrics.go tell of it all;
 // verify.go checks the trail, query.go and table.go read it, room.go and lives.go say
 // of it what a room was like, export.go copies it into a database. Package trail has
 // the files themselves.

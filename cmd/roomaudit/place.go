@@ -115,10 +115,12 @@ func (r *recorder) parting(ctx context.Context) (uint64, error) {
 	return last, nil
 }
 
-// The metadata of the consumer: which trail stands there, and which host writes it.
+// The metadata of the consumer: which trail stands there, and which process on which
+// host made it.
 const (
-	ownerKey = "roomaudit.trail"
-	hostKey  = "roomaudit.host"
+	ownerKey   = "roomaudit.trail"
+	hostKey    = "roomaudit.host"
+	processKey = "roomaudit.process"
 )
 
 func hostname() string {
@@ -145,7 +147,14 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 			return nil, fmt.Errorf("%w: consumer %s of stream %s keeps the place of trail %s, which %s writes, and %s has trail %s; set another ROOMAUDIT_DURABLE. "+
 				"If that trail is written no more, remove its consumer with `nats consumer rm %s %s`", errTaken, r.Durable, r.Stream, owner, i.Config.Metadata[hostKey], r.Dir, r.trail.ID(), r.Stream, r.Durable)
 		}
+		// A copy of a trail has its id. Where it is written, too, each of the two would
+		// take the acknowledgements of the other for an end that is gone.
+		if owner != "" && r.began && i.Created.After(r.made) && i.Config.Metadata[processKey] != r.process {
+			return nil, fmt.Errorf("%w: consumer %s of stream %s was made by another process, on %s, which writes a copy of trail %s; stop one of the two, and let a copy only be read",
+				errTaken, r.Durable, r.Stream, i.Config.Metadata[hostKey], owner)
+		}
 		if owner != "" && i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
+			r.made = i.Created
 			return cons, nil
 		}
 		// A purge, and the age of messages, move the floor up to before the first
@@ -163,11 +172,12 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 	cons, err = r.js.CreateConsumer(ctx, r.Stream, jetstream.ConsumerConfig{
 		Durable: r.Durable, AckPolicy: jetstream.AckAllPolicy, AckWait: ackWait, MaxAckPending: mostPending, MaxDeliver: -1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: last + 1,
-		Metadata: map[string]string{ownerKey: r.trail.ID(), hostKey: hostname()},
+		Metadata: map[string]string{ownerKey: r.trail.ID(), hostKey: hostname(), processKey: r.process},
 	})
 	if err != nil {
 		return nil, failed(err)
 	}
+	r.made = cons.CachedInfo().Created
 	return cons, nil
 }
 

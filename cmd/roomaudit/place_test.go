@@ -117,6 +117,38 @@ func TestDurableOfAnother(t *testing.T) {
 	other.stop()
 }
 
+// A copy of a trail that is written, too, does not make the other accuse anybody: the
+// one that was there waits, and says why.
+func TestCopyOfTrailIsWritten(t *testing.T) {
+	r := newRig(t)
+	dir, away := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	r.publish(5)
+	p := start(t, r.env(dir), "run")
+	r.wantAll(dir)
+	r.acknowledged(5)
+	must(t, os.CopyFS(away, os.DirFS(dir)))
+	second := start(t, r.env(away), "run")
+	eventually(t, "a word about the copy", func() bool {
+		r.publish(1)
+		return strings.Contains(p.out.String(), "which writes a copy of trail")
+	})
+	at := len(recorded(t, dir))
+	r.publish(20)
+	r.wantAll(away)
+	if n := len(recorded(t, dir)); n > at || strings.Contains(p.out.String(), "trail shortened") {
+		t.Errorf("%d messages are %d:\n%s", at, n, p.out)
+	}
+	if told := reasons(t, dir); len(told) > 0 {
+		t.Errorf("on record is %q", told)
+	}
+	second.stop()
+	p.stop()
+	wantSound(t, dir)
+	p = start(t, r.env(dir), "run") // the word of the operator
+	r.wantAll(dir)
+	p.stop()
+}
+
 // A stream that roomwatch made anew may count on from a number: those before were
 // never given, so no message is missing.
 func TestStreamCountsFromLater(t *testing.T) {

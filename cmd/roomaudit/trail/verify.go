@@ -107,22 +107,7 @@ func (v *verifier) lines(f File) error {
 	}
 	v.next = f.Number + 1
 	v.sealed = false
-	x, indexed := f.index()
-	v.index = nil
-	if indexed {
-		v.index = newCollector()
-	}
-	err := f.lines(func(text []byte) error {
-		v.at.Row++
-		if err := v.ctx.Err(); err != nil {
-			return err
-		}
-		return v.line(f, text)
-	})
-	v.at.Row, v.at.Line = 0, 0
-	if err == nil && v.index != nil && !v.index.index(x.Size, x.Tail).same(x) {
-		err = v.fault("its index is not what is made from it, and may hide something from queries: remove %s", filepath.Base(f.indexPath()))
-	}
+	err := v.read(f)
 	switch {
 	case v.ctx.Err() != nil:
 		return v.ctx.Err() // and no fault of the file
@@ -143,6 +128,27 @@ func (v *verifier) lines(f File) error {
 		v.open = &at
 	}
 	return nil
+}
+
+// read checks the lines of a file, and compares with them the index beside it.
+func (v *verifier) read(f File) error {
+	x, indexed := f.index()
+	v.index = nil
+	if indexed {
+		v.index = newCollector()
+	}
+	err := f.lines(func(text []byte) error {
+		v.at.Row++
+		if err := v.ctx.Err(); err != nil {
+			return err
+		}
+		return v.line(f, text)
+	})
+	v.at.Row, v.at.Line = 0, 0
+	if err == nil && indexed && !v.index.index(x.Size, x.Tail).same(x) {
+		err = v.fault("its index is not what is made from it, and may hide something from queries: remove %s", filepath.Base(f.indexPath()))
+	}
+	return err
 }
 
 // unsealed tells that the file before has no end, unless this one says why, and

@@ -32,6 +32,7 @@ type fetcher struct {
 // A tally counts what the pages of a sweep took.
 type tally struct {
 	begin    time.Time // first request sent; zero before
+	sent     time.Time // the newest one
 	requests int       // tries included
 	retries  int
 }
@@ -69,7 +70,7 @@ func (f *fetcher) try(ctx context.Context, t *tally, call func(sig string) error
 		case Bug:
 			return err
 		case Throttle:
-			f.health.throttled(f.quota.throttle(), err)
+			f.health.throttled(f.quota.throttle(t.sent), err)
 			wait = throttleMore
 		}
 		if pause == nil {
@@ -104,6 +105,7 @@ func (f *fetcher) once(ctx context.Context, t *tally, call func(sig string) erro
 		t.begin = begin
 	}
 	t.requests++
+	t.sent = begin
 	err = call(sig)
 	if after := laterOf(err); after > 0 {
 		f.quota.hold(after) // the next request keeps to it too

@@ -125,6 +125,7 @@ func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool)
 		if len(q.queues[c]) == 0 {
 			continue
 		}
+		q.postpone(c, now)
 		d := q.queues[c][0].Due.Sub(now)
 		switch {
 		case d > 0:
@@ -146,6 +147,19 @@ func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool)
 	return p.RoomID, 0, true
 }
 
+// postpone moves rooms back that are due and still being read: there is one read of
+// a room at a time.
+func (q *proposals) postpone(c class, now time.Time) {
+	for {
+		p := q.queues[c][0]
+		if _, busy := q.reading[p.RoomID]; !busy || p.Due.After(now) {
+			return
+		}
+		p.Due = now.Add(readApart)
+		heap.Fix(&q.queues[c], 0)
+	}
+}
+
 // charge counts a read of a class. A class saves nothing up while nothing of it waits.
 func (q *proposals) charge(c class) {
 	q.used[c] += 1 / c.share()
@@ -156,11 +170,16 @@ func (q *proposals) charge(c class) {
 	}
 }
 
-// begin notes that a room is read which nobody proposed.
+// begin notes that a room is read without its turn. If it waits, this is its read.
 func (q *proposals) begin(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reading[id] = struct{}{}
+	if p := q.waiting[id]; p != nil {
+		heap.Remove(&q.queues[p.class], p.index)
+		delete(q.waiting, id)
+		q.fate(p.Source, fateRead)
+	}
 }
 
 // done notes that a read is over.
@@ -168,6 +187,10 @@ func (q *proposals) done(id string, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.reading, id)
+	if p := q.waiting[id]; p != nil && p.Due.Before(at.Add(readApart)) { // proposed before the answer
+		p.Due = at.Add(readApart)
+		heap.Fix(&q.queues[p.class], p.index)
+	}
 	q.recent[id] = at
 	q.order = append(q.order, recentRead{id, at})
 	for len(q.order) > 0 && at.Sub(q.order[0].at) >= readApart {

@@ -116,11 +116,16 @@ func (q *quota) wait(ctx context.Context) error {
 	}
 }
 
-// throttle halves the rate, down to a tenth of the full one, and returns what it is now.
-func (q *quota) throttle() float64 {
+// throttle halves the rate, down to a tenth of the full one, and returns what it is
+// now. A request that was sent before the rate was lowered last says nothing of the
+// lower one: those that were on their way together count once.
+func (q *quota) throttle(sent time.Time) float64 {
 	now := q.rate()
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if sent.Before(q.throttled) {
+		return now
+	}
 	q.lowered, q.throttled = max(now/2, q.full/10), time.Now()
 	return q.lowered
 }

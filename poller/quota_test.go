@@ -276,7 +276,7 @@ func TestQuotaThrottle(t *testing.T) {
 		}
 		near(10)
 		for _, want := range []float64{5, 2.5, 1.25, 1, 1} {
-			q.throttle()
+			q.throttle(time.Now())
 			near(want)
 		}
 		time.Sleep(30*time.Second - 1)
@@ -290,11 +290,32 @@ func TestQuotaThrottle(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		near(6)
-		q.throttle()
+		q.throttle(time.Now())
 		near(3)
 		time.Sleep(7*30*time.Second - 1)
 		near(9)
 		time.Sleep(time.Nanosecond)
 		near(10)
+	})
+}
+
+// Requests that were on their way together are throttled once: the answer to one
+// that left before the rate was lowered says nothing of the lower rate.
+func TestThrottleOfABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQuota(50, 50)
+		sent := time.Now()
+		for range 12 {
+			time.Sleep(10 * time.Millisecond)
+			q.throttle(sent)
+		}
+		if r := q.rate(); r != 25 {
+			t.Errorf("%v requests a second after a burst, want 25", r)
+		}
+		time.Sleep(time.Millisecond)
+		q.throttle(time.Now())
+		if r := q.rate(); r != 12.5 {
+			t.Errorf("%v requests a second after a later one, want 12.5", r)
+		}
 	})
 }

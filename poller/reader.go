@@ -165,7 +165,7 @@ func (r *Reader) read(ctx context.Context, f *fetcher, id string, sink Answers) 
 	case refusesReads(err):
 		r.refuse(err, sink)
 	default:
-		r.log.Debug("point read failed", "room", id, "error", err)
+		r.log.DebugContext(ctx, "point read failed", "room", id, "error", err)
 	}
 	if err != nil {
 		now := time.Now()

@@ -53,7 +53,7 @@ func (h *hiddenRooms) remove(id string) { delete(h.proposed, id) }
 
 // due returns the rooms that are to be proposed now, those whose turn was longest ago.
 func (h *hiddenRooms) due(now time.Time) []string {
-	if len(h.proposed) == 0 || now.Sub(h.last) < hiddenEvery {
+	if len(h.proposed) == 0 || isRecent(h.last, now, hiddenEvery) {
 		return nil
 	}
 	h.last = now

@@ -188,6 +188,13 @@ func (s *Store) endProved(w *writer, at time.Time) error {
 	return nil
 }
 
+// isRecent reports whether less than d has passed since t. A t of the future comes
+// from a clock that was set back.
+func isRecent(t, now time.Time, d time.Duration) bool {
+	since := now.Sub(t)
+	return since >= 0 && since < d
+}
+
 // marked reports whether sweeps have missed a room.
 func (w *writer) marked(id string) bool {
 	key, _ := w.rooms.find(id)
@@ -198,14 +205,17 @@ func (w *writer) marked(id string) bool {
 // and has not shown: by the count with which the list showed them last, they
 // should have been there.
 func (s *Store) lookForPassed(p diff.Page) error {
-	if s.reads.propose == nil || len(p.Rooms) == 0 {
+	if s.reads.propose == nil {
 		return nil
 	}
 	for _, id := range s.hidden.due(p.At) {
 		s.reads.ask(id, diff.HiddenRoom)
 	}
+	if len(p.Rooms) == 0 {
+		return nil
+	}
 	s.lows = append(s.lows, p.Rooms[len(p.Rooms)-1].ViewCount)
-	if len(s.lows) < 3 || p.At.Sub(s.looked) < passedEvery {
+	if len(s.lows) < 3 || isRecent(s.looked, p.At, passedEvery) {
 		return nil
 	}
 	s.looked = p.At

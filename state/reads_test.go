@@ -327,6 +327,22 @@ func TestHiddenRoom(t *testing.T) {
 	}
 }
 
+// Hidden rooms are read also where the list is empty, and when the clock was set back.
+func TestHiddenRoomsAreAskedFor(t *testing.T) {
+	s, p := openReading(t)
+	see(t, s, page(t, 1, "a@1=0"))
+	answer(t, s, 2, "a~")
+	for _, step := range []struct {
+		at   float64
+		want string
+	}{{10, "hidden:a"}, {14, ""}, {15, "hidden:a"}, {-3600, "hidden:a"}, {-3596, ""}, {-3595, "hidden:a"}} {
+		see(t, s, page(t, step.at, ""))
+		if got := p.take(); got != step.want {
+			t.Errorf("at %v s proposed %q, want %q", step.at, got, step.want)
+		}
+	}
+}
+
 // Where there are no point reads any more, sweeps decide of hidden rooms, too.
 func TestHiddenRoomWithoutReads(t *testing.T) {
 	s, _ := openReading(t)

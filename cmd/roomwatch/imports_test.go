@@ -12,20 +12,21 @@ import (
 // mayImport is the whole import graph of the module: what each package may
 // import from it.
 //
-//	cmd/roomwatch ─┬─ poller ───────────┬─ diff
-//	               ├─ web ─┬─ state ────┤
-//	               │       ├─ publisher ┘
-//	               │       └─ publisher/schema
-//	               ├─ publisher/events
-//	               └─ publisher/streams
+//	cmd/roomwatch ─── daemon ─┬─ web ──────┬─ publisher ─┬─ natsconn ── diff/secret
+//	    │                │    ├─ poller    │      │      ├─ reader
+//	    ├─ roomnotify    │    ├─ tracing   │      │      └─ streams
+//	    └─ roomaudit     │    └─ state ────┤      │
+//	        │         config               └──── diff ─── diff/retry, diff/spans
+//	        └─ events ── reader
 //
 // poller, state and publisher never see each other; they meet in cmd and speak
-// in the types of diff. web shows what state and publisher know, and is used by
-// nobody but cmd, which uses all of them. The simulator stands alone: one that shared code with
-// the decoder would prove nothing. So does events, the part of subscribers, such
-// as cmd/roomnotify; with roomwatch it shares how the environment is read and
-// how a program starts and ends. streams is what a stream must be like, for all of
-// the programs. What must not be shown is kept by diff/secret, below them all.
+// in the types of diff. What each of them needs besides lies below diff: how to wait,
+// how spans are linked, and what must not be shown. daemon ties the parts together,
+// from the variables that config has read; web shows what state and publisher know.
+// The simulator stands alone: one that shared code with the decoder would prove
+// nothing. Every program talks to NATS by natsconn, knows from streams what a stream
+// must be like, and reads one by reader. So does events, the part of subscribers,
+// which shares nothing else with roomwatch.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                  {},
 	"roomwatch/diff/retry":            {},

@@ -87,9 +87,11 @@ func (w *Writer) identify(files []File) error {
 	case l.File > w.number && w.number == 0:
 		return w.resumeBehind(l, path)
 	case l.File > w.number:
-		return w.shortened(l, "newest file of the trail is missing", "file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
+		w.shortened(l, "newest file of the trail is missing", "file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
+		return nil
 	case l.File == w.number && l.Line > w.end.line:
-		return w.shortened(l, "end of the newest file is missing", "file %d had line %d, and ended with line %d when the record went on", l.File, l.Line, w.end.line)
+		w.shortened(l, "end of the newest file is missing", "file %d had line %d, and ended with line %d when the record went on", l.File, l.Line, w.end.line)
+		return nil
 	case w.o.Continue != nil:
 		if err := w.continued(files); err != nil {
 			return err
@@ -104,10 +106,9 @@ func (w *Writer) identify(files []File) error {
 
 // shortened has the next line say what is missing at the end of the trail. What the
 // stream still has of it is recorded again.
-func (w *Writer) shortened(l label, what, reason string, args ...any) error {
+func (w *Writer) shortened(l label, what, reason string, args ...any) {
 	w.reason = fmt.Sprintf(reason, args...)
 	w.o.Log.Warn(what, "file", l.File, "line", l.Line, "fix", "find out who took it away; that is on record")
-	return nil
 }
 
 // resumeBehind goes on behind files that were moved away, if an operator said so.

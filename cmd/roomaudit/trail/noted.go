@@ -51,7 +51,7 @@ func (v *verifier) witness(l Line) error {
 // they are before the first line is no excuse: nothing was proven.
 func (v *verifier) unseen() error {
 	n := v.noted
-	missing := append(n.absent, n.places[n.seen:]...)
+	missing := slices.Concat(n.absent, n.places[n.seen:])
 	if v.NotedHere == 0 && len(missing) == 0 {
 		missing = n.places[:v.NotedBefore]
 	}

@@ -12,4 +12,28 @@
 // sweeps, and a life that was told as over is not brought back by an older look.
 // The list is ordered by view counts that grow while it is read, so a
 // room can be on two pages of one sweep, and a room that is live can be on none.
+//
+// The words of the program, each with one meaning everywhere:
+//
+//	room        one live room, by RoomID and CreateTime
+//	life        one of several rooms with the same RoomID
+//	page        one answer of get_room_list
+//	sweep       one reading of the list, from its first page to the empty Next
+//	complete    of a sweep: the service ended the list, and every row was understood
+//	sight       one room as a page or a read shows it
+//	point read  one answer of get_room_info, about one RoomID
+//	proposal    a RoomID that should be read; it carries no facts
+//	witness     an answer that says that a room does not exist
+//	control     a read of a room that is live, to test the other reads
+//	missing     of a known room: the newest complete sweeps did not show it
+//	passed      of a known room: the current sweep should have shown it by now
+//	hidden      of a live room: the list does not show it
+//	settled     of a known room: the same sight again changes nothing
+//	event       one published difference
+//	baseline    a room that was live before the first look
+//	epoch       a sequence of events without gaps, 1, 2, 3 …
+//	outbox      the events that wait in the state for the stream
+//	claim       the message that makes a process the writer, and fences the others
+//	rebuild     a new state, folded from the stream
+//	guard       nothing ends while too many rooms are missing at once
 package diff

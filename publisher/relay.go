@@ -36,13 +36,9 @@ var (
 // session claims anew and asks the stream how far it came. What the server
 // refuses is tried again and again here, and nothing is skipped.
 func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-chan time.Time) error {
-	// A server that was away is asked at once, not with the next event: what it
-	// has lost has to be found again. The count of [session.reconnected] is what
-	// decides; this only wakes.
 	connected := s.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer s.nc.RemoveStatusListener(connected)
-	limit := batchRows
-	pause := retry.BackOff(retryFirst, retryMost)
+	limit, pause := batchRows, retry.BackOff(retryFirst, retryMost)
 	var now, next batch // the one that is published, and the one that is made meanwhile
 	for {
 		if s.reconnected() {
@@ -63,24 +59,12 @@ func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-c
 			return errRenew
 		}
 		if len(now.msgs) == 0 {
-			select {
-			case <-s.outbox.Committed():
-				continue
-			case <-connected:
-				continue
-			case <-renew:
-				return errRenew
-			case <-ctx.Done():
-				return nil
+			if over, err := s.idle(ctx, connected, renew); over {
+				return err
 			}
+			continue
 		}
-		// Where there is more than a batch, the server need not wait for the next one.
-		making := make(chan error, 1)
-		if now.full {
-			go func() { making <- s.fill(&next, now.last(), limit, batches) }()
-		} else {
-			making <- nil
-		}
+		making := s.fillBeside(&now, &next, limit, batches)
 		err := s.publish(ctx, &now)
 		if err := <-making; err != nil {
 			return err
@@ -110,6 +94,35 @@ func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-c
 			return nil
 		}
 	}
+}
+
+// idle waits until there may be something to do, and reports that the relay is over
+// if there will not be. A server that was away is asked at once, not with the next
+// event: what it has lost has to be found again. The count of [session.reconnected]
+// is what decides; connected only wakes.
+func (s *session) idle(ctx context.Context, connected <-chan nats.Status, renew <-chan time.Time) (over bool, err error) {
+	select {
+	case <-s.outbox.Committed():
+	case <-connected:
+	case <-renew:
+		return true, errRenew
+	case <-ctx.Done():
+		return true, nil
+	}
+	return false, nil
+}
+
+// fillBeside makes the next batch while a full one is published: where there is more
+// than a batch, the server need not wait for the next one. What it returns brings one
+// error, or nil.
+func (s *session) fillBeside(now, next *batch, limit int, batches bool) <-chan error {
+	making := make(chan error, 1)
+	if !now.full {
+		making <- nil
+		return making
+	}
+	go func() { making <- s.fill(next, now.last(), limit, batches) }()
+	return making
 }
 
 // publish stores all events of a batch, or none. It finishes also if ctx ends meanwhile.

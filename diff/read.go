@@ -60,6 +60,12 @@ type Proposal struct {
 	Due    time.Time // not to be read before
 }
 
+// Replaces reports whether the read shows a later life than the known one, so that
+// this one is over.
+func (r Read) Replaces(known *Known) bool {
+	return known != nil && (r.Outcome == Live || r.Outcome == Hidden) && r.Room.CreateTime > known.Room.CreateTime
+}
+
 // row returns the row of a page that the read of a live room stands for. The
 // attributes and the count of a known life are those that the list has shown: the
 // two calls need not agree in them at one moment.
@@ -76,7 +82,8 @@ func (r Read) row(known *Known) Room {
 // begins when the read was sent.
 //
 // A room that is hidden lives on: it is known as hidden from then on, and that
-// sweeps do not show it means nothing. A hidden room that is not known is no news.
+// sweeps do not show it means nothing. A hidden room that is not known is no news; if
+// it [Read.Replaces] a known one, that one has ended: see [Policy.EndRead].
 func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete uint64) Sight {
 	if r.Outcome == Hidden {
 		return p.hide(known, r, l)
@@ -86,8 +93,11 @@ func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete ui
 }
 
 func (p Policy) hide(known *Known, r Read, l Look) Sight {
-	if known == nil || known.Room.CreateTime != r.Room.CreateTime {
+	if known == nil {
 		return Sight{Stale: true}
+	}
+	if known.Room.CreateTime != r.Room.CreateTime {
+		return Sight{Known: *known, Stale: true}
 	}
 	s := Sight{Known: *known, Changed: !known.Room.Hidden || known.Missing.First > 0}
 	if s.Changed {
@@ -96,8 +106,8 @@ func (p Policy) hide(known *Known, r Read, l Look) Sight {
 	return s
 }
 
-// EndRead returns the event that ends a room that two reads did not find, and
-// what is remembered of its end.
+// EndRead returns the event that ends a room whose end reads have proved, and what
+// is remembered of its end.
 func (p Policy) EndRead(k Known, l Look, complete uint64) ([]Event, RecentEnd) {
 	end := RecentEnd{CreateTime: k.Room.CreateTime, Told: l.At, Sweep: l.Sweep, Missed: k.Missing.Sweeps(complete)}
 	return p.End(k, l.At, k.lastSeen(l.LastComplete), l.Sweep), end

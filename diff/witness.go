@@ -23,7 +23,7 @@ const (
 //   - A second read, sent at least three seconds after the first was answered,
 //     finds none either, and nothing has shown the room in between.
 //   - After that a control, which is the read of a room that a page has just
-//     shown, finds it. A control that is not found voids all absences of the last
+//     shown, or a read where no page has shown any, finds it. A control that is not found voids all absences of the last
 //     five seconds, and those that follow until a control is found.
 //
 // Without a room for a control no room ends by reads, and sweeps decide.
@@ -40,6 +40,8 @@ type Witnesses struct {
 
 	candidates []string // rooms of the newest page, for controls
 	shownAt    time.Time
+	found      string // the room that a read has shown last: a control where no page has one
+	foundAt    time.Time
 	control    string // the room of the control that is on its way; "" if none is
 	controlAt  time.Time
 	distrusted bool      // the newest control was not found
@@ -112,10 +114,23 @@ func (w *Witnesses) saw(id string) {
 func (w *Witnesses) Passed(ids []string) { w.passed = ids }
 
 // Control returns a room that is to be read now to learn whether absences can be
-// believed, and false if none is due or no page has shown one of late.
+// believed, and false if none is due or nothing has shown one of late.
 func (w *Witnesses) Control(now time.Time) (id string, ok bool) {
-	if len(w.gone) == 0 && !w.distrusted || w.control != "" || now.Sub(w.controlAt) < controlEvery || now.Sub(w.shownAt) > w.span() {
+	if len(w.gone) == 0 && !w.distrusted || w.control != "" || now.Sub(w.controlAt) < controlEvery {
 		return "", false
+	}
+	if id, ok = w.candidate(now); ok {
+		w.control, w.controlAt = id, now
+	}
+	return id, ok
+}
+
+// candidate returns a room for a control: one of the newest page, or else the one that
+// a read has shown last.
+func (w *Witnesses) candidate(now time.Time) (id string, ok bool) {
+	if now.Sub(w.shownAt) > w.span() {
+		_, asked := w.asked[w.found]
+		return w.found, w.found != "" && !asked && now.Sub(w.foundAt) <= w.span()
 	}
 	for i, id := range w.candidates {
 		if _, asked := w.asked[id]; asked {
@@ -123,10 +138,14 @@ func (w *Witnesses) Control(now time.Time) (id string, ok bool) {
 		}
 		// The next control is another room: this one may have ended a moment ago.
 		w.candidates = append(w.candidates[i+1:], w.candidates[:i+1]...)
-		w.control, w.controlAt = id, now
 		return id, true
 	}
 	return "", false
+}
+
+// controllable reports whether a page or a read has shown a room of late.
+func (w *Witnesses) controllable(now time.Time) bool {
+	return now.Sub(w.shownAt) <= w.span() || w.found != "" && now.Sub(w.foundAt) <= w.span()
 }
 
 // span is the time for which an answer counts as recent.
@@ -153,11 +172,15 @@ func (w *Witnesses) Hear(r Read) Finding {
 	case Live, Hidden:
 		w.failing = time.Time{}
 		w.saw(r.RoomID)
+		w.found, w.foundAt = r.RoomID, r.At
 		f.Present = true
 		if control {
 			w.distrusted, w.trusted, f.Trusted = false, r.Sent, true
 		}
 	case Gone:
+		if w.found == r.RoomID {
+			w.found = ""
+		}
 		if control {
 			w.void(r.At)
 			return f
@@ -242,8 +265,7 @@ func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
 	if !ok {
 		return true
 	}
-	controlled := now.Sub(w.shownAt) <= w.span()
-	return now.Sub(a.first.at) < queuedFor && (controlled || a.last == a.first)
+	return now.Sub(a.first.at) < queuedFor && (w.controllable(now) || a.last == a.first)
 }
 
 // Show notes that a read has shown a room; known: it was known before.

@@ -106,6 +106,9 @@ func TestWitnesses(t *testing.T) {
 		{"what is older than five seconds stays", "0 page x y; 1 a-; 6.5 a-; 6.6 ctl -; 7.6 ctl +; 8 a-; 8.6 ctl +", "a"},
 		{"nothing is believed until a control is found", "0 page x y z; 1 a-; 1.1 ctl -; 1.2 a-; 4.3 a-; 5 ctl +", ""},
 		{"no recent page", "0 page x; 11 a-; 14 a-; 14.5 ctl none", ""},
+		{"no recent page, and a read has just shown a room", "0 x~; 1 a-; 4 a-; 4.5 ctl +", "a"},
+		{"no recent page, and the room that a read has shown is gone", "0 x~; 1 a-; 4 a-; 4.1 x-; 4.5 ctl none", ""},
+		{"no recent page or read", "0 x+; 11 a-; 14 a-; 14.5 ctl none", ""},
 		{"one control a second", "0 page x y; 1 a-; 1 ctl +; 1.9 ctl none; 2 ctl +", ""},
 		{"nothing to believe, no control", "0 page x; 1 a+; 2 a?; 3 ctl none", ""},
 	}

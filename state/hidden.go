@@ -51,6 +51,14 @@ func (h *hiddenRooms) add(id string) {
 
 func (h *hiddenRooms) remove(id string) { delete(h.proposed, id) }
 
+func (h *hiddenRooms) set(id string, hidden bool) {
+	if hidden {
+		h.add(id)
+		return
+	}
+	h.remove(id)
+}
+
 // due returns the rooms that are to be proposed now, those whose turn was longest ago.
 func (h *hiddenRooms) due(now time.Time) []string {
 	if len(h.proposed) == 0 || isRecent(h.last, now, hiddenEvery) {

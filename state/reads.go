@@ -78,6 +78,7 @@ func (r *reads) forget(id string) { r.with(func(w *diff.Witnesses) { w.Forget(id
 func (s *Store) CommitReads(answers ...diff.Read) error {
 	s.write.Lock()
 	defer s.write.Unlock()
+	has := s.knows()
 	var present []diff.Read
 	var trusted bool
 	s.reads.with(func(w *diff.Witnesses) {
@@ -87,12 +88,12 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 			if f.Present {
 				present = append(present, r)
 			}
-			if !f.Again.IsZero() && s.index.has(r.RoomID) {
-				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: diff.AskedAgain, Due: f.Again})
-			}
-			if !s.index.has(r.RoomID) {
+			switch {
+			case !has(r.RoomID):
 				w.Forget(r.RoomID)
 				s.hidden.remove(r.RoomID)
+			case !f.Again.IsZero():
+				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: diff.AskedAgain, Due: f.Again})
 			}
 		}
 	})
@@ -119,7 +120,22 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 		return fmt.Errorf("commit %d point reads: %w", len(answers), err)
 	}
 	s.done(&w, began)
+	for _, f := range w.after {
+		f()
+	}
 	return nil
+}
+
+// knows returns what tells whether a room is known. After a write that did not
+// succeed, the index is made anew; as long as it cannot be, any room may be known.
+func (s *Store) knows() func(id string) bool {
+	if !s.indexed {
+		s.indexed = s.db.View(s.index.load) == nil
+	}
+	if !s.indexed {
+		return func(string) bool { return true }
+	}
+	return s.index.has
 }
 
 // look returns the circumstances of what was seen at a moment.
@@ -145,20 +161,31 @@ func (s *Store) show(w *writer, r diff.Read) error {
 		}
 	}
 	w.evidence = diff.Evidence{By: diff.ByInfo, Requests: diff.Requested(r.RequestID)}
-	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
-	s.reads.with(func(w *diff.Witnesses) {
-		if sight.Stale {
-			w.ShowOld(r)
-			return
-		}
-		w.Show(r.RoomID, r.Outcome == diff.Live && known != nil && known.Room.CreateTime == r.Room.CreateTime)
-	})
-	if r.Outcome == diff.Hidden && !sight.Stale {
-		s.hidden.add(r.RoomID)
-	} else {
-		s.hidden.remove(r.RoomID)
+	if r.Outcome == diff.Hidden && r.Replaces(known) {
+		return s.endRead(w, key, *known, r.At)
 	}
+	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
+	w.after = append(w.after, func() {
+		s.reads.with(func(w *diff.Witnesses) {
+			if sight.Stale {
+				w.ShowOld(r)
+				return
+			}
+			w.Show(r.RoomID, r.Outcome == diff.Live && known != nil && known.Room.CreateTime == r.Room.CreateTime)
+		})
+	})
+	s.keepHidden(w, r.RoomID, sight.Known.Room.Hidden)
 	return w.take(key, known, sight)
+}
+
+// keepHidden keeps in step which rooms are hidden. A room is added before the
+// transaction commits and removed after it: what fails to commit may be in the file,
+// or not, and a hidden room that is not among them would never end.
+func (s *Store) keepHidden(w *writer, id string, hidden bool) {
+	if hidden {
+		s.hidden.add(id)
+	}
+	w.after = append(w.after, func() { s.hidden.set(id, hidden) })
 }
 
 // endProved ends the rooms whose end reads have proved.
@@ -168,20 +195,17 @@ func (s *Store) endProved(w *writer, at time.Time) error {
 		proofs = witnesses.Proved(int(w.c.Rooms-w.c.Hidden), int(w.c.Missing), w.marked)
 	})
 	for _, p := range proofs {
-		id := p.RoomID
-		key, record := w.rooms.find(id)
-		known, err := w.room(id, key, record)
+		key, record := w.rooms.find(p.RoomID)
+		known, err := w.room(p.RoomID, key, record)
 		if err != nil {
 			return err
 		}
-		s.reads.forget(id)
-		s.hidden.remove(id)
-		if known == nil {
-			continue // sweeps have ended it
+		if known == nil { // sweeps have ended it
+			w.after = append(w.after, func() { s.reads.forget(p.RoomID) })
+			continue
 		}
 		w.evidence = p.Evidence
-		events, end := s.policy.EndRead(*known, s.look(w, at), w.c.Complete)
-		if err := w.end(key, known.Missing.First > 0, known.Room.Hidden, end, events); err != nil {
+		if err := s.endRead(w, key, *known, at); err != nil {
 			return err
 		}
 	}
@@ -195,10 +219,29 @@ func isRecent(t, now time.Time, d time.Duration) bool {
 	return since >= 0 && since < d
 }
 
+// endRead ends a room whose end reads have proved.
+func (s *Store) endRead(w *writer, key []byte, k diff.Known, at time.Time) error {
+	id := k.Room.RoomID
+	w.after = append(w.after, func() { s.reads.forget(id) })
+	s.keepHidden(w, id, false)
+	events, end := s.policy.EndRead(k, s.look(w, at), w.c.Complete)
+	return w.end(key, k.Missing.First > 0, k.Room.Hidden, end, events)
+}
+
 // marked reports whether sweeps have missed a room.
 func (w *writer) marked(id string) bool {
 	key, _ := w.rooms.find(id)
 	return key != nil && w.missing.Get(key) != nil
+}
+
+// askHidden proposes the hidden rooms whose turn it is.
+func (s *Store) askHidden(now time.Time) {
+	if s.reads.propose == nil {
+		return
+	}
+	for _, id := range s.hidden.due(now) {
+		s.reads.ask(id, diff.HiddenRoom)
+	}
 }
 
 // lookForPassed proposes the rooms that the sweep on its way is past by two pages
@@ -208,9 +251,7 @@ func (s *Store) lookForPassed(p diff.Page) error {
 	if s.reads.propose == nil {
 		return nil
 	}
-	for _, id := range s.hidden.due(p.At) {
-		s.reads.ask(id, diff.HiddenRoom)
-	}
+	s.askHidden(p.At)
 	if len(p.Rooms) == 0 {
 		return nil
 	}

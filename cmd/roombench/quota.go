@@ -37,11 +37,7 @@ func benchQuota(ctx context.Context, rooms, sweeps, readers int) (err error) {
 	if _, err := r.sweepDone(ctx, 0, pages); err != nil {
 		return err
 	}
-	reading, stopReading := context.WithCancel(ctx)
-	defer stopReading()
-	for range readers {
-		go readPage(reading, addr)
-	}
+	defer openPages(ctx, addr, readers)()
 	first, err := lag(ctx, addr)
 	if err != nil {
 		return err
@@ -51,19 +47,15 @@ func benchQuota(ctx context.Context, rooms, sweeps, readers int) (err error) {
 		return err
 	}
 	began := time.Now()
-	var used float64
-	for n := 1; n <= sweeps; n++ {
-		s, err := r.sweepDone(ctx, n, pages)
-		if err != nil {
-			return err
-		}
-		used += float64(s.Requests-1) / s.End.Sub(s.Begin).Seconds() / 10
-	}
-	now, err := cpuTime(p.cmd.Process.Pid)
+	used, err := r.used(ctx, sweeps, pages)
 	if err != nil {
 		return err
 	}
+	now, err := cpuTime(p.cmd.Process.Pid)
 	wall := time.Since(began)
+	if err != nil {
+		return err
+	}
 	all, err := lag(ctx, addr)
 	if err != nil {
 		return err
@@ -75,10 +67,32 @@ func benchQuota(ctx context.Context, rooms, sweeps, readers int) (err error) {
 	fmt.Printf("%d sweeps of %d rooms, 1 %% changed each, %d open pages\n", sweeps, rooms, readers)
 	fmt.Printf("page read → stream's acknowledgement   median ≤ %s, 99 %% ≤ %s (%d events)\n",
 		quantile(first, all, 0.5), quantile(first, all, 0.99), all.GetSampleCount()-first.GetSampleCount())
-	fmt.Printf("quota used while a sweep runs          %.1f %% of 10 requests a second\n", 100*used/float64(sweeps))
+	fmt.Printf("quota used while a sweep runs          %.1f %% of 10 requests a second\n", 100*used)
 	fmt.Printf("most requests in any second            %d\n", rep.MaxInSecond)
 	fmt.Printf("CPU                                    %.2f %% of one core\n", 100*(now-cpu).Seconds()/wall.Seconds())
 	return nil
+}
+
+// openPages reads like so many open pages, until stop is called.
+func openPages(ctx context.Context, addr string, readers int) (stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	for range readers {
+		go readPage(ctx, addr)
+	}
+	return stop
+}
+
+// used returns which part of the quota the next sweeps use while they run.
+func (r *rig) used(ctx context.Context, sweeps, pages int) (float64, error) {
+	var sum float64
+	for n := 1; n <= sweeps; n++ {
+		s, err := r.sweepDone(ctx, n, pages)
+		if err != nil {
+			return 0, err
+		}
+		sum += float64(s.Requests-1) / s.End.Sub(s.Begin).Seconds() / 10
+	}
+	return sum / float64(sweeps), nil
 }
 
 // sweepDone waits until sweep n has been asked for its last page.

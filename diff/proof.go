@@ -6,43 +6,52 @@ import "time"
 type Proof struct {
 	RoomID   string
 	Evidence Evidence
+	Newer    *Read // of the life that has taken the room's place; nil if none has
 }
 
 // Proved returns the ends that are proved by reads. known is how many rooms
 // are known, marked which of them sweeps have missed, and missing how many.
 //
-// Where more than MassEndPercent of at least 20 known rooms are missing, passed
-// or not found, nothing ends until so many have two witnesses that the share is
-// proved, the first and the last of them an interval apart.
+// Where more than MassEndPercent of at least 20 known rooms are missing, passed,
+// not found or shown in a newer life, nothing ends until so many have two witnesses
+// of their own, the first and the last of them an interval apart, that the share is
+// proved.
 func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []Proof {
 	var proofs []Proof
-	var first, last time.Time
+	apart := 0 // of them, those whose own witnesses are far apart
+	add := func(p Proof, span time.Duration) {
+		proofs = append(proofs, p)
+		if span >= w.policy.MassEndSpan() {
+			apart++
+		}
+	}
 	for id, a := range w.gone {
-		if !a.proved(w.trusted) {
-			continue
+		if a.proved(w.trusted) {
+			add(Proof{RoomID: id, Evidence: Evidence{By: ByInfo, Requests: Requested(a.first.request, a.last.request)}}, a.last.at.Sub(a.first.at))
 		}
-		proofs = append(proofs, Proof{id, Evidence{By: ByInfo, Requests: Requested(a.first.request, a.last.request)}})
-		if first.IsZero() || a.first.at.Before(first) {
-			first = a.first.at
+	}
+	for id, n := range w.newer {
+		if n.believed() {
+			add(Proof{RoomID: id, Evidence: Evidence{By: ByInfo, Requests: Requested(n.read.RequestID)}, Newer: &n.read}, n.last.Sub(n.first))
 		}
-		last = later(last, a.last.at)
 	}
-	if len(proofs) == 0 || !w.policy.isMass(known, missing+w.unmarked(marked)) {
-		return proofs
-	}
-	if w.policy.isMass(known, len(proofs)) && last.Sub(first) >= w.policy.MassEndSpan() {
+	if len(proofs) == 0 || !w.policy.isMass(known, missing+w.unmarked(marked)) || w.policy.isMass(known, apart) {
 		return proofs
 	}
 	return nil
 }
 
-// unmarked counts the rooms that are passed or not found, without those that sweeps have missed.
+// unmarked counts the rooms that are passed, not found or shown in a newer life, without
+// those that sweeps have missed.
 func (w *Witnesses) unmarked(marked func(id string) bool) (n int) {
-	counted := make(map[string]bool, len(w.gone)+len(w.passed))
+	counted := make(map[string]bool, len(w.gone)+len(w.newer)+len(w.passed))
 	for id := range w.gone {
 		counted[id] = true
 	}
-	for _, id := range w.passed {
+	for id := range w.newer {
+		counted[id] = true
+	}
+	for id := range w.passed {
 		counted[id] = true
 	}
 	for id := range counted {

@@ -37,7 +37,7 @@ type Source int
 const (
 	MissedBySweep Source = iota // a complete sweep did not show the room
 	PassedBySweep               // the sweep on its way is past the room's place and has not shown it
-	ShownAgain                  // a page shows a life that was told as over, or a hidden room
+	ShownAgain                  // a page shows a life that was told as over or is newer than the known one, or a hidden room
 	HiddenRoom                  // the room is known as hidden: is it still?
 	AskedAgain                  // a read of the room asks for a second one
 )

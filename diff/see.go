@@ -58,8 +58,9 @@ type Look struct {
 	WatchedSince time.Time
 	// LastComplete is when the newest complete sweep began; zero if there was none.
 	LastComplete time.Time
-	// Reads: point reads are answered. A life that was told as over is then not
-	// believed to live on before a read has shown it: the list may lag behind.
+	// Reads: point reads are answered. That a life which was told as over lives on, or
+	// that a newer one has taken the place of a known one, is then not believed before
+	// a read has shown it: the list may lag behind, or be wrong.
 	Reads bool
 }
 
@@ -78,7 +79,7 @@ type Sight struct {
 // sweeps so far.
 //
 // The same RoomID with a newer CreateTime is another room, and proves that the
-// old one ended. An older CreateTime, or that of a life that was told as over
+// old one ended, if point reads cannot say so. An older CreateTime, or that of a life that was told as over
 // after the sweep began, is an old copy of the list: it proves nothing and changes
 // nothing. A life that a later sweep shows again was live, or hidden, all the time.
 func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64) Sight {
@@ -95,6 +96,9 @@ func (p Policy) See(known *Known, end RecentEnd, r Room, l Look, complete uint64
 			s.Known = *known
 		}
 		return s
+	}
+	if l.Reads && known != nil {
+		return Sight{Known: *known, Stale: true, Ask: true} // a newer life: a page alone ends nothing
 	}
 	var before []Event
 	if known != nil {

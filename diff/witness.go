@@ -31,8 +31,9 @@ type Witnesses struct {
 	policy  Policy
 	asked   map[string]bool    // rooms with a read on its way; true: seen since it was sent
 	gone    map[string]absence // rooms that reads did not find
+	newer   map[string]newerLife
 	failed  map[string]failure // reads that said nothing of a room
-	passed  []string           // rooms that the sweep on its way is past, as of the last look
+	passed  map[string]bool    // rooms that the sweep on its way is past, as of the last look
 	shown   map[string]bool    // rooms that reads have shown since the last sweep ended; true: known before
 	failing time.Time          // the first read without a definite answer after the last one with one; zero: none
 	fails   time.Time          // the last of them
@@ -82,7 +83,7 @@ func (w *Witnesses) Reset() {
 		asked[id] = true
 	}
 	*w = Witnesses{
-		policy: w.policy, asked: asked, gone: make(map[string]absence), failed: make(map[string]failure), shown: make(map[string]bool),
+		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), failed: make(map[string]failure), shown: make(map[string]bool),
 		failing: w.failing, fails: w.fails, refused: w.refused, control: w.control, controlAt: w.controlAt,
 	}
 }
@@ -99,53 +100,25 @@ func (w *Witnesses) Saw(rooms []Room, at time.Time) {
 	w.candidates, w.shownAt = w.candidates[:0], at
 	for _, r := range rooms {
 		w.candidates = append(w.candidates, r.RoomID)
-		w.saw(r.RoomID)
+		w.saw(r.RoomID, r.CreateTime)
 	}
 }
 
-func (w *Witnesses) saw(id string) {
+func (w *Witnesses) saw(id string, createTime int64) {
 	if _, ok := w.asked[id]; ok {
 		w.asked[id] = true
 	}
 	delete(w.gone, id)
+	delete(w.passed, id)
+	w.contradict(id, createTime)
 }
 
 // Passed notes which rooms the sweep on its way is past without having shown them.
-func (w *Witnesses) Passed(ids []string) { w.passed = ids }
-
-// Control returns a room that is to be read now to learn whether absences can be
-// believed, and false if none is due or nothing has shown one of late.
-func (w *Witnesses) Control(now time.Time) (id string, ok bool) {
-	if len(w.gone) == 0 && !w.distrusted || w.control != "" || now.Sub(w.controlAt) < controlEvery {
-		return "", false
+func (w *Witnesses) Passed(ids []string) {
+	w.passed = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		w.passed[id] = true
 	}
-	if id, ok = w.candidate(now); ok {
-		w.control, w.controlAt = id, now
-	}
-	return id, ok
-}
-
-// candidate returns a room for a control: one of the newest page, or else the one that
-// a read has shown last.
-func (w *Witnesses) candidate(now time.Time) (id string, ok bool) {
-	if now.Sub(w.shownAt) > w.span() {
-		_, asked := w.asked[w.found]
-		return w.found, w.found != "" && !asked && now.Sub(w.foundAt) <= w.span()
-	}
-	for i, id := range w.candidates {
-		if _, asked := w.asked[id]; asked {
-			continue
-		}
-		// The next control is another room: this one may have ended a moment ago.
-		w.candidates = append(w.candidates[i+1:], w.candidates[:i+1]...)
-		return id, true
-	}
-	return "", false
-}
-
-// controllable reports whether a page or a read has shown a room of late.
-func (w *Witnesses) controllable(now time.Time) bool {
-	return now.Sub(w.shownAt) <= w.span() || w.found != "" && now.Sub(w.foundAt) <= w.span()
 }
 
 // span is the time for which an answer counts as recent.
@@ -171,7 +144,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 	switch r.Outcome {
 	case Live, Hidden:
 		w.failing = time.Time{}
-		w.saw(r.RoomID)
+		w.saw(r.RoomID, r.Room.CreateTime)
 		w.found, w.foundAt = r.RoomID, r.At
 		f.Present = true
 		if control {
@@ -191,6 +164,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 			return f
 		}
 		w.failing = time.Time{}
+		w.contradict(r.RoomID, 0)
 		w.testify(r)
 	case NoAnswer:
 		f.Again = r.At.Add(minWitnessSpan)
@@ -216,21 +190,6 @@ func (w *Witnesses) testify(r Read) {
 		a.last = now
 	}
 	w.gone[r.RoomID] = a
-}
-
-// void takes back the absences that came shortly before a control that was not found.
-func (w *Witnesses) void(at time.Time) {
-	w.distrusted = true
-	w.unanswered(at)
-	since := at.Add(-controlVoids)
-	for id, a := range w.gone {
-		switch {
-		case a.first.at.After(since):
-			delete(w.gone, id)
-		case a.last.at.After(since):
-			w.gone[id] = absence{a.first, a.first}
-		}
-	}
 }
 
 func (w *Witnesses) unanswered(at time.Time) {
@@ -290,16 +249,22 @@ func (w *Witnesses) Shown(id string) (ok, missed bool) {
 	return ok, missed
 }
 
-// EndSweep notes that a sweep has ended.
-func (w *Witnesses) EndSweep(now time.Time) {
+// EndSweep notes that a sweep has ended; marked: the rooms that it has missed are
+// marked as missing. Those of one that breaks off stay passed until they are shown.
+func (w *Witnesses) EndSweep(now time.Time, marked bool) {
 	clear(w.shown)
-	w.passed = nil
+	if marked {
+		w.passed = nil
+	}
 	// A room that is still missing is read again with each sweep.
+	w.forgetNewer(now)
 	maps.DeleteFunc(w.failed, func(_ string, f failure) bool { return now.Sub(f.at) > failedFor })
 }
 
 // Forget forgets a room that has ended.
 func (w *Witnesses) Forget(id string) {
 	delete(w.gone, id)
+	delete(w.newer, id)
+	delete(w.passed, id)
 	delete(w.failed, id)
 }

@@ -150,6 +150,21 @@ func TestMassEndByReads(t *testing.T) {
 	}
 }
 
+// One early witness does not prove a mass of others that came within three seconds.
+func TestMassEndNeedsWitnessesFarApart(t *testing.T) {
+	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 100}
+	script := "0 page x; 1 r0-"
+	for i := 1; i < 100; i++ {
+		script += fmt.Sprintf("; 8 r%d-", i)
+	}
+	for i := range 100 {
+		script += fmt.Sprintf("; 11.1 r%d-", i)
+	}
+	if c.play(t, script+"; 11.2 page x; 11.5 ctl +"); len(c.ended) > 0 {
+		t.Errorf("%d of 100 rooms have ended, and 99 were not found for three seconds only", len(c.ended))
+	}
+}
+
 // Rooms that are missing or passed count for the mass, each once.
 func TestMassOfMissingAndPassed(t *testing.T) {
 	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 40}
@@ -212,6 +227,30 @@ func TestSweepsWaitForReads(t *testing.T) {
 	c.play(t, "1 b+")
 	if !c.Waits("a", time.Time{}, second(1)) {
 		t.Error("does not wait for reads that are answered again")
+	}
+}
+
+// A sweep that breaks off marks nothing: the rooms that it is past count for the mass
+// until a page shows them or a complete sweep has marked them.
+func TestPassedBySweepThatBreaksOff(t *testing.T) {
+	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 100}
+	var passed []string
+	for i := range 51 {
+		passed = append(passed, fmt.Sprint("p", i))
+	}
+	c.Passed(passed)
+	c.EndSweep(second(1), false)
+	if c.play(t, "0 page x; 1 a-; 4 a-; 4.5 ctl +"); len(c.ended) > 0 {
+		t.Errorf("%v ended, and 52 of 100 rooms are passed or gone", c.ended)
+	}
+	if c.play(t, "5 page p0 p1 x; 5.5 ctl +"); len(c.ended) != 1 {
+		t.Error("a has not ended, and 50 of 100 rooms are passed or gone")
+	}
+	c.play(t, "6 b-; 9 b-")
+	c.Passed(passed)
+	c.EndSweep(second(9), true)
+	if c.play(t, "9.5 ctl +"); len(c.ended) != 2 {
+		t.Error("b has not ended, and the passed rooms are marked")
 	}
 }
 
@@ -283,19 +322,24 @@ func (c *worldCourt) hear(r Read) {
 		if !ok {
 			known = nil
 		}
-		if s := c.w.policy.SeeRead(known, c.w.ends[r.RoomID], r, l, 0); s.Changed {
-			c.w.rooms[r.RoomID] = s.Known
-			c.w.events = append(c.w.events, s.Events...)
+		if !r.Replaces(known) {
+			c.believe(known, r, l)
+		} else {
+			c.court.Replace(r)
+			c.due[r.RoomID] = c.tick + 3*ticksPerSecond
 		}
-	}
-	if !f.Trusted {
-		return
 	}
 	for _, p := range c.court.Proved(len(c.w.rooms), 0, func(string) bool { return false }) {
 		id := p.RoomID
 		k, ok := c.w.rooms[id]
 		c.court.Forget(id)
 		if !ok {
+			continue
+		}
+		if p.Newer != nil {
+			if p.Newer.Replaces(&k) {
+				c.believe(&k, *p.Newer, l)
+			}
 			continue
 		}
 		if room, live := c.truth[id]; live && room.Key() == k.Room.Key() {
@@ -306,6 +350,13 @@ func (c *worldCourt) hear(r Read) {
 		c.w.ends[id] = end
 		delete(c.w.rooms, id)
 		c.ends++
+	}
+}
+
+func (c *worldCourt) believe(known *Known, r Read, l Look) {
+	if s := c.w.policy.SeeRead(known, c.w.ends[r.RoomID], r, l, 0); s.Changed {
+		c.w.rooms[r.RoomID] = s.Known
+		c.w.events = append(c.w.events, s.Events...)
 	}
 }
 
@@ -335,6 +386,9 @@ func (c *worldCourt) page() {
 				c.w.rooms[r.RoomID] = s.Known
 			}
 			if s.Ask {
+				if k != nil {
+					c.court.List(r, now)
+				}
 				c.due[r.RoomID] = c.tick
 			}
 			c.w.events = append(c.w.events, s.Events...)

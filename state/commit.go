@@ -107,7 +107,7 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 		}
 		sight := s.policy.See(known, end, r, l, w.c.Complete)
 		if sight.Ask {
-			s.reads.ask(r.RoomID, diff.ShownAgain)
+			s.reads.doubt(known, r, p.At)
 		}
 		if err := w.take(key, known, sight); err != nil {
 			return err

@@ -51,6 +51,7 @@ func TestReadOfOtherLifeOfHiddenRoom(t *testing.T) {
 				t.Errorf("proposed %q", got)
 			}
 			heard(t, s, 12, tt.outcome, diff.Room{RoomID: "b", CreateTime: tt.life})
+			heard(t, s, 15, tt.outcome, diff.Room{RoomID: "b", CreateTime: tt.life})
 			p.take()
 			for i := range 5 {
 				whole(t, s, float64(20+10*i), "a@2=0")

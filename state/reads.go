@@ -44,6 +44,14 @@ func (r *reads) ask(id string, source diff.Source) {
 	}
 }
 
+// doubt proposes a room that a page shows otherwise than it is known.
+func (r *reads) doubt(known *diff.Known, row diff.Room, at time.Time) {
+	if known != nil && row.CreateTime > known.Room.CreateTime {
+		r.with(func(w *diff.Witnesses) { w.List(row, at) })
+	}
+	r.ask(row.RoomID, diff.ShownAgain)
+}
+
 func (r *reads) answering(now time.Time) (ok bool) {
 	r.with(func(w *diff.Witnesses) { ok = w.Answering(now) })
 	return ok
@@ -109,7 +117,7 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 				return false, err
 			}
 		}
-		if trusted {
+		if trusted || len(w.replaced) > 0 {
 			if err := s.endProved(&w, answers[len(answers)-1].At); err != nil {
 				return false, err
 			}
@@ -123,6 +131,13 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 	for _, f := range w.after {
 		f()
 	}
+	s.reads.with(func(witnesses *diff.Witnesses) {
+		for _, p := range w.replaced {
+			if witnesses.Replacing(p.RoomID) {
+				s.reads.propose(p)
+			}
+		}
+	})
 	return nil
 }
 
@@ -147,22 +162,32 @@ func (s *Store) look(w *writer, at time.Time) diff.Look {
 	}
 }
 
-// show writes what it means that a read shows a room.
+// show takes what a read shows. A newer life than the known one waits for its proof.
 func (s *Store) show(w *writer, r diff.Read) error {
 	key, record := w.rooms.find(r.RoomID)
 	known, err := w.room(r.RoomID, key, record)
 	if err != nil {
 		return err
 	}
+	if !r.Replaces(known) {
+		w.evidence = diff.Evidence{By: diff.ByInfo, Requests: diff.Requested(r.RequestID)}
+		return s.believe(w, key, known, r)
+	}
+	s.reads.with(func(witnesses *diff.Witnesses) {
+		again := witnesses.Replace(r)
+		w.replaced = append(w.replaced, diff.Proposal{RoomID: r.RoomID, Source: diff.AskedAgain, Due: again})
+	})
+	return nil
+}
+
+// believe writes what a read shows.
+func (s *Store) believe(w *writer, key []byte, known *diff.Known, r diff.Read) error {
 	var end diff.RecentEnd
 	if known == nil || known.Room.CreateTime != r.Room.CreateTime {
+		var err error
 		if end, err = w.ends.find(r.RoomID); err != nil {
 			return err
 		}
-	}
-	w.evidence = diff.Evidence{By: diff.ByInfo, Requests: diff.Requested(r.RequestID)}
-	if r.Outcome == diff.Hidden && r.Replaces(known) {
-		return s.endRead(w, key, *known, r.At)
 	}
 	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
 	w.after = append(w.after, func() {
@@ -188,7 +213,8 @@ func (s *Store) keepHidden(w *writer, id string, hidden bool) {
 	w.after = append(w.after, func() { s.hidden.set(id, hidden) })
 }
 
-// endProved ends the rooms whose end reads have proved.
+// endProved ends the rooms whose end reads have proved, and writes the newer lives that
+// have taken their place.
 func (s *Store) endProved(w *writer, at time.Time) error {
 	var proofs []diff.Proof
 	s.reads.with(func(witnesses *diff.Witnesses) {
@@ -200,12 +226,18 @@ func (s *Store) endProved(w *writer, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		if known == nil { // sweeps have ended it
+		if known == nil || p.Newer != nil && !p.Newer.Replaces(known) { // sweeps or pages were faster
 			w.after = append(w.after, func() { s.reads.forget(p.RoomID) })
 			continue
 		}
 		w.evidence = p.Evidence
-		if err := s.endRead(w, key, *known, at); err != nil {
+		if p.Newer != nil && p.Newer.Outcome == diff.Live {
+			w.after = append(w.after, func() { s.reads.forget(p.RoomID) })
+			err = s.believe(w, key, known, *p.Newer)
+		} else {
+			err = s.endRead(w, key, *known, at)
+		}
+		if err != nil {
 			return err
 		}
 	}

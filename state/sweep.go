@@ -26,6 +26,7 @@ const chunk = 2000
 func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	s.write.Lock()
 	defer s.write.Unlock()
+	marked := false
 	defer func() { // whatever came of it, the next page belongs to the next sweep
 		s.mu.Lock()
 		s.sweep++
@@ -34,7 +35,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 		s.lookForFile()
 		s.lookForClock()
 		s.lows = s.lows[:0]
-		s.reads.with(func(w *diff.Witnesses) { w.EndSweep(sw.End) })
+		s.reads.with(func(w *diff.Witnesses) { w.EndSweep(sw.End, marked) })
 		s.askHidden(sw.End) // also where no page could be read
 	}()
 	if !sw.Complete || s.disturbed {
@@ -62,6 +63,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 			return false, fmt.Errorf("end sweep %d: %w", s.sweep, err)
 		}
 	}
+	marked = true
 	s.metrics.judged(v)
 	return v.Again(int(s.counters().Missing)), nil
 }

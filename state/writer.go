@@ -23,7 +23,8 @@ type writer struct {
 	looked          bool // for the first time
 	written         int  // rooms that were seen and changed
 	events          []diff.Event
-	after           []func() // what follows in memory, once the transaction has committed
+	replaced        []diff.Proposal // rooms that reads have shown in a newer life, to be read again
+	after           []func()        // what follows in memory, once the transaction has committed
 }
 
 func (s *Store) newWriter(tx *bbolt.Tx, c *counters) writer {

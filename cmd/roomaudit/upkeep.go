@@ -96,9 +96,9 @@ func (u *upkeep) tell(ctx context.Context, duty, hint string, err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	switch before := u.status.duty(duty, text); {
-	case text == before:
-	case text == "":
+	switch text {
+	case u.status.duty(duty, text):
+	case "":
 		u.log.InfoContext(ctx, "upkeep of the trail recovered", "duty", duty)
 	default:
 		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "fix", hint+"; it is tried again, and events are recorded meanwhile")

@@ -87,10 +87,10 @@ func (w *Writer) identify(files []File) error {
 	case l.File > w.number && w.number == 0:
 		return w.resumeBehind(l, path)
 	case l.File > w.number:
-		w.shortened(l, "newest file of the trail is missing", "file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
+		w.shortened(l, "newest file missing", "file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
 		return nil
 	case l.File == w.number && l.Line > w.end.line:
-		w.shortened(l, "end of the newest file is missing", "file %d had line %d, and ended with line %d when the record went on", l.File, l.Line, w.end.line)
+		w.shortened(l, "end of the newest file missing", "file %d had line %d, and ended with line %d when the record went on", l.File, l.Line, w.end.line)
 		return nil
 	case w.o.Continue != nil:
 		if err := w.continued(files); err != nil {
@@ -108,7 +108,7 @@ func (w *Writer) identify(files []File) error {
 // stream still has of it is recorded again.
 func (w *Writer) shortened(l label, what, reason string, args ...any) {
 	w.reason = fmt.Sprintf(reason, args...)
-	w.o.Log.Warn(what, "file", l.File, "line", l.Line, "fix", "find out who took it away; that is on record")
+	w.o.Log.Warn("the trail is shorter than it was", "what", what, "file", l.File, "line", l.Line, "fix", "find out who took it away; that is on record")
 }
 
 // resumeBehind goes on behind files that were moved away, if an operator said so.

@@ -28,6 +28,10 @@ type Read struct {
 	Room    Room // if it lives
 
 	RequestID string // of the answer; empty if it had none
+
+	// Odd: there is no answer because the service calls the request wrong. That can
+	// be for the RoomID, and then says nothing of other reads.
+	Odd bool
 }
 
 // A Source is why a point read is proposed.
@@ -88,7 +92,7 @@ func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete ui
 	if r.Outcome == Hidden {
 		return p.hide(known, r, l)
 	}
-	l.Begin, l.Reads = r.Sent, false
+	l.Begin, l.Reads, l.Read = r.Sent, false, true
 	return p.See(known, end, r.row(known), l, complete)
 }
 

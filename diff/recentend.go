@@ -49,13 +49,17 @@ func (e RecentEnd) tells(r Room) bool { return !e.Told.IsZero() && r.CreateTime 
 //
 // The sweeps of one state do not overlap, and none survives a restart, so a sweep
 // with a higher number began later, whatever the clocks said. Times are compared
-// only for the sweep that was going on.
+// only for the sweep that was going on. A read belongs to no sweep: it is old if it
+// was sent before the end was told. Only where the clock was set back, and times say
+// little, it counts for the sweep in which it is heard.
 func (e RecentEnd) covers(r Room, l Look) bool {
 	switch {
 	case e.Told.IsZero() || e.Expired(l.At):
 		return false
 	case r.CreateTime != e.CreateTime:
 		return r.CreateTime < e.CreateTime
+	case l.Read && !l.Wall.Before(l.At):
+		return !l.Begin.After(e.Told)
 	default:
 		return l.Sweep <= e.Sweep && !l.Begin.After(e.Told)
 	}

@@ -62,6 +62,7 @@ type Look struct {
 	// that a newer one has taken the place of a known one, is then not believed before
 	// a read has shown it: the list may lag behind, or be wrong.
 	Reads bool
+	Read  bool // it is a point read, sent at Begin, not a page
 }
 
 // A Sight is what the sight of one room means.

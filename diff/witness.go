@@ -11,6 +11,7 @@ const (
 	failedReads  = 2                // of a room, after which sweeps decide
 	queuedFor    = 30 * time.Second // a second read that has not come by then is one of too many
 	failedFor    = time.Hour        // for which it is remembered that reads of a room failed
+	answerWait   = 10 * time.Second // that an end by sweeps waits for a read on its way; one that takes longer is lost
 )
 
 // Witnesses keeps what point reads have said of rooms that they did not find,
@@ -29,14 +30,15 @@ const (
 // Without a room for a control no room ends by reads, and sweeps decide.
 type Witnesses struct {
 	policy  Policy
-	asked   map[string]bool    // rooms with a read on its way; true: seen since it was sent
-	gone    map[string]absence // rooms that reads did not find
+	asked   map[string]question // rooms with a read on its way
+	gone    map[string]absence  // rooms that reads did not find
 	newer   map[string]newerLife
 	failed  map[string]failure // reads that said nothing of a room
 	passed  map[string]bool    // rooms that the sweep on its way is past, as of the last look
 	shown   map[string]bool    // rooms that reads have shown since the last sweep ended; true: known before
 	failing time.Time          // the first read without a definite answer after the last one with one; zero: none
 	fails   time.Time          // the last of them
+	odd     string             // the room whose read alone is refused, see Read.Odd; "" if none is
 	refused bool
 
 	candidates []string // rooms of the newest page, for controls
@@ -59,6 +61,12 @@ type failure struct {
 	at    time.Time
 }
 
+// A question is a read on its way.
+type question struct {
+	seen   bool      // the room was shown since it was sent
+	waited time.Time // an end by sweeps waits for it since; zero: none does
+}
+
 type witness struct {
 	at      time.Time
 	request string
@@ -78,9 +86,9 @@ func NewWitnesses(p Policy) *Witnesses {
 // Reset forgets what was heard. A read that is on its way proves no absence any
 // more.
 func (w *Witnesses) Reset() {
-	asked := make(map[string]bool)
+	asked := make(map[string]question)
 	for id := range w.asked {
-		asked[id] = true
+		asked[id] = question{seen: true}
 	}
 	*w = Witnesses{
 		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), failed: make(map[string]failure), shown: make(map[string]bool),
@@ -90,7 +98,7 @@ func (w *Witnesses) Reset() {
 
 // Ask notes that a read of the room is about to be sent. There is one at a time
 // of each room.
-func (w *Witnesses) Ask(id string) { w.asked[id] = false }
+func (w *Witnesses) Ask(id string) { w.asked[id] = question{} }
 
 // Saw notes that a page has shown rooms.
 func (w *Witnesses) Saw(rooms []Room, at time.Time) {
@@ -105,8 +113,9 @@ func (w *Witnesses) Saw(rooms []Room, at time.Time) {
 }
 
 func (w *Witnesses) saw(id string, createTime int64) {
-	if _, ok := w.asked[id]; ok {
-		w.asked[id] = true
+	if q, ok := w.asked[id]; ok {
+		q.seen = true
+		w.asked[id] = q
 	}
 	delete(w.gone, id)
 	delete(w.passed, id)
@@ -133,7 +142,7 @@ type Finding struct {
 
 // Hear takes the answer of a read.
 func (w *Witnesses) Hear(r Read) Finding {
-	seen, asked := w.asked[r.RoomID]
+	q, asked := w.asked[r.RoomID]
 	control := asked && w.control == r.RoomID
 	delete(w.asked, r.RoomID)
 	w.refused = w.refused && r.Outcome == NoAnswer
@@ -143,7 +152,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 	var f Finding
 	switch r.Outcome {
 	case Live, Hidden:
-		w.failing = time.Time{}
+		w.failing, w.odd = time.Time{}, ""
 		w.saw(r.RoomID, r.Room.CreateTime)
 		w.found, w.foundAt = r.RoomID, r.At
 		f.Present = true
@@ -159,11 +168,11 @@ func (w *Witnesses) Hear(r Read) Finding {
 			return f
 		}
 		f.Again = r.At.Add(minWitnessSpan)
-		if seen || !asked || w.distrusted {
+		if q.seen || !asked || w.distrusted {
 			w.fail(r)
 			return f
 		}
-		w.failing = time.Time{}
+		w.failing, w.odd = time.Time{}, ""
 		w.contradict(r.RoomID, 0)
 		w.testify(r)
 	case NoAnswer:
@@ -176,6 +185,10 @@ func (w *Witnesses) Hear(r Read) Finding {
 // fail notes that a read said nothing of its room.
 func (w *Witnesses) fail(r Read) {
 	w.failed[r.RoomID] = failure{w.failed[r.RoomID].reads + 1, r.At}
+	if r.Odd && (w.odd == "" || w.odd == r.RoomID) {
+		w.odd = r.RoomID // it says nothing of reads of other rooms
+		return
+	}
 	w.unanswered(r.At)
 }
 
@@ -192,10 +205,13 @@ func (w *Witnesses) testify(r Read) {
 	w.gone[r.RoomID] = a
 }
 
+// unanswered takes a read without a definite answer into the run of those. A run ends
+// with a definite answer, or when nothing is asked for an interval.
 func (w *Witnesses) unanswered(at time.Time) {
-	if w.fails = at; w.failing.IsZero() {
+	if w.failing.IsZero() || at.Sub(w.fails) > w.span() {
 		w.failing = at
 	}
+	w.fails = at
 }
 
 // Refuse notes that the service refuses all reads, until it answers one.
@@ -204,19 +220,29 @@ func (w *Witnesses) Refuse() {
 	clear(w.gone)
 }
 
-// Answering reports whether reads get definite answers, as far as is known: none
-// was asked in vain for a whole interval, up to now. Where nothing was asked of
-// late, nobody knows better.
+// Answering reports whether reads get definite answers, as far as is known: they were
+// not asked in vain for a whole interval, from one failure to another. Where nothing
+// was asked of late, nobody knows better.
 func (w *Witnesses) Answering(now time.Time) bool {
-	return !w.refused && (w.failing.IsZero() || now.Sub(w.failing) < w.span() || now.Sub(w.fails) > w.span())
+	return !w.refused && (w.failing.IsZero() || w.fails.Sub(w.failing) < w.span() || now.Sub(w.fails) > w.span())
 }
 
 // Waits reports whether the end of a room that sweeps have missed, and that was
 // seen last at a moment, waits for reads of its own: while reads are answered, and
 // those of the room have not failed twice. A room that one read did not find waits
 // for what proves its end: unless so many wait that the second read does not come,
-// or two reads did not find it and there is no room for a control.
+// or two reads did not find it and there is no room for a control. A read that is on
+// its way is waited for, but not for ever.
 func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
+	if q, ok := w.asked[id]; ok {
+		if q.waited.IsZero() {
+			q.waited = now
+			w.asked[id] = q
+		}
+		if now.Sub(q.waited) < answerWait {
+			return true
+		}
+	}
 	if f := w.failed[id]; !w.Answering(now) || f.reads >= failedReads && f.at.After(seen) {
 		return false
 	}

@@ -24,12 +24,12 @@ type court struct {
 //	"0 page x; 1 a-; 4 a-; 5 ctl +"
 //
 // where "a-" is a read of a that does not find it, "a+" one that does, "a~" one that
-// finds it hidden and "a?" one without an answer, each sent and answered at that moment; "[a"
+// finds it hidden, "a?" one without an answer and "a!" one that is odd, each sent and answered at that moment; "[a"
 // sends a read of a, whose answer comes with "]a-"; "page a b" shows rooms; "ctl +"
 // reads a control, "ctl [" and "ctl ]+" in two steps; "ctl none" wants none to be due.
 func (c *court) play(t *testing.T, script string) string {
 	t.Helper()
-	outcomes := map[byte]Outcome{'-': Gone, '+': Live, '~': Hidden, '?': NoAnswer}
+	outcomes := map[byte]Outcome{'-': Gone, '+': Live, '~': Hidden, '?': NoAnswer, '!': NoAnswer}
 	for step := range strings.SplitSeq(script, ";") {
 		f := strings.Fields(step)
 		var n float64
@@ -67,7 +67,7 @@ func (c *court) play(t *testing.T, script string) string {
 			if !on {
 				c.Ask(id)
 			}
-			c.hear(Read{RoomID: id, Sent: at, At: at, Outcome: outcomes[what[len(what)-1]]})
+			c.hear(Read{RoomID: id, Sent: at, At: at, Outcome: outcomes[what[len(what)-1]], Odd: strings.HasSuffix(what, "!")})
 		}
 	}
 	slices.Sort(c.ended)
@@ -201,10 +201,14 @@ func TestSweepsWaitForReads(t *testing.T) {
 		{"no answer twice", "0 a?; 3 a?", 4, false},
 		{"no answer twice, before it was seen", "-4 a?; -1 a?", 2, true},
 		{"one fails and nothing is asked after it", "0 b?", 11, true},
-		{"others fail for an interval", "0 b?; 5 c?", 10, false},
-		{"others fail for less", "0 b?; 5 c?", 9, true},
+		{"others fail for an interval", "0 b?; 5 c?; 10 b?", 10, false},
+		{"others fail for less", "0 b?; 5 c?; 9 b?", 15, true},
+		{"one fails, and one after an hour", "0 b?; 3600 b?", 3600, true},
+		{"one of them is odd for an interval", "0 b!; 5 b!; 10 b!; 15 b!", 15, true},
+		{"all are odd for an interval", "0 b!; 5 c!; 10 b!; 15 c!", 15, false},
+		{"its read is on its way", "0 a?; 3 a?; 5 [a", 6, true},
 		{"others fail now and then", "0 b?; 5 c+; 6 c?", 12, true},
-		{"others are void for an interval", "0 page x; 1 b-; 1 ctl -; 5 b-", 11, false},
+		{"others are void for an interval", "0 page x; 1 b-; 1 ctl -; 5 b-; 11 b-", 11, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -215,7 +219,14 @@ func TestSweepsWaitForReads(t *testing.T) {
 			}
 		})
 	}
-	c := &court{Witnesses: NewWitnesses(DefaultPolicy())}
+	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
+	c.play(t, "0 a?; 3 a?; 5 [a")
+	for _, at := range []float64{6, 15.5, 16} { // the answer never comes
+		if got, want := c.Waits("a", second(-0.5), second(at)), at < 16; got != want {
+			t.Errorf("at %v s: waits for the read on its way %t, want %t", at, got, want)
+		}
+	}
+	c = &court{Witnesses: NewWitnesses(DefaultPolicy())}
 	c.Refuse()
 	if c.Waits("a", time.Time{}, second(0)) {
 		t.Error("waits for reads that are refused")

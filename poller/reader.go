@@ -169,7 +169,7 @@ func (r *Reader) read(ctx context.Context, f *fetcher, id string, sink Answers) 
 	}
 	if err != nil {
 		now := time.Now()
-		answer = diff.Read{RoomID: id, Sent: now, At: now, Outcome: diff.NoAnswer}
+		answer = diff.Read{RoomID: id, Sent: now, At: now, Outcome: diff.NoAnswer, Odd: classOf(err) == Bug}
 	}
 	r.metrics.read(answer.Outcome)
 	r.queue.done(id, answer.At)

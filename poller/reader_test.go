@@ -62,13 +62,17 @@ func (a *answers) Refuse() {
 	a.refused++
 }
 
-// take returns what was read since the last call, as "a:live b:gone".
+// take returns what was read since the last call, as "a:live b:gone"; "c:no_answer!" is odd.
 func (a *answers) take() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var all []string
 	for _, r := range a.reads {
-		all = append(all, r.RoomID+":"+r.Outcome.String())
+		odd := ""
+		if r.Odd {
+			odd = "!"
+		}
+		all = append(all, r.RoomID+":"+r.Outcome.String()+odd)
 	}
 	a.reads = nil
 	return strings.Join(all, " ")
@@ -125,7 +129,7 @@ func TestPointReadOutcomes(t *testing.T) {
 		{"ErrorCode is text", strings.Replace(fail(100004), `:100004,`, `:"100004",`, 1), "a:no_answer"},
 		{"cut", info("a@1=5", "true")[:90], "a:no_answer"},
 		{"the list", ok("", "a@1=5"), "a:no_answer"},
-		{"wrong parameter", fail(100002), "a:no_answer"},
+		{"wrong parameter", fail(100002), "a:no_answer!"},
 		{"no JSON", "<html>", "a:no_answer"},
 	}
 	for _, tt := range tests {

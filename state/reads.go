@@ -192,7 +192,10 @@ func (s *Store) believe(w *writer, key []byte, known *diff.Known, r diff.Read) e
 	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
 	w.after = append(w.after, func() {
 		s.reads.with(func(w *diff.Witnesses) {
-			if sight.Stale {
+			switch {
+			case sight.Stale && known == nil:
+				return
+			case sight.Stale:
 				w.ShowOld(r)
 				return
 			}

@@ -112,9 +112,11 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
 		w = s.newWriter(tx, c)
-		sw.End = w.clock(sw.End)
+		now := sw.End
+		told := sw
+		told.End = w.clock(now)
 		for _, id := range ids {
-			if err := s.judgeRoom(&w, id, sw, v, before); err != nil {
+			if err := s.judgeRoom(&w, id, told, now, v, before); err != nil {
 				return false, err
 			}
 		}
@@ -132,7 +134,9 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	return nil
 }
 
-func (s *Store) judgeRoom(w *writer, id string, sw diff.Sweep, v diff.Verdict, before diff.History) error {
+// judgeRoom marks or ends a room that a sweep has missed. now is the end of the sweep by
+// the clock of reads; that of sw is the time of the events.
+func (s *Store) judgeRoom(w *writer, id string, sw diff.Sweep, now time.Time, v diff.Verdict, before diff.History) error {
 	key, record := w.rooms.find(id)
 	k, err := w.room(id, key, record)
 	if err != nil {
@@ -143,7 +147,7 @@ func (s *Store) judgeRoom(w *writer, id string, sw diff.Sweep, v diff.Verdict, b
 		k.Missing = v.Mark(*k, before)
 	}
 	switch {
-	case v.Ends(k.Missing) && !s.reads.waits(id, k.Missing, sw.End):
+	case v.Ends(k.Missing) && !s.reads.waits(id, k.Missing, now):
 		s.reads.forget(id)
 		end := v.RecentEnd(*k, sw.End, s.sweep)
 		w.evidence = diff.Evidence{By: diff.BySweeps, Requests: diff.Requested(sw.RequestID), Missed: end.Missed}

@@ -2,10 +2,12 @@ package diff
 
 import "time"
 
-// A Page is one answer of the service, in the order in which it was read.
+// A Page is one answer of the service, in the order in which it was read. Its times have
+// a reading of the monotonic clock, so that they can be compared with those of reads
+// though the wall clock is set.
 type Page struct {
-	At    time.Time // when the whole answer had arrived, wall clock
-	Begin time.Time // of its sweep: when the first request was sent, wall clock
+	At    time.Time // when the whole answer had arrived
+	Begin time.Time // of its sweep: when the first request was sent
 	Rooms []Room
 
 	// Asked is when it was asked for, by the service's clock, to the second; by
@@ -18,9 +20,9 @@ type Page struct {
 }
 
 // A Sweep is what one reading of the list proves, from the first page to the
-// empty Next or to where it broke off.
+// empty Next or to where it broke off. Its times have a reading of the monotonic clock.
 type Sweep struct {
-	Begin, End time.Time // first request sent, last answer read; wall clock
+	Begin, End time.Time // first request sent, last answer read
 
 	// Apart is the time from the begin of the newest complete sweep before this
 	// one to the begin of this one; 0 if it is not known. By the monotonic clock

@@ -35,7 +35,7 @@ type Witnesses struct {
 	newer   map[string]newerLife
 	failed  map[string]failure // reads that said nothing of a room
 	passed  map[string]bool    // rooms that the sweep on its way is past, as of the last look
-	shown   map[string]bool    // rooms that reads have shown since the last sweep ended; true: known before
+	shown   map[string]showing // rooms that reads have shown since the last sweep ended
 	failing time.Time          // the first read without a definite answer after the last one with one; zero: none
 	fails   time.Time          // the last of them
 	odd     string             // the room whose read alone is refused, see Read.Odd; "" if none is
@@ -91,7 +91,7 @@ func (w *Witnesses) Reset() {
 		asked[id] = question{seen: true}
 	}
 	*w = Witnesses{
-		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), failed: make(map[string]failure), shown: make(map[string]bool),
+		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), failed: make(map[string]failure), shown: make(map[string]showing),
 		failing: w.failing, fails: w.fails, refused: w.refused, control: w.control, controlAt: w.controlAt,
 	}
 }
@@ -251,28 +251,6 @@ func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
 		return true
 	}
 	return now.Sub(a.first.at) < queuedFor && (w.controllable(now) || a.last == a.first)
-}
-
-// Show notes that a read has shown a room; known: it was known before.
-func (w *Witnesses) Show(id string, known bool) {
-	delete(w.failed, id)
-	if _, ok := w.shown[id]; !ok {
-		w.shown[id] = known
-	}
-}
-
-// ShowOld notes that a read has shown a life of a room that is over: it says nothing
-// of the one that is known.
-func (w *Witnesses) ShowOld(r Read) {
-	w.failed[r.RoomID] = failure{w.failed[r.RoomID].reads + 1, r.At}
-}
-
-// Shown reports whether a read has shown the room since the last sweep ended, so
-// that the sweep which ends now says nothing of it, and whether that sweep has
-// missed it, if it did not show it.
-func (w *Witnesses) Shown(id string) (ok, missed bool) {
-	missed, ok = w.shown[id]
-	return ok, missed
 }
 
 // EndSweep notes that a sweep has ended; marked: the rooms that it has missed are

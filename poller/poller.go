@@ -184,7 +184,7 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	outlive, cancel := withGrace(ctx, endGrace)
 	defer cancel()
 	again, endErr := sink.End(outlive, diff.Sweep{
-		Begin: r.Begin, End: r.End.Round(0), Complete: err == nil, RequestID: s.requestID, Pages: r.Pages, Seen: s.seen,
+		Begin: r.Begin, End: r.End, Complete: err == nil, RequestID: s.requestID, Pages: r.Pages, Seen: s.seen,
 	})
 	if endErr != nil {
 		endErr = fmt.Errorf("end of sweep: %w: %w", ErrSink, endErr)

@@ -83,7 +83,7 @@ func (s *sweep) read(ctx context.Context) error {
 		s.metrics.pages.Inc()
 		s.health.accepted()
 		s.health.progress(s.report())
-		if err := s.sink.Page(ctx, diff.Page{At: a.at.Round(0), Begin: s.begin.Round(0), Rooms: a.rooms, Asked: a.asked, RequestID: a.requestID, Trace: trace}); err != nil {
+		if err := s.sink.Page(ctx, diff.Page{At: a.at, Begin: s.begin, Rooms: a.rooms, Asked: a.asked, RequestID: a.requestID, Trace: trace}); err != nil {
 			return fmt.Errorf("page %d: %w: %w", s.pages, ErrSink, err)
 		}
 		switch {

@@ -146,6 +146,18 @@ func TestSweepStopsWhenTheSinkFails(t *testing.T) {
 	}
 }
 
+// A page and the answer of a point read can be compared though the wall clock was set:
+// both have a reading of the monotonic clock.
+func TestPagesHaveMonotonicTimes(t *testing.T) {
+	var sink recorder
+	if err := sweepOf(&sink, chain("a@1=1")).read(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if at := sink.pages[0].At; at == at.Round(0) {
+		t.Errorf("page at %v has no monotonic time", at)
+	}
+}
+
 // TestSweepLaw checks what must hold for any list that shifts while it is read:
 // the set holds exactly the lives that were delivered, in order and unchanged,
 // and the sweep is complete exactly if the list ended and every row was usable.

@@ -81,9 +81,9 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 	}
 	l := diff.Look{
 		At:           w.clock(p.At),
-		Wall:         p.At,
+		Wall:         p.At.Round(0),
 		Sweep:        s.sweep,
-		Begin:        p.Begin,
+		Begin:        p.Begin.Round(0),
 		Baseline:     !w.c.BaselineDone,
 		LastComplete: fromNano(w.c.Begin),
 		WatchedSince: fromNano(w.c.WatchedSince),

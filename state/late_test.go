@@ -125,3 +125,22 @@ func TestSilenceIsNoFailure(t *testing.T) {
 		t.Errorf("proposed %q", got)
 	}
 }
+
+// The clock is set back by an hour: the times of events stand still, and an end by
+// sweeps waits for reads by the clock that reads go by.
+func TestSweepsWaitForReadsWhenClockWasSetBack(t *testing.T) {
+	s, _ := openReading(t)
+	whole(t, s, 5000, "a@1=0 b@1=0")
+	whole(t, s, 1400, "a@1=0")
+	answer(t, s, 1402.5, "b-")
+	whole(t, s, 1407, "a@1=0")
+	whole(t, s, 1412, "a@1=0")
+	wantWaiting(t, s, 2, "")
+	answer(t, s, 1415, "b-")
+	control(t, s, 1415.5)
+	wantWaiting(t, s, 2, "3 -b@1")
+	if events, _ := s.Events(2, 1); events[0].Time.Before(second(5001)) {
+		t.Errorf("times run backwards: %v", events[0].Time)
+	}
+	checked(t, s)
+}

@@ -64,11 +64,11 @@ func (r *reads) waits(id string, m diff.Missing, now time.Time) (ok bool) {
 
 // withoutShown takes out of the rooms that a sweep has not shown those that a read
 // has shown since it began. missed is how many of them the sweep has missed.
-func (r *reads) withoutShown(unseen []string) (rest []string, missed int) {
+func (r *reads) withoutShown(unseen []string, begin time.Time) (rest []string, missed int) {
 	rest = unseen
 	r.with(func(w *diff.Witnesses) {
 		rest = slices.DeleteFunc(unseen, func(id string) bool {
-			ok, miss := w.Shown(id)
+			ok, miss := w.Shown(id, begin)
 			if miss {
 				missed++
 			}
@@ -199,7 +199,7 @@ func (s *Store) believe(w *writer, key []byte, known *diff.Known, r diff.Read) e
 				w.ShowOld(r)
 				return
 			}
-			w.Show(r.RoomID, r.Outcome == diff.Live && known != nil && known.Room.CreateTime == r.Room.CreateTime)
+			w.Show(r, r.Outcome == diff.Live && known != nil && known.Room.CreateTime == r.Room.CreateTime)
 		})
 	})
 	s.keepHidden(w, r.RoomID, sight.Known.Room.Hidden)
@@ -312,7 +312,7 @@ func (s *Store) lookForPassed(p diff.Page) error {
 	s.reads.with(func(w *diff.Witnesses) {
 		shown := ids[:0]
 		for _, id := range ids {
-			if ok, _ := w.Shown(id); !ok {
+			if ok, _ := w.Shown(id, p.Begin); !ok {
 				shown = append(shown, id)
 			}
 		}

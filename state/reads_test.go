@@ -175,7 +175,9 @@ func TestPassedRooms(t *testing.T) {
 	gone := strings.NewReplacer("b@1=45 ", "", " c@1=40", "", "c@1=40", "", "d@1=30 ", "", "g@1=20", "", "i@1=5", "k@1=5")
 	want := []string{"hidden:c", "", "hidden:c", "passed:b passed:d", "hidden:c passed:b passed:d", ""}
 	for i, rooms := range pages {
-		see(t, s, page(t, float64(20+3*i), gone.Replace(rooms)))
+		pg := page(t, float64(20+3*i), gone.Replace(rooms))
+		pg.Begin = second(19)
+		see(t, s, pg)
 		if got := p.take(); got != want[i] {
 			t.Errorf("after page %d proposed %q, want %q", i+1, got, want[i])
 		}
@@ -213,6 +215,32 @@ func TestSweepDoesNotMissWhatReadsShow(t *testing.T) {
 	}
 	if got := p.take(); got != "missed:b missed:c" {
 		t.Errorf("proposed %q: the read of b was before this sweep", got)
+	}
+}
+
+// A read that was sent before the sweep began says nothing of a room that it misses.
+func TestSweepMissesWhatReadsHaveShownBefore(t *testing.T) {
+	s, p := openReading(t)
+	all := "a@1=0 b@1=0"
+	see(t, s, page(t, 1, all))
+	if _, err := s.EndSweep(ended(0, page(t, 1, all))); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, s, 3, "b+") // and it ends at 4
+	before := s.counters().Misses
+	see(t, s, page(t, 11, "a@1=0"))
+	if _, err := s.EndSweep(ended(10, page(t, 11, "a@1=0"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.take(); got != "missed:b" || s.counters().Misses > before {
+		t.Errorf("proposed %q, misses %v, then %v", got, before, s.counters().Misses)
+	}
+	answer(t, s, 12.5, "b-")
+	answer(t, s, 15.5, "b-")
+	control(t, s, 16)
+	wantWaiting(t, s, 2, "3 -b@1")
+	if events, _ := s.Events(2, 1); events[0].Since.After(second(4)) {
+		t.Errorf("it is said to have lived at %v, and had ended at %v", events[0].Since, second(4))
 	}
 }
 

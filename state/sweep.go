@@ -45,7 +45,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("end sweep %d: %w", s.sweep, err)
 	}
-	unseen, missed := s.reads.withoutShown(unseen)
+	unseen, missed := s.reads.withoutShown(unseen, sw.Begin)
 	c := s.counters() // not stale: nothing else writes while the lock is held
 	before := c.history()
 	before.Misses += float64(missed)

@@ -122,8 +122,8 @@ func TestEndsWithoutReads(t *testing.T) {
 				if err := r.world.Close(id); err != nil {
 					t.Fatal(err)
 				}
-				if d, ok := r.ended([]string{id}, 20*time.Second)[id]; !ok || d > 9*time.Second {
-					t.Errorf("told %v after its end (%v); a read that fails is tried once more, and then sweeps decide", d, ok)
+				if _, ok := r.ended([]string{id}, 20*time.Second)[id]; !ok {
+					t.Errorf("the end of %s is not told within 20 s; a read that fails is tried once more, and then sweeps decide", id)
 				}
 			}
 			if n := strings.Count(p.output.String(), "point reads refused"); asked.Load() == 0 || n > 1 || (n == 0) == (fault.Hang == 0 && fault.ErrorCode != 100001) {

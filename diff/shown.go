@@ -22,7 +22,7 @@ func (w *Witnesses) Show(r Read, known bool) {
 // ShowOld notes that a read has shown a life of a room that is over: it says nothing
 // of the one that is known.
 func (w *Witnesses) ShowOld(r Read) {
-	w.failed[r.RoomID] = failure{w.failed[r.RoomID].reads + 1, r.At}
+	w.failed[r.RoomID] = w.failed[r.RoomID].again(r.At)
 }
 
 // Shown reports whether a read that was sent since a sweep began has shown the room, so

@@ -57,14 +57,20 @@ type absence struct{ first, last witness }
 
 // A failure is how often the reads of a room said nothing, and when the last one did.
 type failure struct {
-	reads int
-	at    time.Time
+	reads  int
+	at     time.Time
+	waited time.Time // since when its end by sweeps has waited for reads on their way; zero: it has not
+}
+
+// again returns the failure with one more read that said nothing.
+func (f failure) again(at time.Time) failure {
+	f.reads, f.at = f.reads+1, at
+	return f
 }
 
 // A question is a read on its way.
 type question struct {
-	seen   bool      // the room was shown since it was sent
-	waited time.Time // an end by sweeps waits for it since; zero: none does
+	seen bool // the room was shown since it was sent
 }
 
 type witness struct {
@@ -184,7 +190,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 
 // fail notes that a read said nothing of its room.
 func (w *Witnesses) fail(r Read) {
-	w.failed[r.RoomID] = failure{w.failed[r.RoomID].reads + 1, r.At}
+	w.failed[r.RoomID] = w.failed[r.RoomID].again(r.At)
 	if r.Odd && (w.odd == "" || w.odd == r.RoomID) {
 		w.odd = r.RoomID // it says nothing of reads of other rooms
 		return
@@ -234,16 +240,19 @@ func (w *Witnesses) Answering(now time.Time) bool {
 // or two reads did not find it and there is no room for a control. A read that is on
 // its way is waited for, but not for ever.
 func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
-	if q, ok := w.asked[id]; ok {
-		if q.waited.IsZero() {
-			q.waited = now
-			w.asked[id] = q
+	f := w.failed[id]
+	if _, ok := w.asked[id]; ok {
+		if !f.waited.After(seen) {
+			if f.waited = now; f.reads == 0 {
+				f.at = now
+			}
+			w.failed[id] = f
 		}
-		if now.Sub(q.waited) < answerWait {
+		if now.Sub(f.waited) < answerWait {
 			return true
 		}
 	}
-	if f := w.failed[id]; !w.Answering(now) || f.reads >= failedReads && f.at.After(seen) {
+	if !w.Answering(now) || f.reads >= failedReads && f.at.After(seen) {
 		return false
 	}
 	a, ok := w.gone[id]

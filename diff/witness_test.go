@@ -226,6 +226,15 @@ func TestSweepsWaitForReads(t *testing.T) {
 			t.Errorf("at %v s: waits for the read on its way %t, want %t", at, got, want)
 		}
 	}
+	// Reads that hang, one after the other, do not hold it up for longer.
+	c = &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
+	c.play(t, "-6 x+; 0 a?; 3 a?; 5 [a")
+	for n := 6.0; n < 20; n += 5 {
+		if got, want := c.Waits("a", second(-0.5), second(n)), n < 16; got != want {
+			t.Errorf("at %v s: waits for one hanging read after the other %t, want %t", n, got, want)
+		}
+		c.play(t, fmt.Sprintf("%v ]a?; %v [a", n+1, n+4))
+	}
 	c = &court{Witnesses: NewWitnesses(DefaultPolicy())}
 	c.Refuse()
 	if c.Waits("a", time.Time{}, second(0)) {

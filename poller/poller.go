@@ -59,6 +59,7 @@ type Poller struct {
 	fetch    *fetcher
 	metrics  *metrics
 	reader   *Reader // nil: no point reads
+	wake     chan struct{}
 }
 
 // New returns a Poller. It does no I/O. The error names everything that is
@@ -90,7 +91,7 @@ func New(c Config) (*Poller, error) {
 			return nil, err
 		}
 	}
-	p := &Poller{interval: c.Interval, log: c.Log, tracer: c.Tracer, metrics: m, fetch: &fetcher{
+	p := &Poller{wake: make(chan struct{}, 1), interval: c.Interval, log: c.Log, tracer: c.Tracer, metrics: m, fetch: &fetcher{
 		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, 1, c.Dial), signer: c.Signer,
 		quota: q, count: m.request, health: h, budget: retryBudget,
 	}}
@@ -145,10 +146,28 @@ func (p *Poller) Run(ctx context.Context, sink Sink) error {
 	for ctx.Err() == nil {
 		begin := time.Now()
 		again, err := p.sweep(ctx, sink)
-		// An error here is the end of ctx, which the loop sees.
-		_ = retry.Sleep(ctx, p.pause(time.Since(begin), again, err))
+		p.rest(ctx, p.pause(time.Since(begin), again, err))
 	}
 	return nil
+}
+
+// rest waits for d, or until [Poller.Wake] or the end of ctx.
+func (p *Poller) rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.wake:
+	case <-ctx.Done():
+	}
+}
+
+// Wake has the next sweep begin now: somebody has changed what the service refused.
+func (p *Poller) Wake() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
 }
 
 // pause returns how long the next sweep has to wait after one that took this long.

@@ -75,8 +75,12 @@ func (s *Store) commitPages(pages []diff.Page) (n int, err error) {
 }
 
 func (s *Store) commitPage(w *writer, p diff.Page) error {
-	if !w.c.BaselineDone && w.c.WatchedSince == 0 && !p.Asked.IsZero() {
-		w.c.WatchedSince = nano(p.Asked)
+	asked := p.Asked
+	if asked.IsZero() {
+		asked = p.Begin
+	}
+	if !w.c.BaselineDone && w.c.WatchedSince == 0 && !asked.IsZero() {
+		w.c.WatchedSince = nano(asked)
 		w.changed, w.looked = true, true // a room that begins after this look is news, also after a restart
 	}
 	l := diff.Look{

@@ -96,8 +96,12 @@ func (m *model) renumber(epoch string) {
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
 	for _, p := range pages {
-		if m.first && m.watched.IsZero() && !p.Asked.IsZero() {
-			m.watched, changed = p.Asked, true
+		asked := p.Asked
+		if asked.IsZero() {
+			asked = p.Begin
+		}
+		if m.first && m.watched.IsZero() && !asked.IsZero() {
+			m.watched, changed = asked, true
 		}
 		l := diff.Look{At: m.at(p.At), Wall: p.At, Sweep: m.sweep, Begin: p.Begin, Baseline: m.first, LastComplete: m.history.Begin, WatchedSince: m.watched}
 		for _, r := range p.Rooms {

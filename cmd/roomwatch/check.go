@@ -94,7 +94,7 @@ func diskFull(dir string) error {
 // noState says why a state file that can be used holds no state.
 func noState(path string) string {
 	if _, err := os.Stat(path); err != nil {
-		return "does not exist yet: the first start makes it"
+		return "does not exist yet: the next start makes it, and rebuilds the state from the stream if that has events"
 	}
 	return "is there and holds nothing, as after a crash in its making or a copy that went wrong: " +
 		"the next start makes a new state, and rebuilds it from the stream if that has events"

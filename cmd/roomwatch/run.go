@@ -38,6 +38,7 @@ func runCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
+			defer program.OnHangup(d.Wake)()
 			log.InfoContext(cmd.Context(), "start", "version", program.Version(), "sdkappid", cfg.SDKAppID,
 				"endpoint", cfg.Endpoint, "nats", cmp.Or(d.NATSURL(), "away"), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
 			if err := d.Run(cmd.Context()); err != nil {

@@ -28,7 +28,8 @@ func (n Need) CheckAccount(a *jetstream.AccountInfo, info *jetstream.StreamInfo,
 			errs = append(errs, n.refusal(code, format, args...))
 		}
 	}
-	add(l.MaxStore >= 0 && tier.Store >= uint64(l.MaxStore), accountFull, "the account uses %d bytes of %d", tier.Store, l.MaxStore) // also when it may store nothing
+	add(l.MaxStore == 0, accountFull, "JetStream of this account has no storage")
+	add(l.MaxStore > 0 && tier.Store >= uint64(l.MaxStore), accountFull, "the account uses %d bytes of %d", tier.Store, l.MaxStore)
 	if n.AckPending > 0 {
 		add(l.MaxAckPending > 0 && l.MaxAckPending < n.AckPending, ackPending, "the account allows consumers %d unacknowledged messages", l.MaxAckPending)
 	}

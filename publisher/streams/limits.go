@@ -71,7 +71,7 @@ func limits() []limit {
 		{codes{notEnabled}, true, noJetStream},
 		{codes{notEnabledForAccount}, false, noJetStream},
 		{codes{mostConsumers}, false, func(n Need) string {
-			return fmt.Sprintf("remove consumers that nobody uses (`nats consumer ls %[1]s`), or raise the limit with `nats stream edit %[1]s --max-consumers=…`, or let the administrator raise that of the account", n.Name)
+			return fmt.Sprintf("remove consumers that nobody uses (`nats consumer ls %[1]s`), or raise the limit with `nats stream edit %[1]s --max-consumers=…` (from nats-server 2.15 on), or let the administrator raise that of the account", n.Name)
 		}},
 		{codes{mostStreams}, false, func(Need) string {
 			return "remove a stream that nobody uses (`nats stream ls`), or let the administrator raise the account's limit of streams"

@@ -37,6 +37,29 @@ func Stopped(ctx context.Context, err error) bool {
 	return errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), context.Canceled)
 }
 
+// OnHangup calls f for each SIGHUP, until the returned function is called.
+func OnHangup(f func()) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	var g sync.WaitGroup
+	g.Go(func() {
+		for {
+			select {
+			case <-hangups:
+				f()
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		signal.Stop(hangups)
+		close(done)
+		g.Wait()
+	}
+}
+
 // Survive lets a daemon live on where a signal would end a command, until the
 // returned function is called: a terminal that closes or a supervisor that asks
 // for a reload (SIGHUP), and a reader of its log that has gone (SIGPIPE). The
@@ -46,23 +69,5 @@ func Survive(ctx context.Context, log *slog.Logger) (stop func()) {
 	// process that the daemon starts has the default again.
 	piped := make(chan os.Signal, 1)
 	signal.Notify(piped, syscall.SIGPIPE)
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	done := make(chan struct{})
-	var g sync.WaitGroup
-	g.Go(func() {
-		for {
-			select {
-			case <-hangups:
-				log.InfoContext(ctx, "SIGHUP")
-			case <-done:
-				return
-			}
-		}
-	})
-	return func() {
-		signal.Stop(hangups) // of a process that ends; SIGPIPE stays, for its last words
-		close(done)
-		g.Wait()
-	}
+	return OnHangup(func() { log.InfoContext(ctx, "SIGHUP") }) // SIGPIPE stays taken, for the last words
 }

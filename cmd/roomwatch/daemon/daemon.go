@@ -137,6 +137,9 @@ func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Register
 	})
 }
 
+// Wake has the next sweep begin at once.
+func (d *Daemon) Wake() { d.poll.Wake() }
+
 // Run watches until ctx is done or a part gives up. It stops in the direction
 // in which the data flows: what was read is committed, what is being published
 // is finished, the rest waits in the outbox for the next start.

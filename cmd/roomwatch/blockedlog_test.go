@@ -68,6 +68,7 @@ func silentServer(t *testing.T) (url string, dialled func() bool) {
 // Each of the three daemons works and stops while nobody reads its log, from its
 // first line on, and lives through a terminal that closes.
 func TestLogThatNobodyReads(t *testing.T) {
+	t.Parallel()
 	bins := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bins, "roomwatch/cmd/roomwatch", "roomwatch/cmd/roomnotify", "roomwatch/cmd/roomaudit").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

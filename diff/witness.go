@@ -8,7 +8,7 @@ import (
 const (
 	controlEvery = time.Second // how often a control is read while there are absences to believe
 	controlVoids = 5 * time.Second
-	failedReads  = 2                // of a room, after which sweeps decide
+	failedReads  = 5                // of a room, after which sweeps decide
 	queuedFor    = 30 * time.Second // a second read that has not come by then is one of too many
 	failedFor    = time.Hour        // for which it is remembered that reads of a room failed
 	answerWait   = 10 * time.Second // that an end by sweeps waits for a read on its way; one that takes longer is lost
@@ -235,7 +235,7 @@ func (w *Witnesses) Answering(now time.Time) bool {
 
 // Waits reports whether the end of a room that sweeps have missed, and that was
 // seen last at a moment, waits for reads of its own: while reads are answered, and
-// those of the room have not failed twice. A room that one read did not find waits
+// those of the room have not failed five times: one that is hidden would end. A room that one read did not find waits
 // for what proves its end: unless so many wait that the second read does not come,
 // or two reads did not find it and there is no room for a control. A read that is on
 // its way is waited for, but not for ever.

@@ -198,15 +198,16 @@ func TestSweepsWaitForReads(t *testing.T) {
 		{"gone twice, and no control", "0 a-; 3 a-", 4, false},
 		{"gone once, and no control", "0 a-", 4, true},
 		{"no answer", "0 a?", 1, true},
-		{"no answer twice", "0 a?; 3 a?", 4, false},
-		{"no answer twice, before it was seen", "-4 a?; -1 a?", 2, true},
+		{"no answer four times", "0 a?; 1 a?; 2 a?; 3 a?", 4, true},
+		{"no answer five times", "0 a?; 1 a?; 2 a?; 3 a?; 3.5 a?", 4, false},
+		{"no answer five times, before it was seen", "-5 a?; -4 a?; -3 a?; -2 a?; -1 a?", 2, true},
 		{"one fails and nothing is asked after it", "0 b?", 11, true},
 		{"others fail for an interval", "0 b?; 5 c?; 10 b?", 10, false},
 		{"others fail for less", "0 b?; 5 c?; 9 b?", 15, true},
 		{"one fails, and one after an hour", "0 b?; 3600 b?", 3600, true},
 		{"one of them is odd for an interval", "0 b!; 5 b!; 10 b!; 15 b!", 15, true},
 		{"all are odd for an interval", "0 b!; 5 c!; 10 b!; 15 c!", 15, false},
-		{"its read is on its way", "0 a?; 3 a?; 5 [a", 6, true},
+		{"its read is on its way", "0 a?; 1 a?; 2 a?; 3 a?; 4 a?; 5 [a", 6, true},
 		{"others fail now and then", "0 b?; 5 c+; 6 c?", 12, true},
 		{"others are void for an interval", "0 page x; 1 b-; 1 ctl -; 5 b-; 11 b-", 11, false},
 	}
@@ -220,7 +221,7 @@ func TestSweepsWaitForReads(t *testing.T) {
 		})
 	}
 	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
-	c.play(t, "0 a?; 3 a?; 5 [a")
+	c.play(t, "0 a?; 1 a?; 2 a?; 3 a?; 4 a?; 5 [a")
 	for _, at := range []float64{6, 15.5, 16} { // the answer never comes
 		if got, want := c.Waits("a", second(-0.5), second(at)), at < 16; got != want {
 			t.Errorf("at %v s: waits for the read on its way %t, want %t", at, got, want)
@@ -228,7 +229,7 @@ func TestSweepsWaitForReads(t *testing.T) {
 	}
 	// Reads that hang, one after the other, do not hold it up for longer.
 	c = &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
-	c.play(t, "-6 x+; 0 a?; 3 a?; 5 [a")
+	c.play(t, "-6 x+; 0 a?; 1 a?; 2 a?; 3 a?; 4 a?; 5 [a")
 	for n := 6.0; n < 20; n += 5 {
 		if got, want := c.Waits("a", second(-0.5), second(n)), n < 16; got != want {
 			t.Errorf("at %v s: waits for one hanging read after the other %t, want %t", n, got, want)

@@ -256,8 +256,9 @@ func (p *Poller) Probe(ctx context.Context) (Glance, error) {
 	defer p.fetch.client.close()
 	var t tally
 	var a answer
+	client := p.fetch.client.twin() // a sweep may use the other one
 	_, err := p.fetch.once(ctx, &t, func(sig string) (err error) {
-		a, err = p.fetch.client.list(ctx, "", sig)
+		a, err = client.list(ctx, "", sig)
 		return err
 	})
 	if err != nil {

@@ -244,7 +244,7 @@ func TestSweepMissesWhatReadsHaveShownBefore(t *testing.T) {
 	}
 }
 
-// While reads are answered, sweeps end no room before its own have failed twice.
+// While reads are answered, sweeps end no room before its own have failed five times.
 func TestSweepsWaitForReads(t *testing.T) {
 	for _, tried := range []bool{false, true} {
 		s, p := openReading(t)
@@ -253,7 +253,7 @@ func TestSweepsWaitForReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tried {
-			for _, n := range []float64{6, 9} {
+			for _, n := range []float64{6, 7, 8, 9, 9.5} {
 				s.reads.with(func(w *diff.Witnesses) { w.Ask("b") })
 				if err := s.CommitReads(diff.Read{RoomID: "b", Sent: second(n), At: second(n)}); err != nil {
 					t.Fatal(err)
@@ -291,7 +291,7 @@ func TestReadOfOlderLife(t *testing.T) {
 	if _, err := s.EndSweep(ended(0, page(t, 1, "a@1=0 b@7=0"))); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 4 {
+	for i := range 8 {
 		n := float64(10 + 10*i)
 		see(t, s, page(t, n+1, "a@1=0 b@1=0"))
 		answer(t, s, n+1.5, "b+")

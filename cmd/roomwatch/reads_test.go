@@ -199,7 +199,7 @@ func TestReadsUnderStorm(t *testing.T) {
 	for i := range 4 {
 		for _, kind := range []simulator.Lies{simulator.LieInfo, simulator.LieList | simulator.LieInfo} {
 			r.world.Lie(kind, 2*time.Second)
-			<-time.After(5 * time.Second)
+			<-time.After(8 * time.Second)
 		}
 		if i%2 == 1 {
 			p.kill()

@@ -212,9 +212,10 @@ func (w *Witnesses) testify(r Read) {
 }
 
 // unanswered takes a read without a definite answer into the run of those. A run ends
-// with a definite answer, or when nothing is asked for an interval.
+// with a definite answer, or when nothing is asked for an interval and the
+// time that a read may take.
 func (w *Witnesses) unanswered(at time.Time) {
-	if w.failing.IsZero() || at.Sub(w.fails) > w.span() {
+	if w.failing.IsZero() || at.Sub(w.fails) > w.span()+answerWait {
 		w.failing = at
 	}
 	w.fails = at
@@ -230,7 +231,7 @@ func (w *Witnesses) Refuse() {
 // not asked in vain for a whole interval, from one failure to another. Where nothing
 // was asked of late, nobody knows better.
 func (w *Witnesses) Answering(now time.Time) bool {
-	return !w.refused && (w.failing.IsZero() || w.fails.Sub(w.failing) < w.span() || now.Sub(w.fails) > w.span())
+	return !w.refused && (w.failing.IsZero() || w.fails.Sub(w.failing) < w.span() || now.Sub(w.fails) > w.span()+answerWait)
 }
 
 // Waits reports whether the end of a room that sweeps have missed, and that was

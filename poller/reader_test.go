@@ -164,6 +164,7 @@ func TestPointReadTimes(t *testing.T) {
 		r := startReader(t, s.newPoller(t, Config{PointReadsPerSecond: 50}), &sink)
 		r.ask("a")
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		calls := s.log()
 		if len(calls) != 2 || len(sink.reads) != 1 {
 			t.Fatalf("%d requests, reads %v", len(calls), sink.reads)
@@ -206,6 +207,9 @@ func TestPointReadsAtOnce(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		if n := crowd(arrived); n > 20 || n < 16 {
 			t.Errorf("up to %d requests arrived within a second, want up to 20", n)
 		}

@@ -123,7 +123,7 @@ func TestEndsWithoutReads(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, ok := r.ended([]string{id}, 20*time.Second)[id]; !ok {
-					t.Errorf("the end of %s is not told within 20 s; a read that fails is tried once more, and then sweeps decide", id)
+					t.Errorf("the end of %s is not told within 20 s; where no read is answered, sweeps decide", id)
 				}
 			}
 			if n := strings.Count(p.output.String(), "point reads refused"); asked.Load() == 0 || n > 1 || (n == 0) == (fault.Hang == 0 && fault.ErrorCode != 100001) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/poller/simulator"
 	"roomwatch/publisher/events"
@@ -43,6 +45,67 @@ func TestDemo(t *testing.T) {
 		if first := start == 0; strings.Contains(out, "(was live already)") != first {
 			t.Errorf("start %d: rooms that were live already: %t, want %t:\n%s", start+1, !first, first, out)
 		}
+	}
+}
+
+// A default port that is taken is replaced, and the demo says so. One that was set
+// is not: the error names the variable.
+func TestDemoPortsInUse(t *testing.T) {
+	var taken []string // two ports
+	for range 2 {
+		l, err := listenFree(t.Context(), "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		taken = append(taken, l.Addr().String())
+	}
+	_, port, _ := strings.Cut(taken[0], ":")
+	for name, value := range map[string]string{"ROOMWATCH_NATS_PORT": port, "ROOMWATCH_HTTP_ADDR": taken[1]} {
+		env := []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=off", name + "=" + value}
+		if status, out := runWith(t, env, "demo"); status != 1 || !strings.Contains(out, "set "+name+" to a free") {
+			t.Errorf("with %s=%s: status %d\n%s", name, value, status, out)
+		}
+	}
+	t.Setenv("ROOMWATCH_NATS_PORT", "")
+	t.Setenv("ROOMWATCH_HTTP_ADDR", "")
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Config{NATSPort: number, HTTPAddr: taken[1]}
+	moved, err := useFreePorts(t.Context(), &cfg)
+	if err != nil || cfg.NATSPort == number || cfg.HTTPAddr == taken[1] {
+		t.Errorf("ports in use are kept: %d, %s, %v", cfg.NATSPort, cfg.HTTPAddr, err)
+	}
+	for _, want := range []string{"Port " + port + " is in use", "ROOMWATCH_NATS_PORT", "Address " + taken[1] + " is in use", "ROOMWATCH_HTTP_ADDR"} {
+		if !strings.Contains(moved, want) {
+			t.Errorf("no %q in %q", want, moved)
+		}
+	}
+}
+
+// With the variables that it prints, roomwatch finds the simulator.
+func TestSimulator(t *testing.T) {
+	p := startProcess(t, nil, "simulator", "--addr", "127.0.0.1:0", "--rooms", "30")
+	eventually(t, "its variables", func() bool { return strings.Contains(p.output.String(), "ROOMWATCH_SECRET_KEY=") })
+	env := []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=off"}
+	for line := range strings.Lines(p.output.String()) {
+		if set, ok := strings.CutPrefix(strings.TrimSpace(line), "export "); ok {
+			env = append(env, set)
+		}
+	}
+	if status, out := runWith(t, env, "check"); status != 0 || !strings.Contains(out, "20 rooms on the first page") {
+		t.Errorf("check: status %d\n%s", status, out)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if status := p.wait(10 * time.Second); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+	if status, out := runWith(t, nil, "simulator", "--rooms", "-1"); status != 2 || !strings.Contains(out, "--rooms -1") {
+		t.Errorf("too few rooms: status %d\n%s", status, out)
 	}
 }
 

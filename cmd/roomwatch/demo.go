@@ -32,25 +32,24 @@ const (
 	demoKey      = "key-of-the-simulated-service"
 	demoSeed     = 1
 	demoRooms    = 30
-	demoOpens    = 0.2
-	demoEnters   = 3
-	demoRecreate = 0.02
+	demoLife     = 150 * time.Second // of a room, on average
 	demoInterval = 2 * time.Second
 	demoTimeout  = 5 * time.Second // for a request, and for its answer
 	// demoAge is how long a world goes on between two starts. An older one would
 	// take noticeable time to catch up; a new one takes its place.
 	demoAge = 24 * time.Hour
 
-	demoMend = "set ROOMWATCH_DATA_DIR to a directory that roomwatch may read and write"
+	demoFix = "set ROOMWATCH_DATA_DIR to a directory that roomwatch may read and write"
 )
 
 func demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Watch a simulated service and print the events: no account, no set-up",
-		Long: "demo is the daemon on a simulated service, with a JetStream server of its own, and prints the events as they\n" +
-			"happen. It keeps its state in the directory demo/ of ROOMWATCH_DATA_DIR, so that a second start goes on where\n" +
-			"the first one was: the simulated world has lived on meanwhile.",
+		Long: "demo is the daemon on a simulated service, with an embedded JetStream server, and prints the events as they\n" +
+			"happen. It keeps its state in the directory demo/ of ROOMWATCH_DATA_DIR. The next start resumes where this one\n" +
+			"stopped; the simulated world has continued meanwhile. If port 4222 or 8080 is in use, demo takes another one,\n" +
+			"unless ROOMWATCH_NATS_PORT or ROOMWATCH_HTTP_ADDR is set.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Read(validateForDemo)
@@ -85,10 +84,7 @@ func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 	if err != nil {
 		return err
 	}
-	world, err := simulator.New(simulator.Config{
-		SDKAppID: demoApp, SecretKey: demoKey, Seed: demoSeed, Start: began, Forget: time.Hour,
-		Rooms: demoRooms, Opens: demoOpens, Enters: demoEnters, Recreates: demoRecreate,
-	})
+	world, err := simulator.New(worldOf(demoRooms, began))
 	if err != nil {
 		return err
 	}
@@ -97,17 +93,17 @@ func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 		return err
 	}
 	cfg.Endpoint = "http://" + service.Addr().String()
-	if cfg.NATSPort, err = freePort(ctx, cfg.NATSPort); err != nil {
+	moved, err := useFreePorts(ctx, &cfg)
+	if err != nil {
 		return errors.Join(err, service.Close())
 	}
-	cfg.HTTPAddr = freeHTTP(ctx, cfg.HTTPAddr)
 
 	d, err := daemon.New(ctx, &cfg, log)
 	if err != nil {
 		return errors.Join(err, service.Close())
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := greet(stdout, d, &cfg); err != nil {
+	if err := greet(stdout, d, &cfg, moved); err != nil {
 		return errors.Join(err, service.Close())
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -135,15 +131,15 @@ func show(ctx context.Context, d *daemon.Daemon, cfg *config.Config, log *slog.L
 	return follow(ctx, d.Conn(), cfg, selection{}, log, demoPatience, func(_ []byte, e diff.Event) error { return p.print(e) })
 }
 
-func greet(w io.Writer, d *daemon.Daemon, cfg *config.Config) error {
+func greet(w io.Writer, d *daemon.Daemon, cfg *config.Config, moved string) error {
 	_, err := fmt.Fprintf(w, `roomwatch watches a simulated service with some %d live rooms. Ctrl-C stops it.
-
+%s
 Subscribe from another terminal:
 %s  go run ./cmd/roomwatch tail
   go run ./cmd/roomaudit run
   nats --server %s subscribe '%s.>'
 
-`, demoRooms, whereNATSIs(d.NATSURL(), cfg.NATSPort), d.NATSURL(), cfg.SubjectPrefix)
+`, demoRooms, moved, whereNATSIs(d.NATSURL(), cfg.NATSPort), d.NATSURL(), cfg.SubjectPrefix)
 	if err != nil || d.HTTPAddr() == "" {
 		return err
 	}
@@ -179,7 +175,7 @@ func worldStart(dir string, now time.Time) (time.Time, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
-		return now, fmt.Errorf("read the demo's world: %w; %s", err, demoMend)
+		return now, fmt.Errorf("read the demo's world: %w; %s", err, demoFix)
 	default:
 		if err := json.Unmarshal(b, &world); err != nil {
 			return now, fmt.Errorf("read the demo's world: %s: %w; delete the directory %s to begin anew", path, err, dir)
@@ -193,16 +189,39 @@ func worldStart(dir string, now time.Time) (time.Time, error) {
 		return now, err
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return now, fmt.Errorf("keep the demo's world: %w; %s", err, demoMend)
+		return now, fmt.Errorf("keep the demo's world: %w; %s", err, demoFix)
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
-		return now, fmt.Errorf("keep the demo's world: %w; %s", err, demoMend)
+		return now, fmt.Errorf("keep the demo's world: %w; %s", err, demoFix)
 	}
 	return now, nil
 }
 
-// freePort returns port if it is free, and another one if it is taken: a
-// newcomer may well have a NATS server running.
+// useFreePorts takes other ports in place of the defaults that are taken: a
+// newcomer may well have a NATS server running. It returns a line for each, to be
+// shown. A port that was asked for stays: the daemon says that it is taken.
+func useFreePorts(ctx context.Context, cfg *config.Config) (moved string, err error) {
+	if environ.Value("ROOMWATCH_NATS_PORT") == "" {
+		port, err := freePort(ctx, cfg.NATSPort)
+		if err != nil {
+			return "", err
+		}
+		if port != cfg.NATSPort {
+			moved += fmt.Sprintf("Port %d is in use, so NATS has port %d; ROOMWATCH_NATS_PORT sets another.\n", cfg.NATSPort, port)
+		}
+		cfg.NATSPort = port
+	}
+	if environ.Value("ROOMWATCH_HTTP_ADDR") == "" {
+		addr := freeHTTP(ctx, cfg.HTTPAddr)
+		if addr != cfg.HTTPAddr {
+			moved += fmt.Sprintf("Address %s is in use, so the status page has %s; ROOMWATCH_HTTP_ADDR sets another.\n", cfg.HTTPAddr, addr)
+		}
+		cfg.HTTPAddr = addr
+	}
+	return moved, nil
+}
+
+// freePort returns port if it is free, and another one if it is taken.
 func freePort(ctx context.Context, port int) (int, error) {
 	l, err := listenFree(ctx, "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
@@ -216,11 +235,8 @@ func freePort(ctx context.Context, port int) (int, error) {
 	return strconv.Atoi(p)
 }
 
-// freeHTTP does the same for an address; what is no address stays as it is.
+// freeHTTP does the same for an address.
 func freeHTTP(ctx context.Context, addr string) string {
-	if addr == "off" {
-		return addr
-	}
 	l, err := listenFree(ctx, addr)
 	if err != nil {
 		return addr // the daemon says what is wrong with it

@@ -2,7 +2,8 @@
 // live rooms on NATS JetStream.
 //
 // main.go has the commands, and each has a file that is called after it. run and
-// demo watch: package daemon is what they run. tail and verify read the stream
+// demo watch: package daemon is what they run. simulator is what demo watches, for
+// a roomwatch of its own. tail and verify read the stream
 // (follow.go); rooms, status and healthcheck ask a running daemon (client.go).
 package main
 
@@ -34,7 +35,7 @@ func rootCommand() *cobra.Command {
 			"every difference on NATS JetStream as an event: room.created, room.ended, viewcount.changed.\n\n"+
 			"No account at hand? Start with `roomwatch demo`.")
 	program.EnvFile(root, config.Prefix, config.ErrInvalid)
-	root.AddCommand(runCommand(), demoCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
+	root.AddCommand(runCommand(), demoCommand(), simulatorCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
 		healthcheckCommand(), manCommand())
 	return root
 }

@@ -106,6 +106,24 @@ func TestImportedJetStreamHasADomain(t *testing.T) {
 	}
 }
 
+// What only tests need, or who makes packages, is not compiled by who builds a program.
+func TestProgramsNeedNothingOfTests(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "roomwatch/cmd/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range strings.Lines(string(out)) {
+		for _, of := range []string{
+			"testing", "roomwatch/publisher/natstest", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/cloudevents", "github.com/pb33f",
+			"github.com/santhosh-tekuri/jsonschema", "github.com/spf13/cobra/doc",
+		} {
+			if p := strings.TrimSpace(p); p == of || strings.HasPrefix(p, of+"/") {
+				t.Errorf("a program compiles %s", p)
+			}
+		}
+	}
+}
+
 // A newcomer finds everything in six folders.
 func TestFolders(t *testing.T) {
 	entries, err := os.ReadDir(filepath.Join("..", ".."))

@@ -36,9 +36,16 @@ func rootCommand() *cobra.Command {
 			"No account at hand? Start with `roomwatch demo`.")
 	program.EnvFile(root, config.Prefix, config.ErrInvalid)
 	root.AddCommand(runCommand(), demoCommand(), simulatorCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), configHelp(),
-		healthcheckCommand(), manCommand())
+		healthcheckCommand())
+	if manCommand != nil {
+		root.AddCommand(manCommand())
+	}
 	return root
 }
+
+// manCommand writes the man pages, in a build with the tag man (man.go); in others it
+// is nil, so that a daemon needs no library for them.
+var manCommand func() *cobra.Command
 
 // configHelp is the help topic `roomwatch help config`.
 func configHelp() *cobra.Command {

@@ -1,3 +1,5 @@
+//go:build man
+
 package main
 
 import (
@@ -10,8 +12,10 @@ import (
 	"roomwatch/cmd/internal/program"
 )
 
-// manCommand is for those who make packages.
-func manCommand() *cobra.Command {
+func init() { manCommand = newManCommand }
+
+// newManCommand is for those who make packages: go run -tags man ./cmd/roomwatch man directory.
+func newManCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "man directory",
 		Short:  "Write the man pages into a directory",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/natsconn"
 )
 
@@ -21,7 +22,7 @@ func TestRefusedLater(t *testing.T) {
 	port := s.Addr().(*net.TCPAddr).Port
 	stop := func(s *server.Server) { s.Shutdown(); s.WaitForShutdown() }
 	stop(s)
-	log := &logged{}
+	log := &logtest.Buffer{}
 	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: url, User: "u", Password: "s3cret", Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

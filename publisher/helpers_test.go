@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
@@ -222,7 +222,7 @@ type run struct {
 	stop func() error
 	done chan struct{}
 	err  error
-	log  *logged
+	log  *logtest.Buffer
 }
 
 // wantEnd fails unless the run ends by itself within a minute, in a bubble.
@@ -235,23 +235,6 @@ func (r *run) wantEnd(t *testing.T) {
 	}
 }
 
-type logged struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // start runs a publisher until stop, or the end of the test.
 func start(t testing.TB, nc *nats.Conn, out Outbox) *run {
 	t.Helper()
@@ -261,7 +244,7 @@ func start(t testing.TB, nc *nats.Conn, out Outbox) *run {
 // startWith does so with more than connection and outbox.
 func startWith(t testing.TB, c Config) *run {
 	t.Helper()
-	log := &logged{}
+	log := &logtest.Buffer{}
 	if c.Stream.Name == "" {
 		c.Stream = live
 	}

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/logtest"
 )
 
 // pastDays writes a trail of so many sealed files, one a day, of which the newest is
 // some days old.
 func pastDays(t *testing.T, c *config, files int) {
 	t.Helper()
-	log := c.logger(&output{})
+	log := c.logger(&logtest.Buffer{})
 	key, err := c.signer(log)
 	must(t, err)
 	w, err := trail.Open(trail.Options{Dir: c.Dir, Key: key, Log: log})

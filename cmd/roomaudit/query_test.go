@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/logtest"
 )
 
 // strangers is a trail of three days, with rooms whose names are chosen to do harm.
@@ -115,7 +116,7 @@ func TestQueryCountLimitFollow(t *testing.T) {
 		t.Errorf("--limit -1: %d", status)
 	}
 	t.Setenv("ROOMAUDIT_DIR", dir)
-	var out, errs output
+	var out, errs logtest.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan int)
 	go func() {

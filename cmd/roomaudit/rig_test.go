@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/natstest"
 )
 
@@ -180,7 +181,7 @@ var build = sync.OnceValues(func() (string, error) {
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	out    *output
+	out    *logtest.Buffer
 	exited chan struct{}
 }
 
@@ -188,7 +189,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	bin, err := build()
 	must(t, err)
-	p := &process{t: t, cmd: exec.Command(bin, args...), out: &output{}, exited: make(chan struct{})} //nolint:noctx // killed by hand
+	p := &process{t: t, cmd: exec.Command(bin, args...), out: &logtest.Buffer{}, exited: make(chan struct{})} //nolint:noctx // killed by hand
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, p.out, p.out
 	must(t, p.cmd.Start())
 	go func() {
@@ -220,23 +221,6 @@ func (p *process) stop() {
 	if status := p.wait(); status != 0 {
 		p.t.Errorf("exit status %d:\n%s", status, p.out)
 	}
-}
-
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 func must(t *testing.T, err error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/cmd/roomaudit/trail"
+	"roomwatch/diff/logtest"
 )
 
 // The real binary is killed at random moments, and NATS restarted, while events
@@ -64,7 +65,7 @@ func TestAcknowledges(t *testing.T) {
 // there is room again all is recorded.
 func TestDiskFullWhileRecording(t *testing.T) {
 	r := newRig(t)
-	log, dir := &output{}, t.TempDir()
+	log, dir := &logtest.Buffer{}, t.TempDir()
 	var full atomic.Bool
 	var refused atomic.Int32
 	w, err := trail.Open(trail.Options{Dir: dir, Refuse: func(string, string) error {
@@ -250,7 +251,7 @@ func TestKeepWhileRecording(t *testing.T) {
 // events are recorded meanwhile; also while NATS is away the trail is kept in order.
 func TestUpkeepFails(t *testing.T) {
 	r := newRig(t)
-	log, dir := &output{}, t.TempDir()
+	log, dir := &logtest.Buffer{}, t.TempDir()
 	oldFiles(t, dir)
 	var stuck atomic.Bool
 	stuck.Store(true)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/events"
 )
 
@@ -39,9 +40,9 @@ func TestKilledAtRandom(t *testing.T) {
 		time.Sleep(rand.N(100 * time.Millisecond)) // so that most of the killed had something on its way
 		return false
 	})
-	logs := &logBuffer{}
-	start := func(name string) (*exec.Cmd, *logBuffer) {
-		own := &logBuffer{}
+	logs := &logtest.Buffer{}
+	start := func(name string) (*exec.Cmd, *logtest.Buffer) {
+		own := &logtest.Buffer{}
 		cmd := exec.Command(bin, "run") //nolint:noctx // killed by hand
 		cmd.Env = append(b.env(), "ROOMNOTIFY_NAME="+name)
 		cmd.Stderr = io.MultiWriter(logs, own)
@@ -62,7 +63,7 @@ func TestKilledAtRandom(t *testing.T) {
 				return err == nil
 			})
 			begun <- struct{}{}
-			var own *logBuffer
+			var own *logtest.Buffer
 			for n := range kills {
 				// What a dead one had taken NATS keeps back for ackWait.
 				life := time.Duration(n)*ackWait + time.Duration(rng.Int64N(int64(1500*time.Millisecond)))

@@ -14,6 +14,7 @@ import (
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomnotify/form"
+	"roomwatch/diff/logtest"
 )
 
 // What is kept for a target or a rule that was renamed can be seen, sent to
@@ -175,7 +176,7 @@ func TestLeftovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &logBuffer{}
+	log := &logtest.Buffer{}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- runDaemon(ctx, cfg, file, slog.New(slog.NewTextHandler(log, nil))) }()

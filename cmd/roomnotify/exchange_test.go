@@ -16,6 +16,7 @@ import (
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/diff/logtest"
 )
 
 func put(t *testing.T, path, content string) {
@@ -84,7 +85,7 @@ func TestExchangedSigningSecret(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secret")
 	put(t, path, hookSecret)
 	file := rulesWithFiles(t, "targets:\n  a: {kind: webhook, url: \""+server.URL+"\", secret_file: "+path+"}\nrules:\n  all: {events: [room.created], targets: [a]}\n")
-	log := &logBuffer{}
+	log := &logtest.Buffer{}
 	s := newSender(&file.Targets[0], nil)
 	defer s.client.CloseIdleConnections()
 	if err := s.follow(&file.Targets[0], slog.New(slog.NewTextHandler(log, nil))); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/natstest"
 )
@@ -153,7 +154,7 @@ func runUntil(t *testing.T, js jetstream.JetStream, cfg *config, file *rules.Fil
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	ended := make(chan error, 1)
-	logs := &logBuffer{}
+	logs := &logtest.Buffer{}
 	go func() { ended <- runDaemon(ctx, cfg, file, slog.New(slog.NewTextHandler(logs, nil))) }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

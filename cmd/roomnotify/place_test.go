@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/diff/logtest"
 )
 
 // A durable that somebody removes, while roomnotify runs or between two starts,
@@ -85,7 +87,7 @@ func TestSecondStandsBy(t *testing.T) {
 		first := r.start()
 		time.Sleep(10 * time.Second)
 		log := r.log
-		r.log = &logBuffer{}
+		r.log = &logtest.Buffer{}
 		second := r.start()
 		for range 60 {
 			r.put("x", "-x")

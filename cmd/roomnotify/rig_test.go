@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"roomwatch/cmd/roomnotify/rules"
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/natstest"
 )
@@ -155,27 +155,10 @@ type rig struct {
 	js   jetstream.JetStream
 	to   *receiver
 	file *rules.File
-	log  *logBuffer
+	log  *logtest.Buffer
 	pipe *pipeListener
 	seq  uint64
 	of   map[string]events.Event // the newest of each room
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // hook is a target of the generic form.
@@ -200,7 +183,7 @@ func parseRules(t testing.TB, text string) *rules.File {
 func inBubble(t *testing.T, file string, f func(*rig)) {
 	t.Helper()
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
-		r := &rig{t: t, srv: srv, to: &receiver{t: t}, log: &logBuffer{}, of: map[string]events.Event{}, file: parseRules(t, file)}
+		r := &rig{t: t, srv: srv, to: &receiver{t: t}, log: &logtest.Buffer{}, of: map[string]events.Event{}, file: parseRules(t, file)}
 		var err error
 		if r.js, err = jetstream.New(srv.Connect()); err != nil {
 			t.Fatal(err)

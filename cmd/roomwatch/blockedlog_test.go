@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
@@ -117,7 +118,7 @@ func TestLogThatNobodyReads(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		p := &daemonProcess{t: t, cmd: cmd, output: &lockedBuffer{}, exited: make(chan struct{})}
+		p := &daemonProcess{t: t, cmd: cmd, output: &logtest.Buffer{}, exited: make(chan struct{})}
 		go func() {
 			_ = cmd.Wait() // the state tells how it ended
 			close(p.exited)

@@ -14,19 +14,20 @@ import (
 	"go.uber.org/goleak"
 
 	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
 // startInProcess runs the daemon in this process, so that the race detector and
 // the leak check see it. stop ends it and returns its exit status.
-func startInProcess(t *testing.T, env []string) (output *lockedBuffer, stop func() int) {
+func startInProcess(t *testing.T, env []string) (output *logtest.Buffer, stop func() int) {
 	t.Helper()
 	for _, kv := range env {
 		k, v, _ := strings.Cut(kv, "=")
 		t.Setenv(k, v)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	output = &lockedBuffer{}
+	output = &logtest.Buffer{}
 	status := make(chan int, 1)
 	go func() { status <- run(ctx, []string{"run"}, output, output) }()
 	return output, func() int {

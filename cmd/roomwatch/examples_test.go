@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
@@ -24,7 +25,7 @@ func TestJavaScriptExample(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 6, Rooms: 20, Opens: 20, Quota: -1, Next: simulator.NextKey})
 	startProcess(t, r.env(t.TempDir()), "run")
 	eventually(t, "events", func() bool { return stored(t, r.nc) > 30 })
-	var out lockedBuffer
+	var out logtest.Buffer
 	var stop func()
 	start := func() {
 		cmd := exec.CommandContext(t.Context(), "node", "subscribe.mjs")
@@ -95,7 +96,7 @@ func TestJavaScriptExampleWithLeastPermissions(t *testing.T) {
 	}
 	defer nc.Close()
 	eventually(t, "events", func() bool { return stored(t, nc) >= 30 })
-	var out lockedBuffer
+	var out logtest.Buffer
 	cmd := exec.CommandContext(t.Context(), "node", "subscribe.mjs")
 	cmd.Dir = "../../deploy/examples/javascript"
 	cmd.Env = append(os.Environ(), "NATS_URL="+g.nats.ClientURL(), "NATS_USER=subscriber", "NATS_PASSWORD="+readerPassword)

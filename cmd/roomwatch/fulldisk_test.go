@@ -15,6 +15,7 @@ import (
 
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/daemon"
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
@@ -66,7 +67,7 @@ func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out lockedBuffer
+	var out logtest.Buffer
 	d, err := daemon.New(t.Context(), &cfg, cfg.Logger(&out))
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ import (
 // which shares nothing else with roomwatch.
 var mayImport = map[string][]string{
 	"roomwatch/diff":                  {},
+	"roomwatch/diff/logtest":          {},
 	"roomwatch/diff/retry":            {},
 	"roomwatch/diff/spans":            {},
 	"roomwatch/diff/secret":           {},
@@ -114,7 +115,7 @@ func TestProgramsNeedNothingOfTests(t *testing.T) {
 	}
 	for p := range strings.Lines(string(out)) {
 		for _, of := range []string{
-			"testing", "roomwatch/publisher/natstest", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/cloudevents", "github.com/pb33f",
+			"testing", "roomwatch/publisher/natstest", "roomwatch/diff/logtest", "go.uber.org/goleak", "pgregory.net/rapid", "github.com/cloudevents", "github.com/pb33f",
 			"github.com/santhosh-tekuri/jsonschema", "github.com/spf13/cobra/doc",
 		} {
 			if p := strings.TrimSpace(p); p == of || strings.HasPrefix(p, of+"/") {

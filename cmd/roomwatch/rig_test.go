@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
@@ -107,7 +108,7 @@ func (r *rig) env(data string, more ...string) []string {
 type daemonProcess struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	output *lockedBuffer
+	output *logtest.Buffer
 	exited chan struct{}
 	killed sync.Once
 }
@@ -124,7 +125,7 @@ func startProcess(t *testing.T, env []string, args ...string) *daemonProcess {
 
 func startBinary(t *testing.T, bin string, env []string, args ...string) *daemonProcess {
 	t.Helper()
-	p := &daemonProcess{t: t, cmd: exec.Command(bin, args...), output: &lockedBuffer{}, exited: make(chan struct{})} //nolint:noctx // killed by hand
+	p := &daemonProcess{t: t, cmd: exec.Command(bin, args...), output: &logtest.Buffer{}, exited: make(chan struct{})} //nolint:noctx // killed by hand
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {
@@ -162,23 +163,6 @@ func (p *daemonProcess) stop() int {
 		p.t.Fatal(err)
 	}
 	return p.wait(10 * time.Second)
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // eventually fails the test if ok does not become true.

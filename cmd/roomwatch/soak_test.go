@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
@@ -155,7 +156,7 @@ func soakPage(t *testing.T, addr string) (stop func() string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out lockedBuffer
+	var out logtest.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

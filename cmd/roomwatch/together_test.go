@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
 )
 
@@ -97,7 +98,7 @@ type victim struct {
 	bin   string
 	env   []string
 	p     *daemonProcess
-	lives []*lockedBuffer // what it said in each
+	lives []*logtest.Buffer // what it said in each
 }
 
 func (v *victim) restart(t *testing.T) {

@@ -1,7 +1,6 @@
 package events_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/events"
 	"roomwatch/publisher/natstest"
 )
@@ -214,23 +214,9 @@ func TestPlaceIsNoLongerInTheStream(t *testing.T) {
 
 // logger returns a log and what it has.
 func logger() (*slog.Logger, func() string) {
-	var mu sync.Mutex
-	var b bytes.Buffer
-	w := writerFunc(func(p []byte) (int, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		return b.Write(p)
-	})
-	return slog.New(slog.NewTextHandler(w, nil)), func() string {
-		mu.Lock()
-		defer mu.Unlock()
-		return b.String()
-	}
+	b := &logtest.Buffer{}
+	return slog.New(slog.NewTextHandler(b, nil)), b.String
 }
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // A handler that fails for long, and a message that is no event, of a stream that
 // was made anew hold up no other room, and are not taken for messages of the new

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"roomwatch/diff/logtest"
 )
 
 // That NATS is away at the start is one line, with the reason and the mend, and
@@ -14,7 +16,7 @@ func TestAwayIsSaidOnce(t *testing.T) {
 	url := s.ClientURL()
 	s.Shutdown()
 	s.WaitForShutdown()
-	log := &logged{}
+	log := &logtest.Buffer{}
 	conn, err := Connect(t.Context(), Config{URL: url, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

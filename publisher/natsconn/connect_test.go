@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"roomwatch/diff/logtest"
 )
 
 func TestCredentials(t *testing.T) {
@@ -65,7 +67,7 @@ func TestCredentials(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := tt.config
 			c.URL = serve(t, tt.server).ClientURL()
-			log := &logged{}
+			log := &logtest.Buffer{}
 			c.Log = slog.New(slog.NewTextHandler(log, nil))
 			conn, err := Connect(t.Context(), c)
 			if conn != nil {
@@ -106,7 +108,7 @@ func TestURLTellsNoSecret(t *testing.T) {
 		"nats://127.0.0.1:1,nats://user:s3cret@127.0.0.1:port", "nats://a:s3cret@127.0.0.1:1, nats://b:s3cret@127.0.0.1:2",
 		"nats://127.0.0.1:1/?token=s3cret",
 	} {
-		log := &logged{}
+		log := &logtest.Buffer{}
 		c := Config{URL: url, Log: slog.New(slog.NewTextHandler(log, nil))}
 		_, derr := Dial(t.Context(), c)
 		conn, cerr := Connect(t.Context(), c)
@@ -129,7 +131,7 @@ func TestConnectedTellsNoSecret(t *testing.T) {
 	s := serve(t, func(o *server.Options) { o.Authorization = "s3cret" })
 	port := s.Addr().(*net.TCPAddr).Port
 	url := fmt.Sprintf("nats://s3cret@127.0.0.1:%d/?a=s3cret", port)
-	log := &logged{}
+	log := &logtest.Buffer{}
 	conn, err := Connect(t.Context(), Config{URL: url, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)

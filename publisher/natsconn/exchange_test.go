@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"roomwatch/diff/logtest"
 )
 
 // A secretOfTest is what files hold and what makes a server take that alone.
@@ -73,7 +75,7 @@ func TestExchangedFiles(t *testing.T) {
 			put(first.files, "")
 			s := serve(t, first.edit)
 			port := s.Addr().(*net.TCPAddr).Port
-			log := &logged{}
+			log := &logtest.Buffer{}
 			c := tt.config
 			c.URL, c.Log = s.ClientURL(), slog.New(slog.NewTextHandler(log, nil))
 			conn, err := Connect(t.Context(), c)

@@ -80,7 +80,7 @@ func unknownVariables(f *rules.File) string {
 }
 
 func readRules(path string) (*rules.File, error) {
-	text, err := environ.ReadFile(path)
+	text, err := os.ReadFile(path) // the encoding is YAML's affair: it knows UTF-16
 	if err != nil {
 		return nil, fmt.Errorf("rule file: %w; name one that exists and that roomnotify may read, by --rules or ROOMNOTIFY_RULES", err)
 	}

@@ -101,11 +101,19 @@ func (f *File[T]) read() (changed bool, err error) {
 	return true, nil
 }
 
-// Read is [os.ReadFile] without a byte order mark, which editors on Windows put
-// at the start of a file and nobody sees: it is no part of a key.
+// Read is [os.ReadFile] for a text. It leaves out a byte order mark, which editors
+// on Windows put at the start of a file and nobody sees: it is no part of a key.
+// UTF-16, which some of them write, is refused: it would be a key that only the
+// other side finds wrong.
 func Read(path string) ([]byte, error) {
 	b, err := os.ReadFile(path)
-	return bytes.TrimPrefix(b, []byte("\ufeff")), err
+	if err != nil {
+		return nil, err
+	}
+	if bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff")) || bytes.IndexByte(b, 0) >= 0 {
+		return nil, fmt.Errorf("%s: it is saved as UTF-16 (\"Unicode\" in some editors) or is no text; save it as UTF-8", path)
+	}
+	return bytes.TrimPrefix(b, []byte("\ufeff")), nil
 }
 
 // Text returns the text of a file without the white space around it.

@@ -7,7 +7,7 @@ import (
 	"roomwatch/diff/secret"
 )
 
-// ReadFile is [os.ReadFile] without a byte order mark.
+// ReadFile is [os.ReadFile] for a text in UTF-8, without a byte order mark.
 func ReadFile(path string) ([]byte, error) { return secret.Read(path) }
 
 // ReadSecret returns what is in a file, without the white space around it.

@@ -24,6 +24,34 @@ func TestSecretWithByteOrderMark(t *testing.T) {
 	}
 }
 
+// A file in UTF-16, with a mark or without, is named with the reason, at the start
+// and when it takes the place of a good one, which stays in use.
+func TestSecretInUTF16(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "key")
+	for _, content := range []string{"\xff\xfeh\x00u\x00s\x00h\x00", "\xfe\xff\x00h\x00u\x00s\x00h", "h\x00u\x00s\x00h\x00", "\x00h\x00u\x00s\x00h", "\xff\xfe"} {
+		put := func(content string) {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wanted := path + ": it is saved as UTF-16"
+		put(content)
+		if got, err := ReadSecret(path); err == nil || !strings.HasPrefix(err.Error(), wanted) || !strings.Contains(err.Error(), "save it as UTF-8") {
+			t.Errorf("%q: read %q, %v", content, string(got), err)
+		}
+		put("hush")
+		var log bytes.Buffer
+		f, err := NewSecretFile("TOOL_KEY_FILE", path, func(Secret) error { return nil }, slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(content)
+		if got := string(f.Value()); got != "hush" || !strings.Contains(log.String(), wanted) {
+			t.Errorf("%q: the secret became %q, logged %q", content, got, &log)
+		}
+	}
+}
+
 // A file that is exchanged is read before the next use. What cannot be used is
 // named once, without its value, and the secret before stays.
 func TestSecretFileIsReadAgain(t *testing.T) {

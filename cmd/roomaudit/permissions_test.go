@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +20,7 @@ func TestLeastPermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for requests that NATS does not answer")
 	}
-	setPasswords(t)
+	natstest.SetPasswords(t)
 	opts, err := server.ProcessConfigFile(natsConfig)
 	must(t, err)
 	all := []string{""}
@@ -37,40 +36,13 @@ func TestLeastPermissions(t *testing.T) {
 		for _, lacks := range all {
 			t.Run(lacks, func(t *testing.T) {
 				t.Parallel()
-				switch said := useEverything(t, guarded(t, lacks)); {
+				switch said := useEverything(t, natstest.Guarded(t, natsConfig, "roomaudit", lacks)); {
 				case lacks == "" && said != "":
 					t.Error(said)
 				case lacks != "" && !strings.Contains(said, "grant it"):
 					t.Errorf("without %s: %s", lacks, said)
 				}
 			})
-		}
-	})
-}
-
-// setPasswords sets those that the file asks for.
-func setPasswords(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD", "ROOMAUDIT_NATS_PASSWORD"} {
-		t.Setenv(name, "pass")
-	}
-}
-
-// guarded returns a server that was loaded from the file that operators copy,
-// perhaps with one permission of roomaudit less.
-func guarded(t *testing.T, lacks string) *server.Server {
-	t.Helper()
-	return natstest.Start(t, func(o *server.Options) {
-		loaded, err := server.ProcessConfigFile(natsConfig)
-		must(t, err)
-		dir := o.StoreDir
-		*o = *loaded
-		o.Host, o.Port, o.StoreDir, o.NoSigs, o.NoLog, o.JetStream = "127.0.0.1", -1, dir, true, true, true
-		for _, u := range slices.Clone(o.Users) {
-			if u.Username == "roomaudit" {
-				o.Users = append(o.Users, &server.User{Username: "admin", Password: "pass", Account: u.Account})
-				u.Permissions.Publish.Allow = slices.DeleteFunc(u.Permissions.Publish.Allow, func(s string) bool { return s == lacks })
-			}
 		}
 	})
 }

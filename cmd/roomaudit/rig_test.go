@@ -62,13 +62,7 @@ func (r *rig) makeStream() {
 // up starts the server on the files and the port it had before.
 func (r *rig) up() {
 	r.t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: r.port, JetStream: true, StoreDir: r.dir, NoSigs: true, NoLog: true})
-	must(r.t, err)
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		r.t.Fatal("nats-server is not ready")
-	}
-	r.srv = s
+	r.srv = natstest.Start(r.t, func(o *server.Options) { o.Port, o.StoreDir = r.port, r.dir })
 }
 
 func (r *rig) down() {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/natstest"
 )
 
 // The durables of nats.conf, and whose they are.
@@ -24,8 +26,8 @@ func owners() map[string]string {
 // another, acknowledge in its name, change, use or delete its consumer, and
 // change the stream. What roomaudit puts on record rests on that.
 func TestRolesAreKeptApart(t *testing.T) {
-	setPasswords(t)
-	srv := guarded(t, "")
+	natstest.SetPasswords(t)
+	srv := natstest.Guarded(t, natsConfig, "roomaudit", "")
 	admin, err := nats.Connect(srv.ClientURL(), nats.UserInfo("admin", "pass"))
 	must(t, err)
 	defer admin.Close()

@@ -25,36 +25,13 @@ import (
 
 const natsConfig = "../../deploy/nats/nats.conf"
 
-// guarded returns a server that was loaded from the file that operators copy,
-// perhaps with one permission of roomnotify less.
-func guarded(t *testing.T, lacks string) *server.Server {
-	t.Helper()
-	return natstest.Start(t, func(o *server.Options) {
-		loaded, err := server.ProcessConfigFile(natsConfig)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir := o.StoreDir
-		*o = *loaded
-		o.Host, o.Port, o.StoreDir, o.NoSigs, o.NoLog, o.JetStream = "127.0.0.1", -1, dir, true, true, true
-		for _, u := range slices.Clone(o.Users) {
-			if u.Username == "roomnotify" {
-				o.Users = append(o.Users, &server.User{Username: "admin", Password: "pass", Account: u.Account})
-				u.Permissions.Publish.Allow = slices.DeleteFunc(u.Permissions.Publish.Allow, func(s string) bool { return s == lacks })
-			}
-		}
-	})
-}
-
 // With the permissions of the example file all of roomnotify works. With any one
 // less it ends, and says which permission lacks.
 func TestLeastPermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for requests that NATS does not answer")
 	}
-	for _, name := range []string{"ROOMWATCH_NATS_PASSWORD", "SUBSCRIBER_NATS_PASSWORD", "ROOMNOTIFY_NATS_PASSWORD", "ROOMAUDIT_NATS_PASSWORD"} {
-		t.Setenv(name, "pass")
-	}
+	natstest.SetPasswords(t)
 	opts, err := server.ProcessConfigFile(natsConfig)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +51,7 @@ func TestLeastPermissions(t *testing.T) {
 		for _, lacks := range all {
 			t.Run(lacks, func(t *testing.T) {
 				t.Parallel()
-				err := useEverything(t, guarded(t, lacks))
+				err := useEverything(t, natstest.Guarded(t, natsConfig, "roomnotify", lacks))
 				switch {
 				case lacks == "" && err != nil:
 					t.Error(err)

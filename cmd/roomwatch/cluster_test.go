@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/poller/simulator"
+	"roomwatch/publisher/natstest"
 )
 
 const clusterNodes = 3
@@ -55,18 +56,10 @@ func (c *cluster) start(n int) {
 	for _, port := range c.routes {
 		peers = append(peers, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: fmt.Sprintf("node-%d", n), Host: "127.0.0.1", Port: c.clients[n], JetStream: true, StoreDir: c.dirs[n], SyncAlways: true,
-		Cluster: server.ClusterOpts{Name: "rooms", Host: "127.0.0.1", Port: c.routes[n]}, Routes: peers, NoSigs: true, NoLog: true,
+	c.nodes[n] = natstest.Start(c.t, func(o *server.Options) {
+		o.ServerName, o.Port, o.StoreDir, o.SyncAlways = fmt.Sprintf("node-%d", n), c.clients[n], c.dirs[n], true
+		o.Cluster, o.Routes = server.ClusterOpts{Name: "rooms", Host: "127.0.0.1", Port: c.routes[n]}, peers
 	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		c.t.Fatalf("node %d is not ready", n)
-	}
-	c.nodes[n] = s
 }
 
 // stop takes a node away. One that is away already stays away.

@@ -18,6 +18,7 @@ import (
 
 	"roomwatch/poller/simulator"
 	"roomwatch/publisher/events"
+	"roomwatch/publisher/natstest"
 )
 
 // natsConfig is what operators copy. These tests run on exactly that file.
@@ -71,15 +72,7 @@ func (g *guarded) up() {
 			p.Subscribe.Allow = append(slices.DeleteFunc(p.Subscribe.Allow, other), "nothing") // an empty list allows all
 		}
 	}
-	s, err := server.NewServer(opts)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		g.t.Fatal("nats-server is not ready")
-	}
-	g.nats = s
+	g.nats = natstest.Start(g.t, func(o *server.Options) { *o = *opts })
 }
 
 // as is the environment of one of the file's users.

@@ -24,6 +24,7 @@ import (
 
 	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
+	"roomwatch/publisher/natstest"
 )
 
 const (
@@ -79,15 +80,7 @@ func newRig(t *testing.T, c simulator.Config) *rig {
 // startNATS starts the server on the files and the port it had before.
 func (r *rig) startNATS() {
 	r.t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: r.port, JetStream: true, StoreDir: r.dir, NoSigs: true, NoLog: true})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		r.t.Fatal("nats-server is not ready")
-	}
-	r.nats = s
+	r.nats = natstest.Start(r.t, func(o *server.Options) { o.Port, o.StoreDir = r.port, r.dir })
 }
 
 func (r *rig) stopNATS() {

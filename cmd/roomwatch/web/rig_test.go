@@ -118,15 +118,7 @@ func (r *rig) serve() *rig {
 
 func (r *rig) startNATS() {
 	r.t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: r.port, JetStream: true, StoreDir: r.dir, NoSigs: true, NoLog: true})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
-		r.t.Fatal("nats-server is not ready")
-	}
-	r.nats = s
+	r.nats = natstest.Start(r.t, func(o *server.Options) { o.Port, o.StoreDir = r.port, r.dir })
 }
 
 func (r *rig) stopNATS() {

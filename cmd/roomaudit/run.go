@@ -139,17 +139,13 @@ func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *sl
 		return err
 	}
 	defer conn.Close()
-	js, err := conn.JetStream()
-	if err != nil {
-		return err
-	}
 	line, _ := w.Lines()
 	log.InfoContext(ctx, "start", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
-	r := &recorder{config: c, js: js, trail: w, status: now, log: log, process: ulid.Make().String()}
+	r := &recorder{config: c, trail: w, status: now, log: log, process: ulid.Make().String()}
 	pause := retry.BackOff(100*time.Millisecond, pauseMost)
 	for ctx.Err() == nil {
 		before := w.Position()
-		err := r.need().Explain(r.session(ctx))
+		err := r.over(ctx, conn)
 		if ctx.Err() != nil {
 			break
 		}
@@ -170,28 +166,45 @@ func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *sl
 	return nil
 }
 
+// over is a session over a connection. One that NATS has closed for good is
+// replaced first.
+func (r *recorder) over(ctx context.Context, conn *natsconn.Conn) error {
+	if err := conn.Connect(ctx); err != nil {
+		return err
+	}
+	var err error
+	if r.js, err = conn.JetStream(); err != nil {
+		return err
+	}
+	err = r.need().Explain(r.session(ctx))
+	if conn.IsClosed() && !errors.Is(err, trail.ErrBroken) {
+		return conn.WhyClosed() // which says more than what failed by it
+	}
+	return err
+}
+
 // condition logs that something went wrong or is well again, once each.
 func (r *recorder) condition(ctx context.Context, err error) {
-	var text, mend string
+	var text, fix string
 	switch {
 	case err == nil:
 	case errors.Is(err, errDisk):
-		text, mend = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or mend it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
+		text, fix = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or repair it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
 	case errors.Is(err, streams.ErrLimit), errors.Is(err, streams.ErrUnfit):
-		text, mend = err.Error(), "see what it names; it is tried again"
+		text, fix = err.Error(), "see what it names; it is tried again"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		text, mend = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
+		text, fix = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
 	case errors.Is(err, errTaken):
-		text, mend = err.Error(), "stop the other roomaudit, or give it a ROOMAUDIT_DURABLE of its own"
+		text, fix = err.Error(), "stop the other roomaudit, or give it a ROOMAUDIT_DURABLE of its own"
 	default:
-		text, mend = err.Error(), "see that NATS runs and that JetStream answers"
+		text, fix = err.Error(), "see that NATS runs and that JetStream answers"
 	}
 	switch text {
 	case r.failing:
 	case "":
 		r.log.InfoContext(ctx, "record", "condition", "recovered")
 	default:
-		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "fix", mend)
+		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "fix", fix)
 	}
 	r.failing = text
 	r.status.record(text)

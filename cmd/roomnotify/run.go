@@ -24,9 +24,10 @@ import (
 const (
 	startPause    = 2 * time.Second // between tries to find the streams
 	sharedPause   = 15 * time.Second
-	mostPending   = 256             // events that wait in memory for one target; the others wait in the stream
-	ackWait       = 5 * time.Second // after which the next roomnotify gets what one that was killed had taken
-	graceOverTime = 2 * time.Second // what a handler needs after its request has ended
+	dialPauseMax  = 30 * time.Second // between connections that NATS closes for good
+	mostPending   = 256              // events that wait in memory for one target; the others wait in the stream
+	ackWait       = 5 * time.Second  // after which the next roomnotify gets what one that was killed had taken
+	graceOverTime = 2 * time.Second  // what a handler needs after its request has ended
 )
 
 func runCommand(path *string) *cobra.Command {
@@ -64,16 +65,12 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 		return err
 	}
 	defer conn.Close()
-	js, err := conn.JetStream()
-	if err != nil {
-		return err
-	}
 	for _, w := range file.Warnings {
 		log.WarnContext(ctx, "rule file", "finding", w)
 	}
 	log.InfoContext(ctx, "start", "version", program.Version(), "rules", len(file.Rules), "targets", len(file.Targets), "stream", cfg.Stream)
-	d := &daemon{cfg: cfg, file: file, js: js, log: log}
-	if err := d.run(ctx); err != nil {
+	d := &daemon{cfg: cfg, file: file, log: log}
+	if err := d.runOver(ctx, conn); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
@@ -94,9 +91,42 @@ type daemon struct {
 	left      map[string]time.Time // when an earlier roomnotify was last at work for each target; none if that is not known
 }
 
-// run returns nil when ctx is done, and an error for what waiting does not mend.
+// runOver runs over a connection. When NATS has closed it for good, there is
+// another one, and everything begins as after a start: what was on its way comes
+// again from the streams.
+func (d *daemon) runOver(ctx context.Context, conn *natsconn.Conn) error {
+	pause := retry.BackOff(startPause, dialPauseMax)
+	var reported changes
+	for {
+		err := conn.Connect(ctx)
+		if err == nil {
+			if d.js, err = conn.JetStream(); err != nil {
+				return err
+			}
+			began := time.Now()
+			if err = d.run(ctx); ctx.Err() != nil || !conn.IsClosed() {
+				return err
+			}
+			if err = conn.WhyClosed(); time.Since(began) > dialPauseMax {
+				pause.Reset()
+				reported = changes{}
+			}
+		}
+		if ctx.Err() == nil && reported.differ(err) {
+			d.log.WarnContext(ctx, "nats closed the connection", "error", err, "fix", "see what the error names and the log of nats-server; another connection is made")
+		}
+		if retry.Sleep(ctx, pause.NextBackOff()) != nil {
+			return nil
+		}
+	}
+}
+
+// run returns nil when ctx is done, and an error for what waiting does not fix, or
+// when NATS has closed the connection for good.
 func (d *daemon) run(ctx context.Context) error {
-	d.me = newOwner()
+	if d.me.Instance == "" {
+		d.me = newOwner()
+	}
 	senders, err := d.senders()
 	if err != nil {
 		return err
@@ -176,7 +206,7 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 			return nil, nil
 		case err == nil:
 			return s, nil
-		case !streams.MayPass(err):
+		case !streams.MayPass(err), d.js.Conn().IsClosed():
 			return nil, err
 		}
 		if reported.differ(err) {

@@ -52,7 +52,7 @@ func TestKilledAtEveryMoment(t *testing.T) {
 	data := t.TempDir()
 	for round := range rounds {
 		moment := moments[round%len(moments)]
-		p := startProcess(t, r.env(data, "NATS_URL="+wire.url()), "run")
+		p := startProcess(t, r.env(data, "NATS_URL="+wire.URL()), "run")
 		// How often the moment is let pass before it strikes.
 		passes := rng.IntN(4)
 		struck := make(chan struct{})
@@ -79,9 +79,9 @@ func TestKilledAtEveryMoment(t *testing.T) {
 			victim.Store(&f)
 		case "after the claim, before its acknowledgement":
 			passes = 0
-			wire.watch(killer(moment, strike))
+			wire.Watch(killer(moment, strike))
 		default:
-			wire.watch(killer(moment, strike))
+			wire.Watch(killer(moment, strike))
 		}
 		select {
 		case <-struck:
@@ -91,7 +91,7 @@ func TestKilledAtEveryMoment(t *testing.T) {
 		}
 		p.kill()
 		victim.Store(nil)
-		wire.watch(nil)
+		wire.Watch(nil)
 	}
 	p := startProcess(t, r.env(data), "run")
 	events := settle(t, r.nc, r.world)

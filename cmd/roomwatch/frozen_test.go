@@ -88,14 +88,14 @@ func TestFrozenPageBringsNoEndedLifeBack(t *testing.T) {
 	defer slow.Close()
 	way := newTap(t, r.port)
 	var open atomic.Bool
-	way.watch(func(_ bool, chunk []byte) []byte {
+	way.Watch(func(_ bool, chunk []byte) []byte {
 		if !open.Load() {
 			return nil
 		}
 		return chunk
 	})
 	addr := freeAddr(t)
-	p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_ENDPOINT="+slow.URL, "NATS_URL="+way.url(),
+	p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_ENDPOINT="+slow.URL, "NATS_URL="+way.URL(),
 		"ROOMWATCH_REQUEST_TIMEOUT=1m", "ROOMWATCH_HTTP_ADDR="+addr), "run")
 	eventually(t, "the first page", func() bool { return asked.Load() == 2 })
 	lives := r.world.Truth().Live()

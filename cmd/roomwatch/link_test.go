@@ -18,10 +18,10 @@ import (
 func TestNATSReportsAnUnknownError(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))
 	wire := newTap(t, r.port)
-	p := startProcess(t, r.env(t.TempDir(), "NATS_URL="+wire.url()), "run")
+	p := startProcess(t, r.env(t.TempDir(), "NATS_URL="+wire.URL()), "run")
 	eventually(t, "events", func() bool { return stored(t, r.nc) > 100 })
 	var reports atomic.Int64
-	wire.watch(func(fromDaemon bool, chunk []byte) []byte {
+	wire.Watch(func(fromDaemon bool, chunk []byte) []byte {
 		// Nothing may come between the parts of a message.
 		if fromDaemon || reports.Load() >= 2 || !bytes.HasPrefix(chunk, []byte("MSG ")) {
 			return chunk
@@ -52,14 +52,14 @@ func TestStopWhileTheStateIsRebuilt(t *testing.T) {
 	}
 	wire := newTap(t, r.port)
 	var read atomic.Int64
-	wire.watch(func(fromDaemon bool, chunk []byte) []byte {
+	wire.Watch(func(fromDaemon bool, chunk []byte) []byte {
 		if !fromDaemon {
 			read.Add(int64(len(chunk)))
 			<-time.After(time.Duration(len(chunk)) * time.Second / perSecond)
 		}
 		return chunk
 	})
-	p = startProcess(t, r.env(data, "NATS_URL="+wire.url()), "run")
+	p = startProcess(t, r.env(data, "NATS_URL="+wire.URL()), "run")
 	eventually(t, "a rebuild", func() bool { return read.Load() > 100<<10 && strings.Contains(p.output.String(), "rebuild") })
 	<-time.After(5 * time.Second) // as long as the first sweep waits, so that pages wait to be committed
 	if status := p.stop(); status != 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -170,79 +169,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("never: %s", what)
 }
 
-// A tap stands between a daemon and its NATS server, and sees every byte.
-type tap struct {
-	listener net.Listener
-	server   string
-
-	mu   sync.Mutex
-	hook func(fromDaemon bool, chunk []byte) (forward []byte) // nil: forward everything
-}
-
-func newTap(t *testing.T, port int) *tap {
+// newTap stands between a daemon and the NATS server of a rig.
+func newTap(t *testing.T, port int) *natstest.Tap {
 	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &tap{listener: l, server: "127.0.0.1:" + strconv.Itoa(port)}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { p.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		wg.Wait()
-	})
-	return p
-}
-
-func (p *tap) url() string { return "nats://" + p.listener.Addr().String() }
-
-// watch calls hook for every chunk from now on; it returns what goes on its way.
-func (p *tap) watch(hook func(fromDaemon bool, chunk []byte) []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.hook = hook
-}
-
-func (p *tap) serve(daemon net.Conn) {
-	server, err := net.Dial("tcp", p.server) //nolint:noctx // loopback
-	if err != nil {
-		_ = daemon.Close()
-		return
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() { p.copy(server, daemon, true) })
-	wg.Go(func() { p.copy(daemon, server, false) })
-	wg.Wait()
-}
-
-func (p *tap) copy(to, from net.Conn, fromDaemon bool) {
-	defer func() { _, _ = to.Close(), from.Close() }()
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		chunk := buf[:n]
-		p.mu.Lock()
-		if p.hook != nil {
-			chunk = p.hook(fromDaemon, chunk)
-		}
-		p.mu.Unlock()
-		if _, err := to.Write(chunk); err != nil {
-			return
-		}
-	}
+	return natstest.NewTap(t, "127.0.0.1:"+strconv.Itoa(port))
 }
 
 // isEvent reports whether a chunk on its way to the server holds an event.

@@ -41,6 +41,22 @@ func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []Pr
 	return nil
 }
 
+// Wants reports whether a read of a room that sweeps do not show can tell more than is
+// known: not while one is on its way, and not after two that did not find it. A
+// control is what they need then, and after an interval a third, if so many
+// rooms are gone that nothing ends before that. Old ones are asked again.
+func (w *Witnesses) Wants(id string, now time.Time) bool {
+	if _, ok := w.asked[id]; ok {
+		return false
+	}
+	a, ok := w.gone[id]
+	if !ok || a.witnesses() == 1 {
+		return true
+	}
+	apart := a.first.at.Add(w.policy.MassEndSpan())
+	return a.last.at.Before(apart) && !now.Before(apart) || now.Sub(a.last.at) >= queuedFor
+}
+
 // unmarked counts the rooms that are passed, not found or shown in a newer life, without
 // those that sweeps have missed.
 func (w *Witnesses) unmarked(marked func(id string) bool) (n int) {

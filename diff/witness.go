@@ -78,8 +78,15 @@ type witness struct {
 	request string
 }
 
+func (a absence) witnesses() int {
+	if a.last == a.first {
+		return 1
+	}
+	return 2
+}
+
 func (a absence) proved(trusted time.Time) bool {
-	return a.last != a.first && !trusted.Before(a.last.at)
+	return a.witnesses() == 2 && !trusted.Before(a.last.at)
 }
 
 // NewWitnesses returns a Witnesses that has heard nothing.
@@ -173,14 +180,16 @@ func (w *Witnesses) Hear(r Read) Finding {
 			w.void(r.At)
 			return f
 		}
-		f.Again = r.At.Add(minWitnessSpan)
 		if q.seen || !asked || w.distrusted {
+			f.Again = r.At.Add(minWitnessSpan)
 			w.fail(r)
 			return f
 		}
 		w.failing, w.odd = time.Time{}, ""
 		w.contradict(r.RoomID, 0)
-		w.testify(r)
+		if w.testify(r) == 1 {
+			f.Again = r.At.Add(minWitnessSpan)
+		}
 	case NoAnswer:
 		f.Again = r.At.Add(minWitnessSpan)
 		w.fail(r)
@@ -198,8 +207,9 @@ func (w *Witnesses) fail(r Read) {
 	w.unanswered(r.At)
 }
 
-// testify takes a read that did not find its room as a witness.
-func (w *Witnesses) testify(r Read) {
+// testify takes a read that did not find its room as a witness, and returns how many
+// there are now: one or two.
+func (w *Witnesses) testify(r Read) (witnesses int) {
 	now := witness{r.At, r.RequestID}
 	a, ok := w.gone[r.RoomID]
 	switch {
@@ -209,6 +219,7 @@ func (w *Witnesses) testify(r Read) {
 		a.last = now
 	}
 	w.gone[r.RoomID] = a
+	return a.witnesses()
 }
 
 // unanswered takes a read without a definite answer into the run of those. A run ends
@@ -260,7 +271,7 @@ func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
 	if !ok {
 		return true
 	}
-	return now.Sub(a.first.at) < queuedFor && (w.controllable(now) || a.last == a.first)
+	return now.Sub(a.first.at) < queuedFor && (w.controllable(now) || a.witnesses() == 1)
 }
 
 // EndSweep notes that a sweep has ended; marked: the rooms that it has missed are

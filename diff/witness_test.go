@@ -251,6 +251,36 @@ func TestSweepsWaitForReads(t *testing.T) {
 	}
 }
 
+// Whether a room that sweeps do not show is to be read once more.
+func TestReadsThatCanTellMore(t *testing.T) {
+	tests := []struct {
+		name, script string
+		at           float64
+		want         bool
+	}{
+		{"not read", "0 page x", 1, true},
+		{"its read is on its way", "0 [a", 1, false},
+		{"no answer", "0 a?", 1, true},
+		{"live, and still not in the list", "0 a+", 1, true},
+		{"gone once", "0 page x; 0 a-", 1, true},
+		{"gone twice", "0 page x; 0 a-; 3 a-", 4, false},
+		{"gone twice, and shown", "0 page x; 0 a-; 3 a-; 3.5 page a", 4, true},
+		{"gone twice, and the control, too", "0 page x y; 0 a-; 3 a-; 3.5 ctl -", 4, true},
+		{"gone twice, and so are most of all", "0 page x; 0 a-; 3 a-", 10, true},
+		{"gone twice, ten seconds apart", "0 page x; 0 a-; 10 a-", 14, false},
+		{"gone twice, long ago", "0 page x; 0 a-; 10 a-", 40, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 10}
+			c.play(t, tt.script)
+			if got := c.Wants("a", second(tt.at)); got != tt.want {
+				t.Errorf("wants a read %t, want %t", got, tt.want)
+			}
+		})
+	}
+}
+
 // A sweep that breaks off marks nothing: the rooms that it is past count for the mass
 // until a page shows them or a complete sweep has marked them.
 func TestPassedBySweepThatBreaksOff(t *testing.T) {

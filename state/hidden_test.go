@@ -91,7 +91,7 @@ func TestEndOfHiddenRoomFails(t *testing.T) {
 		p.take()
 		answer(t, s, 17.2, "b-")
 		whole(t, s, 20, "a@1=0")
-		want := "asked_again:b hidden:b"
+		want := "hidden:b"
 		if stored {
 			want = ""
 		}

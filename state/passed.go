@@ -64,7 +64,7 @@ func (s *Store) lookForPassed(p diff.Page) error {
 		w.Passed(ids)
 	})
 	for _, id := range ids {
-		s.reads.ask(id, diff.PassedBySweep)
+		s.reads.askAbsent(id, diff.PassedBySweep, p.At)
 	}
 	return nil
 }

@@ -40,6 +40,15 @@ func (r *reads) ask(id string, source diff.Source) {
 	}
 }
 
+// askAbsent proposes a room that a sweep does not show, if a read can tell more of it.
+func (r *reads) askAbsent(id string, source diff.Source, now time.Time) {
+	wanted := false
+	r.with(func(w *diff.Witnesses) { wanted = w.Wants(id, now) })
+	if wanted {
+		r.ask(id, source)
+	}
+}
+
 // doubt proposes a room that a page shows otherwise than it is known.
 func (r *reads) doubt(known *diff.Known, row diff.Room, at time.Time) {
 	if known != nil && row.CreateTime > known.Room.CreateTime {

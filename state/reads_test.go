@@ -95,8 +95,18 @@ func TestReadsEndRoom(t *testing.T) {
 		t.Errorf("after the first read proposed %q", got)
 	}
 	answer(t, s, 15, "b-")
+	if got := p.take(); got != "" {
+		t.Errorf("after the second read proposed %q", got)
+	}
 	if hash(t, s.path) != before {
 		t.Error("reads that prove nothing are written")
+	}
+	see(t, s, page(t, 15.1, "a@1=0"))
+	if _, err := s.EndSweep(ended(13.4, page(t, 15.1, "a@1=0"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.take(); got != "" {
+		t.Errorf("a sweep misses what two reads did not find: proposed %q", got)
 	}
 	wantWaiting(t, s, 2, "")
 	control(t, s, 15.5)

@@ -157,6 +157,6 @@ func (s *Store) judgeRoom(w *writer, id string, sw diff.Sweep, now time.Time, v 
 			return err
 		}
 	}
-	s.reads.ask(id, diff.MissedBySweep)
+	s.reads.askAbsent(id, diff.MissedBySweep, now)
 	return nil
 }

@@ -85,6 +85,7 @@ type recorder struct {
 	began   bool      // a session had the consumer
 	warned  []string  // of the stream's settings
 	failing string    // what is wrong at present, as it was logged; empty: nothing
+	again   retry.Reminder
 }
 
 // record records until ctx is done, and keeps the trail in order meanwhile. It
@@ -183,7 +184,8 @@ func (r *recorder) over(ctx context.Context, conn *natsconn.Conn) error {
 	return err
 }
 
-// condition logs that something went wrong or is well again, once each.
+// condition logs that something went wrong, again while that lasts, and that it is
+// well.
 func (r *recorder) condition(ctx context.Context, err error) {
 	var text, fix string
 	switch {
@@ -199,11 +201,12 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	default:
 		text, fix = err.Error(), "see that NATS runs and that JetStream answers"
 	}
-	switch text {
-	case r.failing:
-	case "":
+	switch {
+	case text == r.failing && (text == "" || !r.again.Due()):
+	case text == "":
 		r.log.InfoContext(ctx, "record", "condition", "recovered")
 	default:
+		r.again.Said()
 		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "fix", fix)
 	}
 	r.failing = text

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -313,4 +315,21 @@ func oldFiles(t *testing.T, dir string) {
 		must(t, w.Append(at, []trail.Message{{Seq: n, Stored: at, Body: event(n, "r", "n")}}))
 	}
 	must(t, w.Close())
+}
+
+// A failure is logged when it begins, again while it lasts, and when it is over.
+func TestLastingFailureIsLoggedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logtest.Buffer
+		r := &recorder{status: newStatus(), log: slog.New(slog.NewTextHandler(&log, nil))}
+		for range 61 { // once a minute
+			r.condition(t.Context(), errors.New("it fails"))
+			time.Sleep(time.Minute)
+		}
+		r.condition(t.Context(), nil)
+		r.condition(t.Context(), nil)
+		if failing, over := strings.Count(log.String(), "condition=failing"), strings.Count(log.String(), "condition=recovered"); failing != 5 || over != 1 {
+			t.Errorf("logged %d times that it fails and %d times that it is over, want 5 and 1:\n%s", failing, over, &log)
+		}
+	})
 }

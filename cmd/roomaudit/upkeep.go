@@ -24,12 +24,14 @@ const (
 // reads the file, so it is beside the recording and not in the way of it.
 func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
 	failing := ""
+	var again retry.Reminder
 	for ctx.Err() == nil {
 		text := ""
 		if err := trail.Index(ctx, dir); err != nil {
 			text = err.Error()
 		}
-		if text != failing && text != "" {
+		if text != "" && (text != failing || again.Due()) {
+			again.Said()
 			log.WarnContext(ctx, "indexes of the trail", "error", text, "fix", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
 		}
 		failing = text
@@ -61,10 +63,12 @@ type upkeep struct {
 	removing error       // what is wrong with it; nil: nothing
 	sealed   os.FileInfo // the request for a seal that was met; nil: none
 	status   *status     // has what is wrong with each duty at present
+
+	reminders map[string]*retry.Reminder // of each duty
 }
 
 func newUpkeep(c *config, w *trail.Writer, s *status, log *slog.Logger) *upkeep {
-	return &upkeep{config: c, trail: w, log: log, status: s}
+	return &upkeep{config: c, trail: w, log: log, status: s, reminders: map[string]*retry.Reminder{}}
 }
 
 // run keeps the trail in order until ctx is done. A trail that somebody changes ends it.
@@ -90,17 +94,22 @@ func (u *upkeep) run(ctx context.Context) error {
 	return nil
 }
 
-// tell logs that a duty cannot be done, or can again, once each.
+// tell logs that a duty cannot be done, again while that lasts, and that it can be.
 func (u *upkeep) tell(ctx context.Context, duty, hint string, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	switch text {
-	case u.status.duty(duty, text):
-	case "":
+	if u.reminders[duty] == nil {
+		u.reminders[duty] = &retry.Reminder{}
+	}
+	again := u.reminders[duty]
+	switch before := u.status.duty(duty, text); {
+	case before == text && (text == "" || !again.Due()):
+	case text == "":
 		u.log.InfoContext(ctx, "upkeep of the trail recovered", "duty", duty)
 	default:
+		again.Said()
 		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "fix", hint+"; it is tried again, and events are recorded meanwhile")
 	}
 }

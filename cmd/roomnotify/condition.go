@@ -52,12 +52,19 @@ func (g *target) answers(ctx context.Context, c condition, why string, began tim
 	}
 }
 
-// become notes how the target does, and logs it when that changes. Throttled and
-// up again are the everyday of a busy chat.
+// become notes how the target does, and logs it when that changes, and now and then
+// while it is down. Throttled and up again are the everyday of a busy chat.
 func (g *target) become(ctx context.Context, c condition, why string) {
 	g.mu.Lock()
 	was := g.is
 	g.is = c
+	if c == down && was != down {
+		g.downAt = time.Now()
+	}
+	since, told := g.downAt, c == down && (was != down || g.again.Due())
+	if told {
+		g.again.Said()
+	}
 	if c == up || c == refusing {
 		g.probing.Reset()
 		g.throttling.Reset()
@@ -66,6 +73,10 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 	}
 	g.mu.Unlock()
 	switch {
+	case told && was == down:
+		g.log.WarnContext(ctx, "target still down", "since", since.UTC().Truncate(time.Second), "reason", why, "fix", "see that it runs and can be reached; what it missed is kept, and told then")
+	case told:
+		g.log.WarnContext(ctx, "target down", "reason", why, "fix", "none is needed if it comes back: what it missed is kept, and told then")
 	case was == c:
 	case c == up && was == throttled:
 		g.log.DebugContext(ctx, "target no longer throttled")
@@ -75,8 +86,6 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 		g.log.ErrorContext(ctx, "target refuses", "reason", why, "fix", "see what it says, then run `roomnotify resend`")
 	case c == throttled:
 		g.log.InfoContext(ctx, "target throttled", "reason", why)
-	case c == down:
-		g.log.WarnContext(ctx, "target down", "reason", why, "fix", "none is needed if it comes back: what it missed is kept, and told then")
 	}
 }
 

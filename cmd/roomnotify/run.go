@@ -243,23 +243,31 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	return s, err
 }
 
-// changes are those of an error that comes again and again.
-type changes struct{ last string }
-
-// differ reports whether an error says something else than the one before. After
-// nil any error does.
-func (c *changes) differ(err error) bool {
-	if err == nil {
-		c.last = ""
-		return false
-	}
-	differs := err.Error() != c.last
-	c.last = err.Error()
-	return differs
+// changes says which of the errors that come again and again are logged.
+type changes struct {
+	last  string
+	again retry.Reminder
 }
 
-// begins reports whether an error is the first after nil.
-func (c *changes) begins(err error) bool {
-	was := c.last
-	return c.differ(err) && was == ""
+// differ reports whether an error says something else than the one before, or has
+// lasted so long that it is logged again. After nil any error differs.
+func (c *changes) differ(err error) bool {
+	return c.tells(err, err != nil && err.Error() != c.last)
+}
+
+// begins reports whether an error is the first after nil, or errors have lasted so
+// long that one is logged again.
+func (c *changes) begins(err error) bool { return c.tells(err, c.last == "") }
+
+func (c *changes) tells(err error, differs bool) bool {
+	if err == nil {
+		*c = changes{}
+		return false
+	}
+	c.last = err.Error()
+	if !differs && !c.again.Due() {
+		return false
+	}
+	c.again.Said()
+	return true
 }

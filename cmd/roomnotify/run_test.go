@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -133,4 +135,30 @@ func TestStreamsThatBecomeUnfit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An error that lasts is logged again after a while, as one that begins or changes is.
+func TestLastingErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := errors.New("a"), errors.New("b")
+		var differs, begins changes
+		for _, tt := range []struct {
+			wait            time.Duration
+			err             error
+			differs, begins bool
+		}{
+			{0, a, true, true},
+			{time.Minute, a, false, false},
+			{time.Minute, b, true, false},
+			{13 * time.Minute, b, false, true}, // 15 minutes after it began
+			{2 * time.Minute, b, true, false},
+			{time.Minute, nil, false, false},
+			{time.Minute, b, true, true},
+		} {
+			time.Sleep(tt.wait)
+			if d, b := differs.differ(tt.err), begins.begins(tt.err); d != tt.differs || b != tt.begins {
+				t.Errorf("after %s, %v: differ %v, begins %v", tt.wait, tt.err, d, b)
+			}
+		}
+	})
 }

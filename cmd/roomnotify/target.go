@@ -48,6 +48,8 @@ type target struct {
 	limit      window
 	is         condition
 	since      time.Time // it is down or throttled
+	again      retry.Reminder
+	downAt     time.Time // when it went down
 	asked      time.Time // until then it has asked to be left alone
 	notBefore  time.Time // a target that is down or throttled is not tried before
 	probing    *backoff.ExponentialBackOff

@@ -203,6 +203,10 @@ func TestDownAndUp(t *testing.T) {
 		if n := strings.Count(r.log.String(), `msg="target down"`); n != 1 {
 			t.Errorf("%d lines say that it is down:\n%s", n, r.log)
 		}
+		// Each 15 minutes or at the next try after them, of the one and the other hour.
+		if n := strings.Count(r.log.String(), `msg="target still down"`); n < 4 || n > 8 {
+			t.Errorf("%d lines say that it is still down:\n%s", n, r.log)
+		}
 		if n := strings.Count(r.log.String(), `msg="target up"`); n != 1 {
 			t.Errorf("%d lines say that it is up:\n%s", n, r.log)
 		}

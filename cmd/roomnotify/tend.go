@@ -55,7 +55,8 @@ func (g *target) restore(ctx context.Context) error {
 	}
 	if s != nil { // as if it had just gone down: the first thing is to try
 		g.mu.Lock()
-		g.is, g.waiting = down, true
+		g.is, g.waiting, g.downAt = down, true, time.Now()
+		g.again.Said()
 		g.mu.Unlock()
 	}
 	return nil

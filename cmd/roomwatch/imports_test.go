@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"roomwatch/poller/simulator":      {},
 	"roomwatch/state":                 {"roomwatch/diff/spans", "roomwatch/diff"},
 	"roomwatch/publisher":             {"roomwatch/diff/spans", "roomwatch/diff/retry", "roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/streams"},
-	"roomwatch/publisher/natsconn":    {"roomwatch/diff/secret"},
+	"roomwatch/publisher/natsconn":    {"roomwatch/diff/retry", "roomwatch/diff/secret"},
 	"roomwatch/publisher/events":      {"roomwatch/diff/retry", "roomwatch/publisher/reader", "roomwatch/publisher/recent"},
 	"roomwatch/publisher/reader":      {},
 	"roomwatch/publisher/recent":      {},
@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/tracing",
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
+		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
 		"roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {

@@ -1,4 +1,5 @@
-// Package retry waits: for a while, or longer from try to try.
+// Package retry waits: for a while, or longer from try to try. It says, too, when
+// a failure that lasts is logged again.
 package retry
 
 import (

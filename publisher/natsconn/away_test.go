@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"roomwatch/diff/logtest"
+	"roomwatch/publisher/natstest"
 )
 
 // That NATS is away at the start is one line, with the reason and the mend, and
@@ -40,4 +41,21 @@ func TestAwayIsSaidOnce(t *testing.T) {
 	if told := log.String(); strings.Count(told, "\n") != 1 || !strings.Contains(told, "nats away") || !strings.Contains(told, "NATS_URL") {
 		t.Errorf("told:\n%s", told)
 	}
+}
+
+// An absence that lasts is in the newest lines of the log, too.
+func TestLongAbsenceIsLoggedAgain(t *testing.T) {
+	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
+		log := &logtest.Buffer{}
+		conn, err := Connect(t.Context(), Config{InProcess: s, Log: slog.New(slog.NewTextHandler(log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		s.Down()
+		pass(time.Hour + time.Minute)
+		if n := strings.Count(log.String(), "nats away"); n < 4 || n > 6 || strings.Count(log.String(), "since=") != n {
+			t.Errorf("an hour without NATS is logged %d times, want about 5:\n%s", n, log)
+		}
+	})
 }

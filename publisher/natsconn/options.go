@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"roomwatch/diff/retry"
 )
 
 const (
@@ -49,11 +51,14 @@ func (c *Conn) options(d dialer) []nats.Option {
 func (c Config) handlers(g *gate) []nats.Option {
 	log := c.logger()
 	ctx := context.Background()
-	var why string // the newest try failed; handlers are called one after the other
+	// The newest try failed for this reason; handlers are called one after the other.
+	var why string
+	var again retry.Reminder
+	var lost time.Time // when the connection was; zero if there was none yet
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			g.disconnected()
-			if !nc.IsClosed() {
+			if lost = time.Now(); !nc.IsClosed() {
 				log.WarnContext(ctx, "nats lost", "error", err, "fix", "see that NATS runs and can be reached; the connection is tried again for ever")
 			}
 		}),
@@ -64,9 +69,17 @@ func (c Config) handlers(g *gate) []nats.Option {
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			// That there are no servers is what the first try comes to, whatever kept it
 			// from each of them; the next one, a moment later, says.
-			if cause := innermost(err).Error(); cause != why && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, errHeld) {
+			if errors.Is(err, nats.ErrNoServers) || errors.Is(err, errHeld) {
+				return
+			}
+			if cause := innermost(err).Error(); cause != why || again.Due() {
 				why = cause
-				log.WarnContext(ctx, "nats away", "error", err, "fix", "see that NATS runs and that NATS_URL is right; it is tried for ever")
+				again.Said()
+				attrs := []any{"error", err, "fix", "see that NATS runs and that NATS_URL is right; it is tried for ever"}
+				if !lost.IsZero() {
+					attrs = append(attrs, "since", lost.UTC().Truncate(time.Second))
+				}
+				log.WarnContext(ctx, "nats away", attrs...)
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

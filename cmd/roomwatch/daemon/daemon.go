@@ -154,6 +154,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		g.Go(func() error { return d.serve(ctx, l) })
 	}
 	g.Go(func() error { return d.pub.Run(published) })
+	g.Go(func() error {
+		d.remind(ctx)
+		return nil
+	})
 	if d.embedded != nil {
 		g.Go(func() error {
 			d.embedded.tend(ctx, d.EmbeddedPatience, d.pub.Status)

@@ -51,8 +51,9 @@ func unlimited(n int64) int64 {
 	return n
 }
 
-// command is how somebody else makes the stream.
-func (c StreamConfig) command() string {
+// command is how somebody else makes the stream on a server of a version: the nats
+// command refuses the flag for batches where the server has none.
+func (c StreamConfig) command(version string) string {
 	flags := fmt.Sprintf("--storage=file --replicas=%d", max(1, c.Replicas))
 	switch {
 	case c.MaxAge > 0 && c.MaxAge%time.Hour == 0:
@@ -63,14 +64,17 @@ func (c StreamConfig) command() string {
 	if c.MaxBytes > 0 {
 		flags += fmt.Sprintf(" --max-bytes=%d", c.MaxBytes)
 	}
-	return fmt.Sprintf("`nats stream add %s --subjects='%s.>' %s --allow-batch --allow-direct --defaults`", c.Name, c.Prefix, flags)
+	if streams.HasBatches(version) {
+		flags += " --allow-batch"
+	}
+	return fmt.Sprintf("`nats stream add %s --subjects='%s.>' %s --allow-direct --defaults`", c.Name, c.Prefix, flags)
 }
 
 // makeError says why the stream cannot be made. It is [ErrUnfit] if asking again
 // does not help: only a person can change the configuration.
 func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err error) error {
 	if errors.Is(err, nats.ErrPermissionViolation) {
-		return fmt.Errorf("make stream %s: %w, or let the administrator run %s", c.Name, err, c.command())
+		return fmt.Errorf("make stream %s: %w, or let the administrator run %s", c.Name, err, c.command(js.Conn().ConnectedServerVersion()))
 	}
 	unfit := func(mend string) error {
 		return fmt.Errorf("%w: %s cannot be made: %w; %s", ErrUnfit, c.Name, err, mend)

@@ -12,6 +12,7 @@ import (
 
 	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
+	"roomwatch/publisher/streams"
 )
 
 // What NATS refuses whoever asks again ends the start, with the variable to
@@ -86,6 +87,24 @@ func TestStreamThatMayNotBeMade(t *testing.T) {
 	const command = "`nats stream add LIVE --subjects='live.>' --storage=file --replicas=3 --max-age=36h --max-bytes=5242880 --allow-batch --allow-direct --defaults`"
 	if !errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, ErrUnfit) || !strings.Contains(err.Error(), command) {
 		t.Errorf("%v\nwant %s", err, command)
+	}
+	if got, want := c.command("2.11.11"), strings.Replace(command, " --allow-batch", "", 1); got != want {
+		t.Errorf("before 2.12: %s, want %s", got, want)
+	}
+}
+
+// That events are stored one by one is told with what changes it: the nats command
+// edits no stream of a server that has no batches.
+func TestSlow(t *testing.T) {
+	for version, want := range map[string]string{"2.11.11": "nats-server 2.12 or newer is faster, this is 2.11.11", "2.12.3": "`nats stream edit LIVE --allow-batch`"} {
+		have := jetstream.StreamConfig{Name: "LIVE", Metadata: map[string]string{streams.VersionKey: version}}
+		if got := slow(have); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", version, got, want)
+		}
+		have.AllowAtomicPublish = true
+		if got := slow(have); got != "" {
+			t.Errorf("%s with batches: %q", version, got)
+		}
 	}
 }
 

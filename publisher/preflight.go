@@ -56,10 +56,18 @@ func Inspect(ctx context.Context, conn *natsconn.Conn, c StreamConfig, app int) 
 		found += "; but " + w
 	}
 	found += limits
-	if !info.Config.AllowAtomicPublish {
-		found += fmt.Sprintf("; events are published one by one: `nats stream edit %s --allow-batch` makes it faster", c.Name)
+	return found + slow(info.Config), nil
+}
+
+// slow says why events are not stored in batches, and what changes that.
+func slow(have jetstream.StreamConfig) string {
+	switch version := have.Metadata[streams.VersionKey]; {
+	case have.AllowAtomicPublish:
+		return ""
+	case !streams.HasBatches(version):
+		return fmt.Sprintf("; events are published one by one: nats-server 2.12 or newer is faster, this is %s", version)
 	}
-	return found, nil
+	return fmt.Sprintf("; events are published one by one: `nats stream edit %s --allow-batch` makes it faster", have.Name)
 }
 
 // joined returns one error of several, in one line.

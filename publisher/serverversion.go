@@ -6,6 +6,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/publisher/natsconn"
+	"roomwatch/publisher/streams"
 )
 
 // The claim fences the stream by the header Nats-Expected-Last-Subject-Sequence-Subject,
@@ -13,13 +14,9 @@ import (
 // with that of the event's own subject: it refuses every event.
 const minMajor, minMinor = 2, 11
 
-// versionKey is what a server of 2.11 or newer tells of itself with each stream,
-// also where the connection is to another server, such as a leaf node.
-const versionKey = "_nats.ver"
-
 // tooOld returns an error if the server that has a stream is too old.
 func (c StreamConfig) tooOld(conn *natsconn.Conn, have jetstream.StreamConfig) error {
-	if have.Metadata[versionKey] != "" {
+	if have.Metadata[streams.VersionKey] != "" {
 		return nil
 	}
 	return c.oldServer("an old nats-server (the connection is to " + conn.Client().ConnectedServerVersion() + ")")
@@ -28,11 +25,7 @@ func (c StreamConfig) tooOld(conn *natsconn.Conn, have jetstream.StreamConfig) e
 // mayMake returns an error if the server is too old to make the stream there. Behind
 // a JetStream domain it is another server, which is not known before.
 func (c StreamConfig) mayMake(version, domain string) error {
-	var major, minor int
-	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil || domain != "" {
-		return nil
-	}
-	if major > minMajor || major == minMajor && minor >= minMinor {
+	if domain != "" || !streams.IsBefore(version, minMajor, minMinor) {
 		return nil
 	}
 	return c.oldServer("nats-server " + version)

@@ -112,7 +112,9 @@ func (s *stream) rewrite(part string) string {
 }
 
 // anew says how a stream is replaced whose settings cannot be edited. A mirror
-// has the messages and their sequence numbers, and none of the settings.
+// has the messages and their sequence numbers, and none of the settings. Before
+// nats-server 2.12 a mirror stays one for ever: there it is a copy with numbers
+// and times of its own, on which nothing rests.
 func (s *stream) anew() string {
 	name := s.need.Name
 	if s.need.Use == Keep {
@@ -122,10 +124,16 @@ func (s *stream) anew() string {
 	if s.have.MaxAge > 0 {
 		age = fmt.Sprintf(" --max-age=%s", duration(s.have.MaxAge))
 	}
-	copied := name + "_COPY"
-	return fmt.Sprintf("this cannot be edited: remove it and its events with `nats stream rm %s`, so that roomwatch makes it; or keep its events: stop roomwatch, run `nats stream add %s --mirror=%s --storage=file%s --defaults`, "+
-		"wait until `nats stream info %s` shows a lag of 0, run `nats stream rm %s` and `nats stream edit %s --no-mirror --subjects='%s' --allow-batch`, and set %s=%s",
-		name, copied, name, age, copied, name, copied, strings.Join(s.wanted(), ","), s.need.Variable, copied)
+	copied := &stream{need: s.need}
+	copied.need.Name += "_COPY"
+	subjects := fmt.Sprintf("--subjects='%s'", strings.Join(s.wanted(), ","))
+	kind, release := "mirror", " and "+copied.edit("--no-mirror "+subjects+" --allow-batch")
+	if s.before212() {
+		kind, release = "source", ", "+copied.rewrite("sources")+" and "+copied.edit(subjects)
+	}
+	return fmt.Sprintf("this cannot be edited: remove it and its events with `nats stream rm %s`, so that roomwatch makes it; or keep its events: stop roomwatch, run `nats stream add %s --%s=%s --storage=file%s --defaults`, "+
+		"wait until `nats stream info %s` shows a lag of 0, run `nats stream rm %s`%s, and set %s=%s",
+		name, copied.need.Name, kind, name, age, copied.need.Name, name, release, s.need.Variable, copied.need.Name)
 }
 
 // wanted is what the stream's subjects have to be: those that it has, without what

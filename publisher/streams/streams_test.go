@@ -200,7 +200,13 @@ var (
 func apply(t *testing.T, js jetstream.JetStream, n Need, c jetstream.StreamConfig, fix string) Need {
 	t.Helper()
 	if name := fixedName(n, fix); name != n.Name {
-		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Mirror: &jetstream.StreamSource{Name: n.Name}}); err != nil {
+		copied, from := jetstream.StreamConfig{Name: name}, &jetstream.StreamSource{Name: n.Name}
+		if strings.Contains(fix, "--source="+n.Name) {
+			copied.Sources = []*jetstream.StreamSource{from}
+		} else {
+			copied.Mirror = from
+		}
+		if _, err := js.CreateStream(t.Context(), copied); err != nil {
 			t.Fatalf("the server refuses the copy: %v", err)
 		}
 		if err := js.DeleteStream(t.Context(), n.Name); err != nil {

@@ -67,7 +67,11 @@ func requirements() []requirement {
 			return when(s.have.Sealed, "it is sealed"), notEditable
 		}},
 		{"mirror", [3]verdict{refuse, fine, refuse}, "a mirror takes no messages of its own, and can be read as well as what it mirrors", func(s *stream) (string, string) {
-			return when(s.have.Mirror != nil, "it is a mirror and takes no messages of its own"), s.edit(fmt.Sprintf("--no-mirror --subjects='%s'", strings.Join(s.wanted(), ",")))
+			fix := s.edit(fmt.Sprintf("--no-mirror --subjects='%s'", strings.Join(s.wanted(), ",")))
+			if s.before212() {
+				fix = notEditable
+			}
+			return when(s.have.Mirror != nil, "it is a mirror and takes no messages of its own"), fix
 		}},
 		{"sources", [3]verdict{refuse, fine, refuse}, "what is copied in passes the check of who writes", (*stream).sources},
 		{"subject_transform", [3]verdict{refuse, warn, refuse}, "subjects say what a message is", func(s *stream) (string, string) {

@@ -15,7 +15,7 @@ import (
 )
 
 // NATS is away at the start and refuses the credentials when it comes: it is
-// too late for a configuration error, but not silent, and its mend is noticed.
+// too late for a configuration error, but not silent, and its fix is noticed.
 func TestRefusedLater(t *testing.T) {
 	s := serve(t, nil)
 	url := s.ClientURL()

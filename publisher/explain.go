@@ -29,8 +29,8 @@ func (p *Publisher) explain(q natsconn.Question, err error) error {
 	case natsconn.IsMaxPayload(err):
 		return natsconn.MaxPayloadError(err)
 	case errors.As(err, &api):
-		if mend := p.mend(api); mend != "" {
-			return fmt.Errorf("%w; %s", err, mend)
+		if fix := p.fix(api); fix != "" {
+			return fmt.Errorf("%w; %s", err, fix)
 		}
 		return p.stream.need(p.app).Explain(err)
 	}
@@ -46,8 +46,8 @@ func (p *Publisher) explain(q natsconn.Question, err error) error {
 	return err
 }
 
-// mend says what makes the server take what it has refused; empty if that is not known.
-func (p *Publisher) mend(refusal *jetstream.APIError) string {
+// fix says what makes the server take what it has refused; empty if that is not known.
+func (p *Publisher) fix(refusal *jetstream.APIError) string {
 	name := p.stream.Name
 	switch refusal.ErrorCode {
 	case codeTooLarge:

@@ -25,24 +25,24 @@ func TestOutcomesAndMends(t *testing.T) {
 		name string
 		err  error
 		want outcome
-		mend string // a part of it; empty: none
+		fix  string // a part of it; empty: none
 	}{
 		{name: "stored", want: stored},
 		{name: "a newer claim", err: api(10071, "wrong last sequence: 7"), want: fenced},
 		{name: "a newer claim, within a batch", err: api(10164, "wrong last sequence"), want: fenced},
 		{name: "an id on its way", err: api(10158, "duplicate message id is in process"), want: unknown},
-		{name: "stream full of bytes", err: api(10077, "maximum bytes exceeded"), want: refused, mend: "--max-bytes"},
-		{name: "stream full of messages", err: api(10077, "maximum messages exceeded"), want: refused, mend: "--max-msgs"},
-		{name: "disk error", err: api(10077, "write /data/1.blk: input/output error"), want: unknown, mend: "the log and the disk of nats-server"},
-		{name: "account full", err: api(10002, "resource limits exceeded for account"), want: refused, mend: "the account's storage is full"},
-		{name: "server full", err: api(10023, "insufficient resources"), want: refused, mend: "max_file_store"},
-		{name: "server's storage full", err: api(10047, "insufficient storage resources available"), want: refused, mend: "max_file_store"},
-		{name: "sealed", err: api(10109, "invalid operation on sealed stream"), want: refused, mend: "roomwatch check"},
-		{name: "larger than the stream allows", err: api(10054, "message size exceeds maximum allowed"), want: refused, mend: "--max-msg-size"},
+		{name: "stream full of bytes", err: api(10077, "maximum bytes exceeded"), want: refused, fix: "--max-bytes"},
+		{name: "stream full of messages", err: api(10077, "maximum messages exceeded"), want: refused, fix: "--max-msgs"},
+		{name: "disk error", err: api(10077, "write /data/1.blk: input/output error"), want: unknown, fix: "the log and the disk of nats-server"},
+		{name: "account full", err: api(10002, "resource limits exceeded for account"), want: refused, fix: "the account's storage is full"},
+		{name: "server full", err: api(10023, "insufficient resources"), want: refused, fix: "max_file_store"},
+		{name: "server's storage full", err: api(10047, "insufficient storage resources available"), want: refused, fix: "max_file_store"},
+		{name: "sealed", err: api(10109, "invalid operation on sealed stream"), want: refused, fix: "roomwatch check"},
+		{name: "larger than the stream allows", err: api(10054, "message size exceeds maximum allowed"), want: refused, fix: "--max-msg-size"},
 		{name: "another refusal", err: api(10060, "expected stream does not match"), want: refused},
-		{name: "larger than the server allows", err: nats.ErrMaxPayload, want: refused, mend: "raise max_payload"},
-		{name: "no answer", err: context.DeadlineExceeded, want: unknown, mend: "nats account info"},
-		{name: "no answer to a request", err: nats.ErrTimeout, want: unknown, mend: "nats account info"},
+		{name: "larger than the server allows", err: nats.ErrMaxPayload, want: refused, fix: "raise max_payload"},
+		{name: "no answer", err: context.DeadlineExceeded, want: unknown, fix: "nats account info"},
+		{name: "no answer to a request", err: nats.ErrTimeout, want: unknown, fix: "nats account info"},
 		{name: "closed", err: nats.ErrConnectionClosed, want: unknown},
 		{name: "no header", err: nats.ErrHeadersNotSupported, want: refused},
 	}
@@ -59,8 +59,8 @@ func TestOutcomesAndMends(t *testing.T) {
 				continue
 			}
 			got := p.explain(natsconn.Of(nc).Ask(), tt.err)
-			if !errors.Is(got, tt.err) || (got.Error() == tt.err.Error()) != (tt.mend == "") || !strings.Contains(got.Error(), tt.mend) {
-				t.Errorf("%s: %v, want the mend %q", tt.name, got, tt.mend)
+			if !errors.Is(got, tt.err) || (got.Error() == tt.err.Error()) != (tt.fix == "") || !strings.Contains(got.Error(), tt.fix) {
+				t.Errorf("%s: %v, want the fix %q", tt.name, got, tt.fix)
 			}
 		}
 	})
@@ -94,9 +94,9 @@ func TestAccountIsFull(t *testing.T) {
 	for !strings.Contains(r.log.String(), "err_code=10002") {
 		<-tick.C // a test that hangs here has failed
 	}
-	for _, mend := range []string{"NATS gave no answer; look at", "the account's storage is full"} {
-		if !strings.Contains(r.log.String(), mend) {
-			t.Errorf("the log lacks %q:\n%s", mend, r.log)
+	for _, fix := range []string{"NATS gave no answer; look at", "the account's storage is full"} {
+		if !strings.Contains(r.log.String(), fix) {
+			t.Errorf("the log lacks %q:\n%s", fix, r.log)
 		}
 	}
 	if err := account.UpdateJetStreamLimits(limit(1 << 30)); err != nil {

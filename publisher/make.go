@@ -76,8 +76,8 @@ func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		return fmt.Errorf("make stream %s: %w, or let the administrator run %s", c.Name, err, c.command(js.Conn().ConnectedServerVersion()))
 	}
-	unfit := func(mend string) error {
-		return fmt.Errorf("%w: %s cannot be made: %w; %s", ErrUnfit, c.Name, err, mend)
+	unfit := func(fix string) error {
+		return fmt.Errorf("%w: %s cannot be made: %w; %s", ErrUnfit, c.Name, err, fix)
 	}
 	var api *jetstream.APIError
 	if errors.As(err, &api) {

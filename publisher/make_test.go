@@ -108,7 +108,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// A server without JetStream says nothing at all; the error says how that is mended.
+// A server without JetStream says nothing at all; the error says how that is fixed.
 func TestWithoutJetStream(t *testing.T) {
 	s := serve(t, func(o *server.Options) { o.JetStream = false })
 	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.ClientURL()})

@@ -308,27 +308,27 @@ func TestLastEventRemoved(t *testing.T) {
 	}
 }
 
-// What the server refuses is tried until someone mends it; nothing is skipped.
+// What the server refuses is tried until someone fixes it; nothing is skipped.
 func TestRefused(t *testing.T) {
 	tests := []struct {
 		name    string
 		edit    func(*jetstream.StreamConfig)
-		mend    func(*jetstream.StreamConfig)
+		fix     func(*jetstream.StreamConfig)
 		mention string
 		long    int // the names of rooms
 	}{
 		{
 			name: "stream full", edit: func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard = 10, jetstream.DiscardNew },
-			mend: func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard = -1, jetstream.DiscardNew }, mention: "--max-msgs",
+			fix: func(c *jetstream.StreamConfig) { c.MaxMsgs, c.Discard = -1, jetstream.DiscardNew }, mention: "--max-msgs",
 		},
 		{
 			name: "stream full of bytes", edit: func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = streams.LeastBytes, jetstream.DiscardNew },
 			long: 30 << 10,
-			mend: func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = -1, jetstream.DiscardNew }, mention: "--max-bytes",
+			fix:  func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = -1, jetstream.DiscardNew }, mention: "--max-bytes",
 		},
 		{
 			name: "message too large", edit: func(c *jetstream.StreamConfig) { c.MaxMsgSize = streams.LeastMessage },
-			mend: func(*jetstream.StreamConfig) {}, mention: "--max-msg-size",
+			fix: func(*jetstream.StreamConfig) {}, mention: "--max-msg-size",
 		},
 	}
 	for _, tt := range tests {
@@ -353,7 +353,7 @@ func TestRefused(t *testing.T) {
 				if stored == 0 || stored == 61 {
 					t.Errorf("%d events are stored", stored)
 				}
-				stream(t, nc, tt.mend)
+				stream(t, nc, tt.fix)
 				pass(time.Minute)
 				if err := r.Status().LastError; err != nil {
 					t.Error(err)

@@ -14,7 +14,7 @@ import (
 	"roomwatch/cmd/internal/serve"
 )
 
-// errConfig marks what only a person can mend: exit status 2.
+// errConfig marks what requires operator action: exit status 2.
 var errConfig = errors.New("configuration")
 
 // maxFileBytes is what even a slow machine, at 10 MB/s, seals and compresses

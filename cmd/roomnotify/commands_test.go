@@ -284,7 +284,7 @@ func TestCheckReachesTargets(t *testing.T) {
 	}
 }
 
-// A stream that cannot keep things is refused, with the mend.
+// A stream that cannot keep things is refused, with the fix.
 func TestUnfitStream(t *testing.T) {
 	b := newBench(t, benchRules)
 	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "NOTIFY", Subjects: []string{"notify.>"}, DenyPurge: true}); err != nil {
@@ -335,7 +335,7 @@ func TestExampleIsAnEvent(t *testing.T) {
 	}
 }
 
-// A mistake on the command line ends with the status of what only a person mends.
+// A mistake on the command line ends with the status of what requires operator action.
 func TestMistakesOnTheCommandLine(t *testing.T) {
 	b := newBench(t, benchRules)
 	for _, tt := range []struct {

@@ -15,7 +15,7 @@ import (
 	"roomwatch/publisher/streams"
 )
 
-// errConfig marks what only a person can mend: exit status 2.
+// errConfig marks what requires operator action: exit status 2.
 var errConfig = errors.New("configuration")
 
 // A config is every environment variable that roomnotify reads, besides those

@@ -97,7 +97,7 @@ func TestAPIIsAsDocumented(t *testing.T) {
 	var failing atomic.Bool
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 45, Quota: -1, Fault: func(int, *http.Request) *simulator.Fault {
 		if failing.Load() {
-			return &simulator.Fault{ErrorCode: 60020} // which no retry mends
+			return &simulator.Fault{ErrorCode: 60020} // which no retry fixes
 		}
 		return nil
 	}})

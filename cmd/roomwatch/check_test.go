@@ -26,7 +26,7 @@ func portOf(t *testing.T, addr string) string {
 	return port
 }
 
-// What would keep the daemon from starting is found by check, with the mend, and
+// What would keep the daemon from starting is found by check, with the fix, and
 // nothing is made by the way.
 func TestCheckFindsWhatRunWouldFind(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})

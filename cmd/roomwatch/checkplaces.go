@@ -107,7 +107,7 @@ func (l *checklist) daemon(s web.Status) {
 	for _, c := range s.Conditions {
 		if c.Level == web.Failing {
 			failing = true
-			l.line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Mend), "")
+			l.line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Fix), "")
 		}
 	}
 	if !failing {

@@ -190,7 +190,7 @@ func TestCheck(t *testing.T) {
 }
 
 // A stream that cannot hold what is promised ends the start with status 2 and
-// the command that mends it.
+// the command that fixes it.
 func TestUnfitStreamEndsTheStart(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 30, Quota: -1})
 	js, err := jetstream.New(r.nc)
@@ -205,7 +205,7 @@ func TestUnfitStreamEndsTheStart(t *testing.T) {
 		t.Errorf("exit status %d, want 2", status)
 	}
 	if out := p.output.String(); !strings.Contains(out, "nats stream edit LIVE --ack") {
-		t.Errorf("the mend is not named:\n%s", out)
+		t.Errorf("the fix is not named:\n%s", out)
 	}
 }
 

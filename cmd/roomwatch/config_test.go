@@ -36,7 +36,7 @@ func variables() []reflect.StructField {
 	return slices.DeleteFunc(reflect.VisibleFields(reflect.TypeFor[config.Config]()), func(f reflect.StructField) bool { return f.Anonymous })
 }
 
-// Each mistake is named with the variable, the value and the mend, all of them
+// Each mistake is named with the variable, the value and the fix, all of them
 // at once, and the exit status is 2.
 func TestConfigurationProblems(t *testing.T) {
 	good := []string{"ROOMWATCH_SDKAPPID=88888888", "ROOMWATCH_SECRET_KEY=key", "ROOMWATCH_ENDPOINT=http://127.0.0.1:1", "ROOMWATCH_DATA_DIR=" + t.TempDir()}

@@ -11,7 +11,7 @@ import (
 	"roomwatch/state"
 )
 
-// A state that only a person can mend ends the daemon with status 2, which its
+// A state that requires operator action ends the daemon with status 2, which its
 // service manager does not try again; so does a mistake on the command line.
 func TestExitStatusOfWhatAPersonMends(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))

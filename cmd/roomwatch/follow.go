@@ -90,7 +90,7 @@ func (t *tailer) pause(ctx context.Context) {
 
 // session shows events until something ends it. It never returns nil.
 func (t *tailer) session(ctx context.Context) error {
-	reading, err := reader.Open(ctx, t.js, reader.Config{Stream: t.cfg.Stream, Consumer: t.from()}) // what it cannot mend at once is for the next session
+	reading, err := reader.Open(ctx, t.js, reader.Config{Stream: t.cfg.Stream, Consumer: t.from()}) // what it cannot repair at once is for the next session
 	if err != nil {
 		return err
 	}

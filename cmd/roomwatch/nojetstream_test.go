@@ -11,21 +11,21 @@ import (
 )
 
 // NATS without JetStream is there and of no use; every command says so, and how
-// that is mended.
+// that is fixed.
 func TestNATSWithoutJetStream(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
 	s := natstest.Start(t, func(o *server.Options) { o.JetStream = false })
 	env := r.env(t.TempDir(), "NATS_URL="+s.ClientURL())
-	const mend = "start nats-server with -js"
+	const fix = "start nats-server with -js"
 	for command, want := range map[string]int{"check": 1, "tail": 2, "verify": 2} {
-		if status, out := runWith(t, env, command); status != want || !strings.Contains(out, mend) {
+		if status, out := runWith(t, env, command); status != want || !strings.Contains(out, fix) {
 			t.Errorf("%s: exit status %d:\n%s", command, status, out)
 		}
 	}
 	p := startProcess(t, env, "run")
 	away := func() string { return lines(p.output.String(), "stream away") }
 	eventually(t, "a word about the stream", func() bool { return away() != "" })
-	if line := away(); !strings.Contains(line, mend) || strings.Contains(line, "see that NATS runs") {
+	if line := away(); !strings.Contains(line, fix) || strings.Contains(line, "see that NATS runs") {
 		t.Error(line)
 	}
 	if status := p.stop(); status != 0 {

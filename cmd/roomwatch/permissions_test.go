@@ -108,7 +108,7 @@ func allowed(t *testing.T) []permission {
 
 var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to \\*"([^"\\]+)`)
 
-// names reports whether a line of text says that the permission lacks and who can mend it.
+// names reports whether a line of text says that a permission is missing and who can grant it.
 func (p permission) names(text string) bool {
 	for line := range strings.Lines(text) {
 		m := violation.FindStringSubmatch(line)

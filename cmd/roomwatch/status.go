@@ -78,8 +78,8 @@ func statusText(s web.Status) string {
 	line("health", "%s", s.Health)
 	for _, c := range s.Conditions {
 		line("  "+c.Level, "%s: %s", c.About, c.Text)
-		if c.Mend != "" {
-			line("", "%s", c.Mend)
+		if c.Fix != "" {
+			line("", "%s", c.Fix)
 		}
 	}
 	line("version", "%s, started %s", s.Version, ago(s.Started))

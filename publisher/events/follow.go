@@ -55,7 +55,7 @@ type Change struct {
 // keeps events is gone, and the room is not in the list.
 //
 // It calls tell from one goroutine. It returns nil when ctx is done, and the
-// error of tell, or one that waiting does not mend.
+// error of tell, or one that waiting does not fix.
 func Follow(ctx context.Context, js jetstream.JetStream, o Options, tell func(Change) error) error {
 	o = o.named()
 	f := &follower{o: o, js: js, tell: tell, filters: Filters(o.Prefix, nil, o.App, o.Rooms)}

@@ -24,7 +24,7 @@ const (
 // errLost means that a delivery did not arrive.
 var errLost = errors.New("a delivery was lost")
 
-// read takes events from NATS until ctx is done or nothing mends what is wrong.
+// read takes events from NATS until ctx is done or nothing fixes what is wrong.
 func (s *subscription) read(ctx context.Context) error {
 	cons, err := s.open(ctx)
 	pause, told := pauseFirst, ""
@@ -64,7 +64,7 @@ func (s *subscription) report(ctx context.Context, err error) {
 	}
 }
 
-// final reports whether waiting does not mend an error.
+// final reports whether waiting does not fix an error.
 func (s *subscription) final(err error) bool {
 	for _, e := range []error{ErrShared, errUnfit, nats.ErrConnectionClosed, nats.ErrPermissionViolation} {
 		if errors.Is(err, e) {

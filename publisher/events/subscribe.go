@@ -25,7 +25,7 @@ type Handler func(ctx context.Context, e Event) error
 
 // Subscribe hands events to a handler until ctx is done, and then returns nil,
 // after the handlers that were at work have ended. It returns an error only for
-// what waiting does not mend: wrong options, a stream that did not exist when it
+// what waiting does not fix: wrong options, a stream that did not exist when it
 // began, a durable that is used by another subscriber. A NATS server that is away
 // is waited for; give the connection nats.MaxReconnects(-1). A durable or a stream
 // that is removed later is waited for and made anew; see [Options.Place].

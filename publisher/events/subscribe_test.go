@@ -52,9 +52,9 @@ func TestOrderOfEachRoom(t *testing.T) {
 func TestFailingRoomHoldsUpOnlyItself(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r := newRig(t, srv)
-		var mended atomic.Bool
+		var fixed atomic.Bool
 		w := &worker{fail: func(e events.Event) error {
-			if name(e) == "a2" && !mended.Load() {
+			if name(e) == "a2" && !fixed.Load() {
 				return errAgain
 			}
 			return nil
@@ -72,7 +72,7 @@ func TestFailingRoomHoldsUpOnlyItself(t *testing.T) {
 		if c, err := r.js.Consumer(t.Context(), "LIVE", "test"); err != nil || c.CachedInfo().NumRedelivered != 0 {
 			t.Errorf("what is held was delivered again: %v", err)
 		}
-		mended.Store(true)
+		fixed.Store(true)
 		until(t, "the rest", func() bool { return w.inOrder("a") == "a1 a2 a3" })
 		if err := stop(); err != nil {
 			t.Error(err)

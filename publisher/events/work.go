@@ -38,7 +38,7 @@ const mostReason = 1000
 //	                                  id, which the stream of the parked drops
 func (s *subscription) finish(d *delivery) bool {
 	if d.err != nil && !errors.Is(d.err, ErrUnknownType) {
-		return s.park(d, d.err, 0) // trying does not mend it
+		return s.park(d, d.err, 0) // a retry does not fix it
 	}
 	pause := s.o.RetryMin
 	for tries := 1; ; tries++ {

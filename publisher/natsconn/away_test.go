@@ -10,7 +10,7 @@ import (
 	"roomwatch/publisher/natstest"
 )
 
-// That NATS is away at the start is one line, with the reason and the mend, and
+// That NATS is away at the start is one line, with the reason and the fix, and
 // there is no address of a connection that is none.
 func TestAwayIsSaidOnce(t *testing.T) {
 	s := serve(t, nil)

@@ -24,7 +24,7 @@ type Config struct {
 	Log                       *slog.Logger // nil discards
 
 	// Denied is called, if it is not nil, with each permission that NATS finds
-	// lacking; the error names it, and who can mend it.
+	// missing; the error names it, and who can grant it.
 	Denied func(error)
 }
 

@@ -43,7 +43,7 @@ func (d *doorman) Check(server.ClientAuthentication) bool {
 }
 
 // Credentials that are refused again and again may be let in after that: the
-// account's server is back, or somebody has mended the password there.
+// account's server is back, or somebody has corrected the password there.
 func TestRefusedAgainAndAgain(t *testing.T) {
 	var door doorman
 	door.open.Store(true)

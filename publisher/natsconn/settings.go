@@ -10,7 +10,7 @@ import (
 )
 
 // Check returns everything that is wrong with the settings themselves, whatever
-// NATS will say to them: each problem with its variable and its mend. It reads
+// NATS will say to them: each problem with its variable and its fix. It reads
 // the files that they name and connects to nothing. No secret is in the error.
 func (c Config) Check() error {
 	_, err := c.open()

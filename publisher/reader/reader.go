@@ -1,6 +1,6 @@
 // Package reader reads a stream in its order, for every program.
 //
-// The client library mends an ordered consumer by itself: it makes it anew when
+// The client library repairs an ordered consumer by itself: it makes it anew when
 // NATS was away, and heeds neither a context nor Stop meanwhile. So a [Reader]
 // reads beside its caller, and keeps this law:
 //

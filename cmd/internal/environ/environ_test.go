@@ -21,7 +21,7 @@ type sample struct {
 	inner
 }
 
-// What cannot be read is named with its mend and keeps its default, so that a
+// What cannot be read is reported with its fix and keeps its default, so that a
 // check of the values has nothing false to say about it.
 func TestUnreadableVariables(t *testing.T) {
 	for name, value := range map[string]string{

@@ -9,8 +9,8 @@ import (
 )
 
 // EnvFile lets root read variables from a file before any command does. A flag
-// names it, or the variable with the prefix of the program. Errors wrap mend.
-func EnvFile(root *cobra.Command, prefix string, mend error) {
+// names it, or the variable with the prefix of the program. Errors wrap unfit.
+func EnvFile(root *cobra.Command, prefix string, unfit error) {
 	variable := prefix + environ.EnvFile
 	path := root.PersistentFlags().String("env-file", "",
 		"read variables from `file` (or "+variable+"), one NAME=value a line, taken as it stands; those that are set already win")
@@ -26,7 +26,7 @@ func EnvFile(root *cobra.Command, prefix string, mend error) {
 			return nil
 		}
 		if err := environ.SetFromFile(name); err != nil {
-			return fmt.Errorf("%w: %s: %w", mend, said, err)
+			return fmt.Errorf("%w: %s: %w", unfit, said, err)
 		}
 		return nil
 	}

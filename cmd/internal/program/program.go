@@ -17,7 +17,7 @@ import (
 // The exit statuses of a program that failed.
 const (
 	failed = 1 // trying again may help
-	unfit  = 2 // only a person can mend it: a service manager need not try again
+	unfit  = 2 // requires operator action: a service manager need not try again
 )
 
 // lastWordsWithin is how long the end of a program waits for a reader of its error.
@@ -36,10 +36,10 @@ func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer)
 	os.Exit(status)
 }
 
-// Run executes a command of root and returns the exit status. What only a
-// person can mend is a mistake on the command line, or an error that wraps one
-// of mend.
-func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer, mend ...error) int {
+// Run executes a command of root and returns the exit status. What requires
+// operator action is a mistake on the command line, or an error that wraps one of
+// operator.
+func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer, operator ...error) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -55,7 +55,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, stdout, stderr
 	if isUsage(err) {
 		return unfit
 	}
-	for _, e := range mend {
+	for _, e := range operator {
 		if errors.Is(err, e) {
 			return unfit
 		}

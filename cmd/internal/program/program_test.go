@@ -23,9 +23,9 @@ func TestRun(t *testing.T) {
 	}{
 		{name: "no error"},
 		{name: "an error", err: errors.New("no answer"), status: 1, stderr: "tool: no answer\n"},
-		{name: "for a person to mend", err: fmt.Errorf("read it: %w", errUnfit), status: 2, stderr: "tool: read it: the key is not a key\n"},
+		{name: "requires operator action", err: fmt.Errorf("read it: %w", errUnfit), status: 2, stderr: "tool: read it: the key is not a key\n"},
 		{name: "reported", err: ErrReported, status: 1},
-		{name: "reported, for a person to mend", err: errors.Join(ErrReported, errUnfit), status: 2},
+		{name: "reported, requires operator action", err: errors.Join(ErrReported, errUnfit), status: 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := Root("tool", "a tool", "a tool for tests")

@@ -75,8 +75,8 @@ func BadFlags(err error) error {
 	return flagError{err}
 }
 
-// isUsage reports whether err is a mistake on the command line: only a person
-// can mend it.
+// isUsage reports whether err is a mistake on the command line, which requires
+// operator action.
 func isUsage(err error) bool {
 	_, usage := errors.AsType[usageError](err)
 	_, flags := errors.AsType[flagError](err)

@@ -10,7 +10,7 @@ import (
 
 // A Problem is the body of every answer that is not a success.
 type Problem struct {
-	Error string `json:"error"` // what is wrong, why, and what mends it
+	Error string `json:"error"` // what is wrong, why, and the fix
 }
 
 // Answer writes v as JSON.

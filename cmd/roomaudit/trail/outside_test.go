@@ -63,7 +63,7 @@ func TestReadWhileCompressed(t *testing.T) {
 	}
 }
 
-// A newest file that cannot be unpacked is named, and is for a person to mend.
+// A newest file that cannot be unpacked is named, and requires operator action.
 func TestNewestFileBroken(t *testing.T) {
 	dir := t.TempDir()
 	w := mustOpen(t, Options{Dir: dir})

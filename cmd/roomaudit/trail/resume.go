@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// resume finds where the trail ends and mends what a crash has left.
+// resume finds where the trail ends and repairs what a crash has left.
 func (w *Writer) resume() error {
 	if err := w.tidy(); err != nil {
 		return err

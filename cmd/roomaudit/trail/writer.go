@@ -92,7 +92,7 @@ type chain struct {
 }
 
 // Open opens the trail for writing, or begins one. Whatever a crash has left is
-// mended: a line that is not whole, which was never acknowledged, is cut off, and
+// repaired: a line that is not whole, which was never acknowledged, is cut off, and
 // a file that was sealed and not compressed is compressed. A trail that is broken
 // in any other way is not touched.
 func Open(o Options) (_ *Writer, err error) {

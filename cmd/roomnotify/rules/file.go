@@ -16,7 +16,7 @@ import (
 )
 
 // ErrRules means that a rule file cannot be used; the text has all of its
-// problems, with their lines, and how to mend them.
+// problems, with their lines, and how to fix them.
 var ErrRules = errors.New("rule file")
 
 // Kinds are the kinds of targets.
@@ -29,7 +29,7 @@ type File struct {
 	Targets []Target // by name
 	Rules   []Rule   // by name
 
-	// Warnings are what may be meant otherwise, each with a mend.
+	// Warnings are what may be meant otherwise, each with a fix.
 	Warnings []string
 	// Variables are those of the environment that the targets name.
 	Variables []string

@@ -105,7 +105,7 @@ rules:
   all: {events: [room.created], targets: [team]}
 `
 
-// Each mistake is named with its line and its mend, all of them at once, and no
+// Each mistake is named with its line and its fix, all of them at once, and no
 // value that may be a secret.
 func TestMistakes(t *testing.T) {
 	target := func(s string) string { return strings.Replace(good, `{kind: slack, url: "${URL}"}`, "{"+s+"}", 1) }

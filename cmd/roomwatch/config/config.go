@@ -16,7 +16,7 @@ import (
 // Prefix begins the names of roomwatch's own variables.
 const Prefix = "ROOMWATCH_"
 
-// ErrInvalid marks what only a person can mend: exit status 2.
+// ErrInvalid marks what requires operator action: exit status 2.
 var ErrInvalid = errors.New("configuration")
 
 // A Config is every environment variable that roomwatch reads. The tags are

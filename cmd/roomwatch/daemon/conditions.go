@@ -33,8 +33,8 @@ func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Statu
 		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st))...)
 }
 
-func condition(level, about, mend, format string, args ...any) []web.Condition {
-	return []web.Condition{{Level: level, About: about, Text: fmt.Sprintf(format, args...), Mend: mend}}
+func condition(level, about, fix, format string, args ...any) []web.Condition {
+	return []web.Condition{{Level: level, About: about, Text: fmt.Sprintf(format, args...), Fix: fix}}
 }
 
 func (r rules) sweeps(now time.Time, poll poller.Status) []web.Condition {
@@ -43,15 +43,15 @@ func (r rules) sweeps(now time.Time, poll poller.Status) []web.Condition {
 		return condition(web.Failing, "source", "change what it names and start roomwatch again; `roomwatch check` tries it with one request",
 			"the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err)
 	case last == nil:
-		return condition(web.Failing, "sweep", r.sweepMend(poll.LastFailure.Err), "no sweep has been complete since the start%s", lastFailure(poll))
+		return condition(web.Failing, "sweep", r.sweepFix(poll.LastFailure.Err), "no sweep has been complete since the start%s", lastFailure(poll))
 	case now.Sub(last.End) > 3*r.cfg.Interval+last.End.Sub(last.Begin):
-		return condition(web.Failing, "sweep", r.sweepMend(poll.LastFailure.Err), "the newest complete sweep ended at %s%s", stamp(last.End), lastFailure(poll))
+		return condition(web.Failing, "sweep", r.sweepFix(poll.LastFailure.Err), "the newest complete sweep ended at %s%s", stamp(last.End), lastFailure(poll))
 	case !poll.FailingSince.IsZero():
 		about := "source"
 		if errors.Is(poll.LastFailure.Err, poller.ErrSink) {
 			about = "state"
 		}
-		return condition(web.Degraded, about, r.sweepMend(poll.LastFailure.Err), "sweeps fail since %s%s", stamp(poll.FailingSince), lastFailure(poll))
+		return condition(web.Degraded, about, r.sweepFix(poll.LastFailure.Err), "sweeps fail since %s%s", stamp(poll.FailingSince), lastFailure(poll))
 	}
 	return nil
 }
@@ -80,7 +80,7 @@ func (r rules) stream(now time.Time, pub publisher.Status, st state.Status) []we
 		if now.Sub(pub.LastErrorSince) > outboxPatience {
 			level = web.Failing // nobody hears of anything
 		}
-		return condition(level, "stream", r.storeMend(pub.LastError),
+		return condition(level, "stream", r.storeFix(pub.LastError),
 			"events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError)
 	case pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience:
 		return condition(web.Degraded, "outbox", "wait if they become fewer; else look at NATS and its disk",
@@ -124,8 +124,8 @@ func (r rules) guard(st state.Status) []web.Condition {
 		st.Missing, st.Rooms, r.cfg.MassEndSweeps, r.cfg.Policy().MassEndSpan(), st.Doubted)
 }
 
-// sweepMend says what helps sweeps to be complete.
-func (r rules) sweepMend(err error) string {
+// sweepFix says what helps sweeps to be complete.
+func (r rules) sweepFix(err error) string {
 	switch hint := poller.Hint(err); {
 	case err == nil:
 		return "wait for the first one"
@@ -137,9 +137,9 @@ func (r rules) sweepMend(err error) string {
 	return "look at its failure; sweeps are retried for ever"
 }
 
-// storeMend says what helps a stream that takes no events. What refuses them says
+// storeFix says what helps a stream that takes no events. What refuses them says
 // so itself; a server that says nothing may be one whose disk was full.
-func (r rules) storeMend(err error) string {
+func (r rules) storeFix(err error) string {
 	switch {
 	case !publisher.Unanswered(err):
 		return ""

@@ -125,7 +125,7 @@ func TestConditionOfTheSink(t *testing.T) {
 		{LastFailure: failure, FailingSince: now, LastComplete: report},
 	} {
 		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{})
-		if len(list) != 1 || !strings.Contains(list[0].Text, "no space left on device") || !strings.Contains(list[0].Mend, "ROOMWATCH_DATA_DIR, /data, has room") {
+		if len(list) != 1 || !strings.Contains(list[0].Text, "no space left on device") || !strings.Contains(list[0].Fix, "ROOMWATCH_DATA_DIR, /data, has room") {
 			t.Errorf("%+v", list)
 		}
 	}

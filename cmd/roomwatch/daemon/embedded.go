@@ -70,7 +70,7 @@ func (e *embedded) start(ctx context.Context) error {
 	}()
 	if err := l.ready(ctx, s, started); err != nil {
 		giveUp(ctx, s, started)
-		return fmt.Errorf("start embedded nats-server on 127.0.0.1:%d: %w; %s", e.port, err, e.mend(err))
+		return fmt.Errorf("start embedded nats-server on 127.0.0.1:%d: %w; %s", e.port, err, e.fix(err))
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -81,8 +81,8 @@ func (e *embedded) start(ctx context.Context) error {
 	return nil
 }
 
-// mend says what helps a server that does not start.
-func (e *embedded) mend(err error) string {
+// fix says what helps a server that does not start.
+func (e *embedded) fix(err error) string {
 	if strings.Contains(err.Error(), "listening on port") {
 		return "if another program has the port, set ROOMWATCH_NATS_PORT to a free one, or NATS_URL to use the server that runs there"
 	}

@@ -39,7 +39,7 @@ func persisting(ctx context.Context, log *slog.Logger, now []web.Condition, befo
 		if c.Level == web.Failing {
 			level = slog.LevelError
 		}
-		log.Log(ctx, level, "problem persists", "about", c.About, "error", c.Text, "fix", c.Mend)
+		log.Log(ctx, level, "problem persists", "about", c.About, "error", c.Text, "fix", c.Fix)
 	}
 	return there
 }

@@ -16,7 +16,7 @@ func TestProblemsPersist(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	of := func(list ...string) (all []web.Condition) {
 		for _, about := range list {
-			all = append(all, web.Condition{Level: web.Failing, About: about, Text: about + " is wrong", Mend: "mend " + about})
+			all = append(all, web.Condition{Level: web.Failing, About: about, Text: about + " is wrong", Fix: "fix " + about})
 		}
 		return all
 	}
@@ -34,7 +34,7 @@ func TestProblemsPersist(t *testing.T) {
 		old := len(log.String())
 		before = persisting(t.Context(), logger, tt.now, before)
 		lines := log.String()[old:]
-		if tt.want == "" && lines != "" || tt.want != "" && (strings.Count(lines, "\n") != 1 || !strings.Contains(lines, `level=ERROR msg="problem persists" about=`+tt.want+` error="`+tt.want+` is wrong" fix="mend `+tt.want+`"`)) {
+		if tt.want == "" && lines != "" || tt.want != "" && (strings.Count(lines, "\n") != 1 || !strings.Contains(lines, `level=ERROR msg="problem persists" about=`+tt.want+` error="`+tt.want+` is wrong" fix="fix `+tt.want+`"`)) {
 			t.Errorf("%v: logged %q, want one line about %q", tt.now, lines, tt.want)
 		}
 	}

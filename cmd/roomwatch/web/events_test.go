@@ -307,7 +307,7 @@ func TestEventsBegin(t *testing.T) {
 	}
 }
 
-// What cannot be meant is refused with the parameter, the reason and the mend.
+// What cannot be meant is refused with the parameter, the reason and the fix.
 func TestEventParameters(t *testing.T) {
 	r := newRig(t, nil).serve()
 	for query, want := range map[string]string{

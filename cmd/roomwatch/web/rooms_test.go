@@ -86,7 +86,7 @@ func TestRoomLists(t *testing.T) {
 	}
 }
 
-// What cannot be meant is refused with the parameter, the reason and the mend.
+// What cannot be meant is refused with the parameter, the reason and the fix.
 func TestRoomParameters(t *testing.T) {
 	r := newRig(t, nil).serve()
 	r.list(diff.Room{RoomID: "a"}, diff.Room{RoomID: "b"})

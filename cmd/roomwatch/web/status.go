@@ -36,7 +36,7 @@ type Condition struct {
 	Level string `json:"level"` // Degraded or Failing
 	About string `json:"about"` // source, state, sweep, nats, stream, outbox, history or guard
 	Text  string `json:"text"`  // what is wrong, in words
-	Mend  string `json:"mend"`  // what to do; may be empty
+	Fix   string `json:"fix"`   // what to do; may be empty
 }
 
 // An Application is what is watched.
@@ -129,8 +129,8 @@ func (s *Server) readiness() (reasons, warnings []string) {
 	st := s.c.Status()
 	for _, c := range st.Conditions {
 		text := c.Text
-		if c.Mend != "" {
-			text += "; " + c.Mend
+		if c.Fix != "" {
+			text += "; " + c.Fix
 		}
 		if c.Level == Failing {
 			reasons = append(reasons, text)

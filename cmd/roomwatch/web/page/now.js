@@ -35,7 +35,7 @@ export function watchNow(changed) {
       document.body.classList.add('stale');
       showVerdict('failing', [{
         text: `No answer from the daemon since ${time(answered || unanswered)}; what stands below is old.`,
-        mend: 'See that it runs and can be reached. This page goes on by itself.',
+        fix: 'See that it runs and can be reached. This page goes on by itself.',
       }], 'No answer');
       throw err;
     } finally {
@@ -50,7 +50,7 @@ function showAge() {
 }
 
 function showVerdict(health, conditions, headline) {
-  const key = JSON.stringify([health, headline, conditions.map((c) => [c.text, c.mend])]);
+  const key = JSON.stringify([health, headline, conditions.map((c) => [c.text, c.fix])]);
   if (key === shown) return; // a screen reader need not hear it again
   shown = key;
   const [name, words] = verdicts[health];
@@ -60,7 +60,7 @@ function showVerdict(health, conditions, headline) {
   put('headline', headline || words);
   document.getElementById('reasons').replaceChildren(...conditions.map((c) => {
     const li = element('li', '', c.text);
-    if (c.mend) li.append(' ', element('span', 'mend', c.mend));
+    if (c.fix) li.append(' ', element('span', 'fix', c.fix));
     return li;
   }));
 }

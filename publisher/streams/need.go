@@ -128,7 +128,7 @@ func (s *stream) anew() string {
 	copied.need.Name += "_COPY"
 	subjects := fmt.Sprintf("--subjects='%s'", strings.Join(s.wanted(), ","))
 	kind, release := "mirror", " and "+copied.edit("--no-mirror "+subjects+" --allow-batch")
-	if s.before212() {
+	if s.before(2, 12) {
 		kind, release = "source", ", "+copied.rewrite("sources")+" and "+copied.edit(subjects)
 	}
 	return fmt.Sprintf("this cannot be edited: remove it and its events with `nats stream rm %s`, so that roomwatch makes it; or keep its events: stop roomwatch, run `nats stream add %s --%s=%s --storage=file%s --defaults`, "+

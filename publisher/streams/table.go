@@ -68,7 +68,7 @@ func requirements() []requirement {
 		}},
 		{"mirror", [3]verdict{refuse, fine, refuse}, "a mirror takes no messages of its own, and can be read as well as what it mirrors", func(s *stream) (string, string) {
 			fix := s.edit(fmt.Sprintf("--no-mirror --subjects='%s'", strings.Join(s.wanted(), ",")))
-			if s.before212() {
+			if s.before(2, 12) {
 				fix = notEditable
 			}
 			return when(s.have.Mirror != nil, "it is a mirror and takes no messages of its own"), fix
@@ -117,7 +117,11 @@ func requirements() []requirement {
 			return when(idle >= leastIdle, "it removes a subscriber's consumer, and its place, when it is away for %s", idle), s.rewrite("consumer_limits")
 		}},
 		{"max_consumers", [3]verdict{warn, warn, fine}, "each reader needs one", func(s *stream) (string, string) {
-			return when(s.have.MaxConsumers > 0 && s.have.MaxConsumers < leastConsumers, "it allows %d consumers, and each subscriber, status page and command needs one", s.have.MaxConsumers), s.edit("--max-consumers=0") + " (nats-server before 2.15 refuses that: there the stream has to be made anew)"
+			fix := s.edit("--max-consumers=0")
+			if s.before(2, 15) {
+				fix = notEditable
+			}
+			return when(s.have.MaxConsumers > 0 && s.have.MaxConsumers < leastConsumers, "it allows %d consumers, and each subscriber, status page and command needs one", s.have.MaxConsumers), fix
 		}},
 		{"max_age", [3]verdict{warn, warn, warn}, "how long to keep is the operator's choice", func(s *stream) (string, string) {
 			return when(s.have.MaxAge > 0 && s.have.MaxAge < leastAge, "it keeps messages for %s: who is away for longer misses them", s.have.MaxAge), s.edit("--max-age=720h")

@@ -20,6 +20,7 @@ func IsBefore(version string, major, minor int) bool {
 // once or none of them.
 func HasBatches(version string) bool { return !IsBefore(version, 2, 12) }
 
-// before212 reports whether the server that has the stream is known to be older
-// than the one that can make a stream of a mirror.
-func (s *stream) before212() bool { return IsBefore(s.have.Metadata[VersionKey], 2, 12) }
+// before reports whether the server that has the stream is known to be older.
+func (s *stream) before(major, minor int) bool {
+	return IsBefore(s.have.Metadata[VersionKey], major, minor)
+}

@@ -50,3 +50,14 @@ func TestFixBefore212(t *testing.T) {
 		})
 	}
 }
+
+// The most consumers of a stream can be edited from 2.15 on.
+func TestFixBefore215(t *testing.T) {
+	for version, want := range map[string]string{"2.14.9": "nats stream add LIVE_COPY --mirror=LIVE", "2.15.0": "`nats stream edit LIVE --max-consumers=0`"} {
+		have := writes.good()
+		have.MaxConsumers, have.Metadata = 3, map[string]string{VersionKey: version}
+		if warnings, err := writes.Check(have, 0); err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], want) {
+			t.Errorf("%s: %v, %q", version, err, warnings)
+		}
+	}
+}

@@ -15,10 +15,14 @@ const (
 	RoomEnded        Type = "room.ended"
 	ViewCountChanged Type = "viewcount.changed"
 	RoomUpdated      Type = "room.updated"
+	RoomHidden       Type = "room.hidden" // it lives, and the list shows it no more
+	RoomShown        Type = "room.shown"  // the list shows it again
 )
 
 // Types returns all types of events.
-func Types() []Type { return []Type{RoomCreated, RoomEnded, ViewCountChanged, RoomUpdated} }
+func Types() []Type {
+	return []Type{RoomCreated, RoomEnded, ViewCountChanged, RoomUpdated, RoomHidden, RoomShown}
+}
 
 // An Event is one difference between two looks at a room.
 type Event struct {

@@ -104,10 +104,27 @@ func (p Policy) hide(known *Known, r Read, l Look) Sight {
 		return Sight{Known: *known, Stale: true}
 	}
 	s := Sight{Known: *known, Changed: !known.Room.Hidden || known.Missing.First > 0}
-	if s.Changed {
-		s.Known.Room.Hidden, s.Known.Missing, s.Known.SeenAt = true, Missing{}, l.At
+	if !s.Changed {
+		return s
+	}
+	n := &s.Known
+	n.Room.Hidden, n.Missing, n.SeenAt = true, Missing{}, l.At
+	if !known.Room.Hidden && p.publishes(RoomHidden) {
+		s.Events = []Event{n.visibility(RoomHidden, known.lastSeen(l.LastComplete), l)}
 	}
 	return s
+}
+
+// visibility returns the event that tells that a room has left the list or is back on it,
+// with its count, and notes in k what it tells.
+func (k *Known) visibility(t Type, since time.Time, l Look) Event {
+	k.Version++
+	e := Event{Type: t, Room: k.Room, Since: since, Time: l.At, Version: k.Version, Sweep: l.Sweep}
+	if told := k.Published; told != k.Room.ViewCount {
+		e.Previous.ViewCount = &told
+	}
+	k.Published = k.Room.ViewCount
+	return e
 }
 
 // EndRead returns the event that ends a room whose end reads have proved, and what

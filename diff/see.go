@@ -163,7 +163,10 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 	}
 	n.Room = r
 
-	if p.due(k, r, l.Wall) {
+	if k.Room.Hidden && !r.Hidden && p.publishes(RoomShown) {
+		s.Events = append(s.Events, n.visibility(RoomShown, before, l))
+	}
+	if p.due(*n, r, l.Wall) {
 		n.Version++
 		n.CountedAt = l.Wall
 		n.Published = r.ViewCount

@@ -63,6 +63,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"reads too fast for the vendor", []string{"ROOMWATCH_ENDPOINT=china", "ROOMWATCH_POINT_READS_PER_SECOND=201"}, []string{"ROOMWATCH_POINT_READS_PER_SECOND is 201", "200 in any second"}},
 		{"too fast for the vendor", []string{"ROOMWATCH_ENDPOINT=china", "ROOMWATCH_REQUESTS_PER_SECOND=10.1"}, []string{"ROOMWATCH_REQUESTS_PER_SECOND is 10.1", "10 in any second"}},
 		{"unknown place", []string{"ROOMWATCH_ENDPOINT=mars"}, []string{"ROOMWATCH_ENDPOINT", "mars", "singapore"}},
+		{"event of point reads without them", []string{"ROOMWATCH_EVENTS=room.created,room.hidden", "ROOMWATCH_POINT_READS_PER_SECOND=0"}, []string{`"room.hidden"`, "ROOMWATCH_POINT_READS_PER_SECOND is 0"}},
 		{"unknown event", []string{"ROOMWATCH_EVENTS=room.created,room.opened"}, []string{`"room.opened"`, "room.updated"}},
 		{"unknown baseline", []string{"ROOMWATCH_BASELINE=loud"}, []string{"ROOMWATCH_BASELINE", "silent"}},
 		{"percent", []string{"ROOMWATCH_MASS_END_PERCENT=101"}, []string{"ROOMWATCH_MASS_END_PERCENT is 101"}},
@@ -120,8 +121,8 @@ ROOMWATCH_REQUEST_TIMEOUT is "soon": write a duration with its unit, such as 10s
 ROOMWATCH_INTERVAL is "10": write a duration with its unit, such as 10s, 5m or 24h
 ROOMWATCH_MASS_END_SWEEPS is "x": write a whole number
 ROOMWATCH_SECRET_KEY: secret key: has white space in it; write it whole and alone, on one line
-ROOMWATCH_EVENTS names "room.opened": choose from room.created, room.ended, viewcount.changed, room.updated
-ROOMWATCH_EVENTS names "room.shut": choose from room.created, room.ended, viewcount.changed, room.updated
+ROOMWATCH_EVENTS names "room.opened": choose from room.created, room.ended, viewcount.changed, room.updated, room.hidden, room.shown
+ROOMWATCH_EVENTS names "room.shut": choose from room.created, room.ended, viewcount.changed, room.updated, room.hidden, room.shown
 ROOMWATCH_HTTP_ADDR is "127.0.0.1:99999": write host:port with a port of at most 65535, or off
 ` + "`roomwatch help config` lists every variable\n"
 	if status != 2 || out != want {

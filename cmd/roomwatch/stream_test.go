@@ -123,6 +123,7 @@ type foldedLife struct {
 	version uint64
 	views   int64
 	at      time.Time
+	hidden  bool // told so
 }
 
 // fold plays the events from the start and returns every way in which they
@@ -163,7 +164,7 @@ func fold(events []wireEvent) (live map[lifeKey]foldedLife, faults []string) {
 			if e.Data.Version != 1 {
 				fault(e, "version %d", e.Data.Version)
 			}
-			live[key] = foldedLife{1, e.Data.Room.ViewCount, e.Time}
+			live[key] = foldedLife{version: 1, views: e.Data.Room.ViewCount, at: e.Time}
 			current[key.id] = key
 			continue
 		}
@@ -182,7 +183,21 @@ func fold(events []wireEvent) (live map[lifeKey]foldedLife, faults []string) {
 			if e.Data.Previous == nil || e.Data.Previous.ViewCount == nil || *e.Data.Previous.ViewCount != l.views {
 				fault(e, "previous %+v, the last event told %d", e.Data.Previous, l.views)
 			}
-			live[key] = foldedLife{e.Data.Version, e.Data.Room.ViewCount, e.Time}
+			l.version, l.views, l.at = e.Data.Version, e.Data.Room.ViewCount, e.Time
+			live[key] = l
+		case "room.hidden", "room.shown":
+			told := e.Data.Room.ViewCount
+			if p := e.Data.Previous; p != nil {
+				told = *p.ViewCount
+			}
+			if told != l.views {
+				fault(e, "previous %+v, the last event told %d", e.Data.Previous, l.views)
+			}
+			hides := e.Type == "room.hidden"
+			if hides == l.hidden || hides != strings.Contains(string(e.raw), `"IsPublicVisible":false`) {
+				fault(e, "hidden before: %t; it says %s", l.hidden, e.raw)
+			}
+			live[key] = foldedLife{e.Data.Version, e.Data.Room.ViewCount, e.Time, hides}
 		default:
 			fault(e, "unknown type")
 		}

@@ -251,7 +251,7 @@ func (c *check) previous(before life, same bool) {
 		if p != nil {
 			c.fault(WrongCount, "a %s has no previous", c.e.Type)
 		}
-	case ViewCountChanged, RoomUpdated:
+	case ViewCountChanged, RoomUpdated, RoomHidden, RoomShown:
 		told := c.e.Data.Room.ViewCount // what did not change is not in previous
 		if p != nil && p.ViewCount != nil {
 			told = *p.ViewCount

@@ -42,6 +42,7 @@ func english() words {
 	return words{
 		titles: map[string]string{
 			string(events.RoomCreated): "New room: %s", string(events.RoomEnded): "Room ended: %s", string(events.RoomUpdated): "Room changed: %s",
+			string(events.RoomHidden): "Room hidden from the list: %s", string(events.RoomShown): "Room back on the list: %s",
 		},
 		milestone: "%s views: %s",
 		owner:     "Owner: %s", views: "Views: %s", category: "Category: %s", lasted: "Live for: %s", since: "Live since: %s", room: "Room: %s",
@@ -50,7 +51,8 @@ func english() words {
 		held: "Held back: %s", comma: ", ",
 		counts: map[string][2]string{
 			string(events.RoomCreated): {"%s new room", "%s new rooms"}, string(events.RoomEnded): {"%s room ended", "%s rooms ended"},
-			string(events.RoomUpdated): {"%s room changed", "%s rooms changed"}, Milestone: {"%s milestone", "%s milestones"},
+			string(events.RoomUpdated): {"%s room changed", "%s rooms changed"},
+			string(events.RoomHidden):  {"%s room hidden", "%s rooms hidden"}, string(events.RoomShown): {"%s room shown again", "%s rooms shown again"}, Milestone: {"%s milestone", "%s milestones"},
 		},
 		span: "From %s to %s", more: "… and %s more", moreAt: "… and %s more, %s", where: "on the event stream from %s on (roomwatch tail --since)",
 		test: "[test] %s", fails: "The text of the rule file fails: %s",
@@ -63,6 +65,7 @@ func chinese() words {
 	return words{
 		titles: map[string]string{
 			string(events.RoomCreated): "新直播间：%s", string(events.RoomEnded): "直播结束：%s", string(events.RoomUpdated): "直播间信息变更：%s",
+			string(events.RoomHidden): "直播间已从列表隐藏：%s", string(events.RoomShown): "直播间重新公开：%s",
 		},
 		milestone: "观看次数达到 %s：%s",
 		owner:     "主播：%s", views: "观看次数：%s", category: "分类：%s", lasted: "直播时长：%s", since: "开播时间：%s", room: "房间号：%s",
@@ -71,7 +74,8 @@ func chinese() words {
 		held: "汇总：%s", comma: "，",
 		counts: map[string][2]string{
 			string(events.RoomCreated): same("%s 个新直播间"), string(events.RoomEnded): same("%s 场直播结束"),
-			string(events.RoomUpdated): same("%s 次信息变更"), Milestone: same("%s 次观看里程碑"),
+			string(events.RoomUpdated): same("%s 次信息变更"),
+			string(events.RoomHidden):  same("%s 次隐藏"), string(events.RoomShown): same("%s 次重新公开"), Milestone: same("%s 次观看里程碑"),
 		},
 		span: "从 %s 到 %s", more: "……还有 %s 条", moreAt: "……还有 %s 条，%s", where: "见事件流 %s 之后的事件（roomwatch tail --since）",
 		test: "[测试] %s", fails: "规则文件中的文本出错：%s",

@@ -14,6 +14,11 @@ const (
 	Summary   = "digest"
 )
 
+// EventTypes returns the types of events that a notification can tell.
+func EventTypes() []string {
+	return []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated), string(events.RoomHidden), string(events.RoomShown)}
+}
+
 // A Notification is what is told to one target because of one rule. It is kept
 // as JSON while it waits.
 type Notification struct {

@@ -20,7 +20,7 @@ type Text struct{ t *template.Template }
 
 // A Shown is what a text can show.
 type Shown struct {
-	Type      string // room.created, room.ended, room.updated or room.milestone
+	Type      string // one of [EventTypes], or room.milestone
 	Rule      string
 	Milestone int64         // the count that was crossed; 0 in others
 	Time      time.Time     // when it happened
@@ -84,7 +84,7 @@ func ParseText(text string) (*Text, error) {
 		return nil, textError(err)
 	}
 	t := &Text{parsed}
-	for _, kind := range []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated), Milestone} {
+	for _, kind := range append(EventTypes(), Milestone) {
 		if err := parsed.Execute(io.Discard, shown(sample(kind), Target{}.voice())); err != nil {
 			return nil, textError(err)
 		}

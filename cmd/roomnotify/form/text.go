@@ -160,7 +160,7 @@ func categories(list []int64) string {
 // which one makes.
 func (v voice) digest(d Digest, one func(Notification) message) message {
 	var counts []string
-	for _, kind := range []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated), Milestone} {
+	for _, kind := range append(EventTypes(), Milestone) {
 		if n := d.Counts[kind]; n > 0 {
 			counts = append(counts, fmt.Sprintf(v.counts[kind][min(n, 2)-1], count(int64(n))))
 		}

@@ -180,7 +180,7 @@ func (p *problems) add(ok bool, line int, format string, args ...any) {
 
 // countTypes are the types of events that can show a room above a milestone: a
 // change of the room tells of its count, too.
-var countTypes = []events.Type{events.RoomCreated, events.ViewCountChanged, events.RoomUpdated}
+var countTypes = []events.Type{events.RoomCreated, events.ViewCountChanged, events.RoomUpdated, events.RoomHidden, events.RoomShown}
 
 // Types returns the types of events that the rules of a target need.
 func (f *File) Types(target string) []events.Type {
@@ -245,8 +245,10 @@ func (f *File) warn() {
 		}
 	}
 	for _, r := range f.Rules {
-		if slices.Contains(r.Events, string(events.RoomUpdated)) {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s waits for room.updated, which roomwatch publishes only if its ROOMWATCH_EVENTS names it", r.at("events"), r.Name))
+		for _, e := range []events.Type{events.RoomUpdated, events.RoomHidden, events.RoomShown} {
+			if slices.Contains(r.Events, string(e)) {
+				f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s waits for %s, which roomwatch publishes only if its ROOMWATCH_EVENTS names it", r.at("events"), r.Name, e))
+			}
 		}
 		if slices.Contains(r.Events, string(events.RoomCreated)) && r.MinViews > 0 {
 			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s tells new rooms only if they have %d views when they are first seen, and few have: say milestones: [%d] to tell of a room when it has them", r.at("min_views"), r.Name, r.MinViews, r.MinViews))

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/publisher/events"
 )
 
@@ -18,7 +19,7 @@ func (r *Rule) check(p *problems, targets []Target, unread func(field string) bo
 	what := "rule " + r.Name
 	p.add(nameForm.MatchString(r.Name), r.at(), "rule %q: %s", r.Name, nameHint)
 	p.add(len(r.Events) > 0 || len(r.Milestones) > 0 || unread("events") || unread("milestones"), r.at(), "%s: it has neither events nor milestones: it would tell nothing", what)
-	known := []string{string(events.RoomCreated), string(events.RoomEnded), string(events.RoomUpdated)}
+	known := form.EventTypes()
 	for i, e := range r.Events {
 		p.add(slices.Contains(known, e), r.at("events", i), "%s: events has %q: choose from %s; view counts are told by milestones", what, e, strings.Join(known, ", "))
 	}

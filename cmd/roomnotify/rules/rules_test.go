@@ -323,7 +323,7 @@ func TestTypesOfMilestones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(f.Types("team")); got != "[room.created room.updated viewcount.changed]" {
+	if got := fmt.Sprint(f.Types("team")); got != "[room.created room.hidden room.shown room.updated viewcount.changed]" {
 		t.Errorf("types are %s", got)
 	}
 }

@@ -36,7 +36,7 @@ type Config struct {
 	RequestTimeout      time.Duration `envconfig:"ROOMWATCH_REQUEST_TIMEOUT" default:"5s" desc:"time for one request; the service's own limit is 3s"`
 	Interval            time.Duration `envconfig:"ROOMWATCH_INTERVAL" default:"10s" desc:"from the start of one sweep to the start of the next, or at once if the sweep took longer"`
 
-	Events               []string      `envconfig:"ROOMWATCH_EVENTS" default:"room.created,room.ended,viewcount.changed" desc:"what is published; room.updated can be added"`
+	Events               []string      `envconfig:"ROOMWATCH_EVENTS" default:"room.created,room.ended,viewcount.changed" desc:"what is published; room.updated, room.hidden and room.shown can be added"`
 	Baseline             string        `envconfig:"ROOMWATCH_BASELINE" default:"publish" desc:"publish or silent: whether the rooms of the very first sweep become events"`
 	AbsentSweeps         int           `envconfig:"ROOMWATCH_ABSENT_SWEEPS" default:"2" desc:"min complete sweeps in a row that must miss a room before it ends; more while the list shifts"`
 	MassEndPercent       float64       `envconfig:"ROOMWATCH_MASS_END_PERCENT" default:"50" desc:"a sweep that misses a larger share of at least 20 known rooms is doubted"`

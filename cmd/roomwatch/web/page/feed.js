@@ -8,7 +8,7 @@ const mostKept = 1000; // in memory, so that a filter has something to show
 
 const list = document.getElementById('events');
 const pauseButton = document.getElementById('pause');
-const types = { 'room.created': 'created', 'room.ended': 'ended', 'viewcount.changed': 'views', 'room.updated': 'updated' };
+const types = { 'room.created': 'created', 'room.ended': 'ended', 'viewcount.changed': 'views', 'room.updated': 'updated', 'room.hidden': 'hidden', 'room.shown': 'shown' };
 
 let kept = []; // { type, data }, oldest first
 let waiting = []; // came since the last frame, or since the pause
@@ -107,6 +107,10 @@ function what(type, room, previous, baseline) {
       const by = room.ViewCount - previous.ViewCount;
       return `${plural(room.ViewCount, 'view')} (${by < 0 ? '−' : '+'}${number(Math.abs(by))})`;
     }
+    case 'room.hidden':
+      return 'left the list';
+    case 'room.shown':
+      return 'back on the list';
     default:
       return `changed ${Object.keys(previous ?? {}).join(', ') || 'nothing that is told'}`;
   }

@@ -4,7 +4,7 @@
 const maxKept = 1000; // events in the worker's memory, for windows that come later
 const retryPause = 5000; // milliseconds until a feed that was refused is tried again
 const past = 5; // minutes that a feed begins with
-const types = ['room.created', 'room.ended', 'viewcount.changed', 'room.updated', 'reset'];
+const types = ['room.created', 'room.ended', 'viewcount.changed', 'room.updated', 'room.hidden', 'room.shown', 'reset'];
 
 // A worker lives on while a window of an older version is open, so the name changes
 // with the messages.

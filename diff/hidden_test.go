@@ -1,0 +1,64 @@
+package diff
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A room leaves the list and comes back: each is told once, with the count that the chain of its
+// events has come to, and only where that is published.
+func TestHiddenAndShown(t *testing.T) {
+	room := func(views int64) Room { return Room{RoomID: "a", CreateTime: 1, ViewCount: views} }
+	for _, told := range []bool{true, false} {
+		t.Run(fmt.Sprint("told ", told), func(t *testing.T) {
+			p := DefaultPolicy()
+			p.MinChange = 10 // so that a count is held back
+			if told {
+				p.Publish = Types()
+			}
+			var known *Known
+			var got []string
+			take := func(s Sight) {
+				t.Helper()
+				for _, e := range s.Events {
+					line := fmt.Sprintf("%s %d at %v", e.Type, e.Version, e.Time.Sub(second(0)).Seconds())
+					if e.Since.After(second(0)) {
+						line += fmt.Sprintf(" since %v", e.Since.Sub(second(0)).Seconds())
+					}
+					if e.Previous.ViewCount != nil {
+						line += fmt.Sprintf(" views %d→%d", *e.Previous.ViewCount, e.Room.ViewCount)
+					}
+					if e.Room.Hidden {
+						line += " hidden"
+					}
+					got = append(got, line)
+				}
+				known = &s.Known
+			}
+			page := func(n float64, r Room, reads bool) {
+				take(p.See(known, RecentEnd{}, r, Look{At: second(n), Wall: second(n), Begin: second(n), LastComplete: second(n - 1), Reads: reads}, 1))
+			}
+			read := func(n float64, o Outcome) {
+				take(p.SeeRead(known, RecentEnd{}, Read{RoomID: "a", Sent: second(n), At: second(n), Outcome: o, Room: room(7)}, Look{At: second(n), Wall: second(n), LastComplete: second(n - 1)}, 1))
+			}
+			page(0, room(5), true)
+			page(10, room(9), true)
+			read(12, Hidden)
+			read(17, Hidden)
+			page(20, room(30), true) // may be older than the hiding
+			read(21, Live)
+			page(30, room(30), true)
+			read(32, Hidden)
+			page(40, room(33), false) // nobody can ask
+			want := "room.created 1 at 0; room.hidden 2 at 12 since 11 views 5→9 hidden; room.shown 3 at 21 since 12; " +
+				"viewcount.changed 4 at 30 since 29 views 9→30; room.hidden 5 at 32 since 31 hidden; room.shown 6 at 40 since 32 views 30→33"
+			if !told {
+				want = "room.created 1 at 0; viewcount.changed 2 at 30 since 9 views 5→30"
+			}
+			if all := strings.Join(got, "; "); all != want {
+				t.Errorf("got  %s\nwant %s", all, want)
+			}
+		})
+	}
+}

@@ -94,6 +94,7 @@ func (p *apiProbe) get(path string, want int) []byte {
 
 // The API is what its document says, in good days and in bad ones.
 func TestAPIIsAsDocumented(t *testing.T) {
+	t.Parallel()
 	var failing atomic.Bool
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 45, Quota: -1, Fault: func(int, *http.Request) *simulator.Fault {
 		if failing.Load() {

@@ -34,6 +34,7 @@ var moments = []string{
 // A hundred daemons on one data directory are killed, each at a moment that its
 // predecessors left it in; the stream must read as if one had run all the time.
 func TestKilledAtEveryMoment(t *testing.T) {
+	t.Parallel()
 	rounds := 100
 	if testing.Short() { // under the race detector, which does not see the binary
 		rounds = 2 * len(moments)

@@ -31,10 +31,7 @@ func TestRolesAreKeptApart(t *testing.T) {
 	admin, err := nats.Connect(srv.ClientURL(), nats.UserInfo("admin", "pass"))
 	must(t, err)
 	defer admin.Close()
-	js, err := jetstream.New(admin)
-	must(t, err)
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}})
-	must(t, err)
+	js := natstest.Live(t, admin)
 	for n := uint64(1); n <= 5; n++ {
 		_, err := js.Publish(t.Context(), "live.room.created.1400000000.x", event(n, "r", "n"))
 		must(t, err)

@@ -19,12 +19,9 @@ func TestSessionEndsWhenItsConsumerIsSilent(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		l := &natstest.Leaderless{}
 		s.Tap(l.Tap)
-		js, err := jetstream.New(s.Connect())
-		must(t, err)
-		_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}})
-		must(t, err)
+		js := natstest.Live(t, s.Connect())
 		for n := range uint64(3) {
-			_, err = js.Publish(t.Context(), "live.room.created.1400000000.x", event(n+1, "r", "a"))
+			_, err := js.Publish(t.Context(), "live.room.created.1400000000.x", event(n+1, "r", "a"))
 			must(t, err)
 		}
 		log := slog.New(slog.DiscardHandler)

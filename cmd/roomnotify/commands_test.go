@@ -41,12 +41,7 @@ func newBench(t *testing.T, file string) *bench {
 	}
 	t.Cleanup(nc.Close)
 	b := &bench{t: t, to: &receiver{t: t}, url: srv.ClientURL(), rules: filepath.Join(t.TempDir(), "rules.yaml")}
-	if b.js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	b.js = natstest.Live(t, nc)
 	server := httptest.NewServer(b.to)
 	t.Cleanup(server.Close)
 	b.hook = server.URL + "/path-hush"

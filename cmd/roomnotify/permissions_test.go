@@ -72,13 +72,7 @@ func useEverything(t *testing.T, srv *server.Server) error {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	js := natstest.Live(t, nc)
 	to := &receiver{t: t}
 	web := httptest.NewServer(to)
 	defer web.Close()

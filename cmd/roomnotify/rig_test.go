@@ -184,13 +184,7 @@ func inBubble(t *testing.T, file string, f func(*rig)) {
 	t.Helper()
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r := &rig{t: t, srv: srv, to: &receiver{t: t}, log: &logtest.Buffer{}, of: map[string]events.Event{}, file: parseRules(t, file)}
-		var err error
-		if r.js, err = jetstream.New(srv.Connect()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-			t.Fatal(err)
-		}
+		r.js = natstest.Live(t, srv.Connect())
 		r.pipe = &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		server := &http.Server{Handler: r.to}
 		go func() { _ = server.Serve(r.pipe) }()

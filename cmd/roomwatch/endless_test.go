@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher"
@@ -37,13 +35,7 @@ func readLeaderless(t *testing.T, command string, what func(l *natstest.Leaderle
 	const rooms = 1500 // more than the client fetches at once
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		nc := s.Connect()
-		js, err := jetstream.New(nc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-			t.Fatal(err)
-		}
+		natstest.Live(t, nc)
 		for i := range uint64(rooms) {
 			e := diff.Event{ID: fmt.Sprint("E-", i+1), Seq: i + 1, Type: diff.RoomCreated, Version: 1, Time: time.Now(), Room: diff.Room{RoomID: fmt.Sprint("r", i), CreateTime: 1}}
 			if err := nc.Publish(publisher.Subject("live", e.Type, testApp, e.Room.RoomID), publisher.Encode(testApp, e)); err != nil {

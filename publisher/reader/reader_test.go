@@ -23,16 +23,11 @@ type world struct {
 func run(t *testing.T, f func(w *world)) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		w := &world{t: t, net: &natstest.Leaderless{}}
-		var err error
-		if w.near, err = jetstream.New(s.Connect()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.near.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-			t.Fatal(err)
-		}
+		w.near = natstest.Live(t, s.Connect())
 		w.publish("a")
 		s.Tap(w.net.Tap)
 		nc := s.Connect()
+		var err error
 		if w.far, err = jetstream.New(nc); err != nil {
 			t.Fatal(err)
 		}

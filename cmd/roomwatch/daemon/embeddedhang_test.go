@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
+
+	"roomwatch/publisher/natstest"
 )
 
 // While the server reads its store, and the disk hangs, what asks for it is
@@ -83,13 +84,7 @@ func TestEmbeddedServerHangsAtItsStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	js := natstest.Live(t, nc)
 	if _, err := js.Publish(t.Context(), "live.x", nil); err != nil {
 		t.Fatal(err)
 	}

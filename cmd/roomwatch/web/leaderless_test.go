@@ -28,13 +28,7 @@ type lossy struct {
 
 func readLossy(t *testing.T, what func(l *lossy)) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
-		js, err := jetstream.New(s.Connect())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"live.>"}}); err != nil {
-			t.Fatal(err)
-		}
+		js := natstest.Live(t, s.Connect())
 		l := &lossy{Leaderless: &natstest.Leaderless{}, t: t, js: js, items: make(chan item, 100), ended: make(chan struct{})}
 		s.Tap(l.Tap)
 		conn := connection(t, natsconn.Config{InProcess: s})

@@ -28,6 +28,15 @@ type client struct {
 	http  http.Client
 }
 
+// readClient is newClient for the configuration in the environment.
+func readClient() (*client, error) {
+	cfg, err := config.Read()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(&cfg)
+}
+
 // newClient returns one for ROOMWATCH_HTTP_ADDR.
 func newClient(cfg *config.Config) (*client, error) {
 	token, err := cfg.Token()

@@ -16,7 +16,6 @@ import (
 
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
-	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 )
 
@@ -48,11 +47,7 @@ func roomsCommand() *cobra.Command {
 			if err := q.check(cmd.Flags().Changed("category")); err != nil {
 				return err
 			}
-			cfg, err := config.Read()
-			if err != nil {
-				return err
-			}
-			c, err := newClient(&cfg)
+			c, err := readClient()
 			if err != nil {
 				return err
 			}

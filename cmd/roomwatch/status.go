@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
-	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/diff"
 )
@@ -26,11 +25,7 @@ func statusCommand() *cobra.Command {
 			"or if it is not ready, so it can serve as a probe.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Read()
-			if err != nil {
-				return err
-			}
-			c, err := newClient(&cfg)
+			c, err := readClient()
 			if err != nil {
 				return err
 			}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -95,30 +94,12 @@ func tailCommand() *cobra.Command {
 	return cmd
 }
 
-// tail connects and shows events until ctx is done. NATS_URL empty means the
-// embedded server of a roomwatch on this machine.
+// tail connects and shows events until ctx is done.
 func tail(ctx context.Context, cfg *config.Config, s selection, show func([]byte, diff.Event) error, stderr io.Writer) error {
-	if cfg.NATSURL == "" {
-		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
-	}
 	log := cfg.Logger(stderr)
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	connect := cfg.Connection(log)
-	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
-	// NATS leaves a request unanswered that it does not allow; waiting on would
-	// look like a stream in which nothing happens.
-	connect.Denied = func(err error) { giveUp(fmt.Errorf("follow stream %s: %w", cfg.Stream, err)) }
-	conn, err := natsconn.Dial(ctx, connect)
-	if err != nil {
-		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
-	}
-	defer conn.Close()
-	err = follow(ctx, conn, cfg, s, log, tailPatience, show)
-	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
-		return cause
-	}
-	return err
+	return subscribed(ctx, cfg, "follow", log, func(ctx context.Context, conn *natsconn.Conn) error {
+		return follow(ctx, conn, cfg, s, log, tailPatience, show)
+	})
 }
 
 // check returns every problem of a selection; oneRoom: a room was asked for.

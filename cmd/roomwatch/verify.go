@@ -85,36 +85,21 @@ func printFinding(w io.Writer) func(finding) error {
 	}
 }
 
-// verify connects, checks the stream and shows what it finds. NATS_URL empty
-// means the embedded server of a roomwatch on this machine.
+// verify connects, checks the stream and shows what it finds.
 func verify(ctx context.Context, cfg *config.Config, show func(finding) error, stderr io.Writer) error {
-	if cfg.NATSURL == "" {
-		cfg.NATSURL = fmt.Sprintf("nats://127.0.0.1:%d", cfg.NATSPort)
-	}
-	ctx, giveUp := context.WithCancelCause(ctx)
-	defer giveUp(nil)
-	connect := cfg.Connection(cfg.Logger(stderr))
-	connect.Inbox = "" // it asks as a subscriber, whose inbox is the one that all clients have
-	connect.Denied = func(err error) { giveUp(fmt.Errorf("verify stream %s: %w", cfg.Stream, err)) }
-	conn, err := natsconn.Dial(ctx, connect)
-	if err != nil {
-		return fmt.Errorf("%w; is roomwatch running, and is NATS_URL right?", err)
-	}
-	defer conn.Close()
 	v := events.NewVerifier(cfg.SubjectPrefix)
 	v.SilentBeginnings = cfg.Baseline == "silent" || !slices.Contains(cfg.Events, string(diff.RoomCreated))
 	v.SilentEnds = !slices.Contains(cfg.Events, string(diff.RoomEnded))
-	err = eachMessage(ctx, conn, cfg, func(m events.Message) error {
-		for _, f := range v.Check(m) {
-			if err := show(finding{Fault: &f}); err != nil {
-				return fmt.Errorf("print fault: %w", err)
+	err := subscribed(ctx, cfg, "verify", cfg.Logger(stderr), func(ctx context.Context, conn *natsconn.Conn) error {
+		return eachMessage(ctx, conn, cfg, func(m events.Message) error {
+			for _, f := range v.Check(m) {
+				if err := show(finding{Fault: &f}); err != nil {
+					return fmt.Errorf("print fault: %w", err)
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
-	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
-		return cause
-	}
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -17,34 +16,7 @@ const natsConfig = "../../deploy/nats/nats.conf"
 // With the permissions of the example file roomaudit works. With any one less it
 // ends, and says which permission lacks.
 func TestLeastPermissions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for requests that NATS does not answer")
-	}
-	natstest.SetPasswords(t)
-	opts, err := server.ProcessConfigFile(natsConfig)
-	must(t, err)
-	all := []string{""}
-	for _, u := range opts.Users {
-		if u.Username == "roomaudit" {
-			all = append(all, u.Permissions.Publish.Allow...)
-		}
-	}
-	if len(all) < 5 {
-		t.Fatalf("the file has %q", all)
-	}
-	t.Run("without", func(t *testing.T) {
-		for _, lacks := range all {
-			t.Run(lacks, func(t *testing.T) {
-				t.Parallel()
-				switch said := useEverything(t, natstest.Guarded(t, natsConfig, "roomaudit", lacks)); {
-				case lacks == "" && said != "":
-					t.Error(said)
-				case lacks != "" && !strings.Contains(said, "grant it"):
-					t.Errorf("without %s: %s", lacks, said)
-				}
-			})
-		}
-	})
+	natstest.LeastPermissions(t, natstest.Role{File: natsConfig, User: "roomaudit", Subjects: 4}, useEverything)
 }
 
 // useEverything lets roomaudit record, miss messages that are gone, and begin

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,38 +27,12 @@ const natsConfig = "../../deploy/nats/nats.conf"
 // With the permissions of the example file all of roomnotify works. With any one
 // less it ends, and says which permission lacks.
 func TestLeastPermissions(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for requests that NATS does not answer")
-	}
-	natstest.SetPasswords(t)
-	opts, err := server.ProcessConfigFile(natsConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := []string{""}
-	for _, u := range opts.Users {
-		if u.Username == "roomnotify" {
-			all = append(all, slices.DeleteFunc(u.Permissions.Publish.Allow, func(s string) bool {
-				return strings.Contains(s, "LIVE.notify-team") // the lines of a second target
-			})...)
+	ofAnotherTarget := func(subject string) bool { return strings.Contains(subject, "LIVE.notify-team") }
+	natstest.LeastPermissions(t, natstest.Role{File: natsConfig, User: "roomnotify", Subjects: 9, Except: ofAnotherTarget}, func(t *testing.T, srv *server.Server) string {
+		if err := useEverything(t, srv); err != nil {
+			return err.Error()
 		}
-	}
-	if len(all) < 10 {
-		t.Fatalf("the file has %q", all)
-	}
-	t.Run("without", func(t *testing.T) {
-		for _, lacks := range all {
-			t.Run(lacks, func(t *testing.T) {
-				t.Parallel()
-				err := useEverything(t, natstest.Guarded(t, natsConfig, "roomnotify", lacks))
-				switch {
-				case lacks == "" && err != nil:
-					t.Error(err)
-				case lacks != "" && (err == nil || !strings.Contains(err.Error(), "grant it")):
-					t.Errorf("without %s: %v", lacks, err)
-				}
-			})
-		}
+		return ""
 	})
 }
 

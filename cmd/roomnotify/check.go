@@ -30,45 +30,26 @@ func checkCommand(path *string) *cobra.Command {
 	}
 }
 
-// A checklist prints one line for each thing that was tried.
-type checklist struct {
-	w      io.Writer
-	failed bool
-}
-
-func (l *checklist) line(what string, err error, format string, args ...any) {
-	verdict, text := "ok", fmt.Sprintf(format, args...)
-	if err != nil {
-		verdict, text, l.failed = "FAILED", err.Error(), true
-	}
-	_, _ = fmt.Fprintf(l.w, "%-10s %-7s %s\n", what, verdict, text)
-}
-
-// look is a line for what is not wrong and should be looked at.
-func (l *checklist) look(what, format string, args ...any) {
-	_, _ = fmt.Fprintf(l.w, "%-10s %-7s %s\n", what, "WARN", fmt.Sprintf(format, args...))
-}
+// A checklist has a line for each place that roomnotify needs.
+type checklist struct{ program.Checklist }
 
 func check(ctx context.Context, w io.Writer, path string) error {
-	l := checklist{w: w}
+	l := checklist{program.Checklist{W: w, Width: 10}}
 	cfg, file, err := configured(path)
 	if err != nil {
-		l.line("rules", err, "")
+		l.Line("rules", err, "")
 		return program.ErrReported
 	}
-	l.line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
+	l.Line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
 	if names := unknownVariables(file); names != "" {
-		l.look("variables", "no variable of roomnotify, perhaps misspelt: %s", names)
+		l.Warn("variables", "no variable of roomnotify, perhaps misspelt: %s", names)
 	}
 	for _, warning := range file.Warnings {
-		l.look("rules", "%s", warning)
+		l.Warn("rules", "%s", warning)
 	}
 	l.targets(ctx, file.Targets)
 	l.nats(ctx, cfg, file)
-	if l.failed {
-		return program.ErrReported
-	}
-	return nil
+	return l.Err()
 }
 
 // targets connects to all of them at once.
@@ -88,7 +69,7 @@ func (l *checklist) targets(ctx context.Context, list []rules.Target) {
 		if err != nil {
 			err = fmt.Errorf("%s: %s at %s: %w; while it is down, what is for it is kept", t.Name, t.Kind, t.Host(), err)
 		}
-		l.line("target", err, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
+		l.Line("target", err, "%s: %s at %s, %s a minute", t.Name, t.Kind, t.Host(), limit)
 	}
 }
 
@@ -99,14 +80,14 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	connect.Denied = giveUp
 	conn, err := natsconn.Dial(ctx, connect)
 	if err != nil {
-		l.line("nats", err, "")
+		l.Line("nats", err, "")
 		return
 	}
 	defer conn.Close()
-	l.line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
+	l.Line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
 	js, err := conn.JetStream()
 	if err != nil {
-		l.line("nats", err, "")
+		l.Line("nats", err, "")
 		return
 	}
 	ask, cancel := context.WithTimeout(ctx, askWait)
@@ -117,25 +98,25 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		l.line("events", nil, "stream %s does not exist yet: `roomnotify run` waits for roomwatch, which makes it", cfg.Stream)
+		l.Line("events", nil, "stream %s does not exist yet: `roomnotify run` waits for roomwatch, which makes it", cfg.Stream)
 	case err != nil:
-		l.line("events", fmt.Errorf("stream %s: %w", cfg.Stream, cfg.reader().Explain(err)), "")
+		l.Line("events", fmt.Errorf("stream %s: %w", cfg.Stream, cfg.reader().Explain(err)), "")
 	default:
 		warnings, err := cfg.reader().Check(s.CachedInfo().Config, 0)
-		l.line("events", err, "stream %s has %d messages", cfg.Stream, s.CachedInfo().State.Msgs)
+		l.Line("events", err, "stream %s has %d messages", cfg.Stream, s.CachedInfo().State.Msgs)
 		for _, w := range warnings {
-			l.look("events", "%s", w)
+			l.Warn("events", "%s", w)
 		}
 	}
 	store, err := openStore(ctx, js, cfg.store(), false)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		l.line("store", nil, "stream %s does not exist yet: `roomnotify run` makes it", cfg.store().stream())
+		l.Line("store", nil, "stream %s does not exist yet: `roomnotify run` makes it", cfg.store().stream())
 	case err != nil:
-		l.line("store", err, "")
+		l.Line("store", err, "")
 	default:
 		for _, w := range store.warnings {
-			l.look("store", "%s", w)
+			l.Warn("store", "%s", w)
 		}
 		l.store(ctx, store, file)
 		l.leftovers(ctx, cfg, store, file)
@@ -149,11 +130,11 @@ func (l *checklist) limits(ctx context.Context, cfg *config, js jetstream.JetStr
 	defer cancel()
 	a, err := js.AccountInfo(ctx)
 	if err = cfg.store().need().Explain(err); errors.Is(err, streams.ErrLimit) {
-		l.line("account", err, "")
+		l.Line("account", err, "")
 		return
 	}
 	if err != nil {
-		l.look("account", "its limits are not known: %v", err)
+		l.Warn("account", "its limits are not known: %v", err)
 		return
 	}
 	var info *jetstream.StreamInfo
@@ -164,32 +145,32 @@ func (l *checklist) limits(ctx context.Context, cfg *config, js jetstream.JetStr
 	if live != nil {
 		err = errors.Join(err, cfg.reader().CheckAccount(a, live.CachedInfo(), jetstream.StreamConfig{}))
 	}
-	l.line("account", err, "within its limits")
+	l.Line("account", err, "within its limits")
 }
 
 // store tells what waits, and what waits for ever because its rule is gone.
 func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 	waits, err := s.waiting(ctx)
 	if err != nil {
-		l.line("store", err, "")
+		l.Line("store", err, "")
 		return
 	}
 	if len(waits) == 0 {
-		l.line("store", nil, "nothing waits")
+		l.Line("store", nil, "nothing waits")
 	}
 	for _, w := range waits {
 		gone := abandoned(file, w.target, w.rule)
 		switch {
 		case gone && file.Target(w.target) == nil:
-			l.look("store", "%d %s for target %s, which is gone: send them with `roomnotify resend --target %s --to TARGET`, or remove them with `roomnotify dead drop --target %s`", w.count, shown(w.part), w.target, w.target, w.target)
+			l.Warn("store", "%d %s for target %s, which is gone: send them with `roomnotify resend --target %s --to TARGET`, or remove them with `roomnotify dead drop --target %s`", w.count, shown(w.part), w.target, w.target, w.target)
 		case gone:
-			l.look("store", "%d %s for %s by rule %s, which is gone: send them with `roomnotify resend --rule %s`, or remove them with `roomnotify dead drop --rule %s`", w.count, shown(w.part), w.target, w.rule, w.rule, w.rule)
+			l.Warn("store", "%d %s for %s by rule %s, which is gone: send them with `roomnotify resend --rule %s`, or remove them with `roomnotify dead drop --rule %s`", w.count, shown(w.part), w.target, w.rule, w.rule, w.rule)
 		case w.part == heldPart:
-			l.line("store", nil, "%d held back for %s by rule %s: a digest will tell them", w.count, w.target, w.rule)
+			l.Line("store", nil, "%d held back for %s by rule %s: a digest will tell them", w.count, w.target, w.rule)
 		case w.part == waitingPart:
-			l.line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
+			l.Line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
 		default:
-			l.look("store", "%d dead letters for %s by rule %s: see why with `roomnotify dead list`, then run `roomnotify resend --target %s`", w.count, w.target, w.rule, w.target)
+			l.Warn("store", "%d dead letters for %s by rule %s: see why with `roomnotify dead list`, then run `roomnotify resend --target %s`", w.count, w.target, w.rule, w.target)
 		}
 	}
 }
@@ -197,10 +178,10 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 func (l *checklist) leftovers(ctx context.Context, cfg *config, s *store, file *rules.File) {
 	list, err := s.leftovers(ctx, file, cfg.Stream, cfg.durable)
 	if err != nil {
-		l.line("store", err, "")
+		l.Line("store", err, "")
 	}
 	for _, text := range list {
-		l.look("store", "%s", text)
+		l.Warn("store", "%s", text)
 	}
 }
 

@@ -31,53 +31,36 @@ func checkCommand() *cobra.Command {
 	}
 }
 
-// checkLine has what was tried, the verdict and the reason.
-const checkLine = "%-14s %-7s %s\n"
-
-// A checklist prints one line for each thing that was tried.
-type checklist struct {
-	w      io.Writer
-	failed bool
-}
-
-func (l *checklist) line(what string, err error, format string, args ...any) {
-	verdict, text := "ok", fmt.Sprintf(format, args...)
-	if err != nil {
-		verdict, text, l.failed = "FAILED", err.Error(), true
-	}
-	_, _ = fmt.Fprintf(l.w, checkLine, what, verdict, text)
-}
+// A checklist has a line for each place that roomwatch needs.
+type checklist struct{ program.Checklist }
 
 func check(ctx context.Context, w io.Writer) error {
-	l := checklist{w: w}
+	l := checklist{program.Checklist{W: w, Width: 14}}
 	if names := config.Unknown(); names != "" {
-		_, _ = fmt.Fprintf(w, checkLine, "configuration", "WARN", "no variable of roomwatch, perhaps misspelt: "+names)
+		l.Warn("configuration", "no variable of roomwatch, perhaps misspelt: %s", names)
 	}
 	cfg, err := config.Load()
 	if err = errors.Join(err, cfg.Validate()); err != nil {
-		l.line("configuration", err, "")
+		l.Line("configuration", err, "")
 		return program.ErrReported
 	}
-	l.line("configuration", nil, "SDKAppID %d, endpoint %s", cfg.SDKAppID, cfg.Endpoint)
+	l.Line("configuration", nil, "SDKAppID %d, endpoint %s", cfg.SDKAppID, cfg.Endpoint)
 	found, exists, err := state.Inspect(cfg.StatePath(), cfg.SDKAppID)
 	running := errors.Is(err, state.ErrLocked) // a roomwatch, on this directory
 	l.service(ctx, &cfg)
 	l.nats(ctx, &cfg, running)
 	switch path, full := cfg.StatePath(), diskFull(cfg.DataDir); {
 	case full != nil:
-		l.line("state", full, "")
+		l.Line("state", full, "")
 	case running:
-		l.line("state", nil, "%s is in use by a running roomwatch", path)
+		l.Line("state", nil, "%s is in use by a running roomwatch", path)
 	case err == nil && !exists:
-		l.line("state", nil, "%s %s", path, noState(path))
+		l.Line("state", nil, "%s %s", path, noState(path))
 	default:
-		l.line("state", err, "%s: %d rooms, %d events waiting for the stream", path, found.Rooms, found.Waiting)
+		l.Line("state", err, "%s: %d rooms, %d events waiting for the stream", path, found.Rooms, found.Waiting)
 	}
 	l.http(ctx, &cfg, running)
-	if l.failed {
-		return program.ErrReported
-	}
-	return nil
+	return l.Err()
 }
 
 // diskFull returns why a data directory that exists cannot be written to.
@@ -103,12 +86,12 @@ func noState(path string) string {
 func (l *checklist) service(ctx context.Context, cfg *config.Config) {
 	p, err := daemon.NewPoller(cfg, slog.New(slog.DiscardHandler), nil, nil)
 	if err != nil {
-		l.line("service", err, "")
+		l.Line("service", err, "")
 		return
 	}
 	got, err := p.Probe(ctx)
 	if hint := poller.Hint(err); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
 	}
-	l.line("service", err, "%d rooms on the first page, answered in %s", got.Rooms, got.Latency.Round(time.Millisecond))
+	l.Line("service", err, "%d rooms on the first page, answered in %s", got.Rooms, got.Latency.Round(time.Millisecond))
 }

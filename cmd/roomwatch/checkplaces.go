@@ -27,11 +27,11 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 			if cfg.NATSPort == 0 {
 				addr = "a free port of 127.0.0.1"
 			}
-			l.line("nats", nil, "none is configured: `roomwatch run` starts its own on %s", addr)
+			l.Line("nats", nil, "none is configured: `roomwatch run` starts its own on %s", addr)
 			return
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			l.line("nats", fmt.Errorf("%w; set ROOMWATCH_NATS_PORT to a port that the embedded server may have", err), "")
+			l.Line("nats", fmt.Errorf("%w; set ROOMWATCH_NATS_PORT to a port that the embedded server may have", err), "")
 			return
 		}
 		connect.URL = "nats://" + addr
@@ -46,14 +46,14 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 		err = fmt.Errorf("%w; see that NATS runs there and that NATS_URL is right", err)
 	}
 	if err != nil {
-		l.line("nats", err, "")
+		l.Line("nats", err, "")
 		return
 	}
-	l.line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
+	l.Line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	found, err := publisher.Inspect(ctx, conn, cfg.StreamConfig(), cfg.SDKAppID)
-	l.line("stream", err, "%s", found)
+	l.Line("stream", err, "%s", found)
 }
 
 // stranger returns nil if what has the port of the embedded server is that of the
@@ -76,27 +76,27 @@ func stranger(conn *natsconn.Conn, err error, url string, running bool) error {
 // http looks whether the daemon can have its address. If it runs, it has it.
 func (l *checklist) http(ctx context.Context, cfg *config.Config, running bool) {
 	if cfg.HTTPAddr == "off" {
-		l.line("http", nil, "none is wanted")
+		l.Line("http", nil, "none is wanted")
 		return
 	}
 	err := listenable(ctx, cfg.HTTPAddr)
 	if err == nil {
-		l.line("http", nil, "%s is free", cfg.HTTPAddr)
+		l.Line("http", nil, "%s is free", cfg.HTTPAddr)
 		return
 	}
 	const free = "set ROOMWATCH_HTTP_ADDR to a free address, or to off"
 	status, serr := runningStatus(ctx, cfg)
 	switch {
 	case errors.Is(serr, errToken):
-		l.line("http", serr, "")
+		l.Line("http", serr, "")
 	case serr != nil || status.Application.SDKAppID != cfg.SDKAppID:
-		l.line("http", fmt.Errorf("%w; %s", err, free), "")
+		l.Line("http", fmt.Errorf("%w; %s", err, free), "")
 	case !running:
-		l.line("http", fmt.Errorf("a roomwatch of this application answers at %s, and does not use the state file %s: another `roomwatch run` takes the stream over, and that one ends; "+
+		l.Line("http", fmt.Errorf("a roomwatch of this application answers at %s, and does not use the state file %s: another `roomwatch run` takes the stream over, and that one ends; "+
 			"stop it before, or set ROOMWATCH_DATA_DIR to its directory", cfg.HTTPAddr, cfg.StatePath()), "")
 		l.daemon(status)
 	default:
-		l.line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)
+		l.Line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)
 		l.daemon(status)
 	}
 }
@@ -107,11 +107,11 @@ func (l *checklist) daemon(s web.Status) {
 	for _, c := range s.Conditions {
 		if c.Level == web.Failing {
 			failing = true
-			l.line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Fix), "")
+			l.Line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Fix), "")
 		}
 	}
 	if !failing {
-		l.line("daemon", nil, "its health is %s", s.Health)
+		l.Line("daemon", nil, "its health is %s", s.Health)
 	}
 }
 

@@ -106,7 +106,9 @@ func (c StreamConfig) canBeMade(ctx context.Context, conn *natsconn.Conn, js jet
 	if c.Replicas > 1 && conn.Client().ConnectedClusterName() == "" {
 		return "", unfit(c.alone())
 	}
+	q := conn.Ask()
 	owner, err := c.owner(ctx, js)
+	err = q.Denied(err)
 	if owner != "" {
 		return "", unfit(c.owned(owner))
 	}

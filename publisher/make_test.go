@@ -93,6 +93,24 @@ func TestStreamThatMayNotBeMade(t *testing.T) {
 	}
 }
 
+// Who may not ask whose the subjects are is told so, and not that time was up.
+func TestOwnerThatMayNotBeAsked(t *testing.T) {
+	s := serve(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "u", Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.NAMES"}},
+		}}}
+	})
+	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.ClientURL(), User: "u", Password: "p"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	found, err := Inspect(t.Context(), conn, live, app)
+	if err != nil || !strings.Contains(found, `Publish to "$JS.API.STREAM.NAMES"`) || !strings.Contains(found, "let the account's administrator grant it") {
+		t.Errorf("%q, %v", found, err)
+	}
+}
+
 // That events are stored one by one is told with what changes it: the nats command
 // edits no stream of a server that has no batches.
 func TestSlow(t *testing.T) {

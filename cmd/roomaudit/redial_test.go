@@ -2,6 +2,7 @@ package main
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 
 	"roomwatch/publisher/natstest"
@@ -26,4 +27,18 @@ func TestConnectionClosedForGood(t *testing.T) {
 	if text := p.out.String(); !strings.Contains(text, "NATS has closed the connection: nats: Never Heard Of") || !strings.Contains(text, "recovered") {
 		t.Errorf("log:\n%s", text)
 	}
+}
+
+// While NATS is away the log says so, in words that say what to do.
+func TestNATSIsAway(t *testing.T) {
+	r := newRig(t)
+	r.down()
+	p := start(t, r.env(t.TempDir()), "run")
+	eventually(t, "a word about NATS", func() bool { return strings.Contains(p.out.String(), "msg=record condition=failing") })
+	must(t, p.cmd.Process.Signal(syscall.SIGTERM))
+	p.wait()
+	if text := p.out.String(); !strings.Contains(text, `error="NATS is not connected"`) || strings.Contains(text, "buffer") {
+		t.Errorf("log:\n%s", text)
+	}
+	r.up()
 }

@@ -177,9 +177,12 @@ func (r *recorder) over(ctx context.Context, conn *natsconn.Conn) error {
 	if r.js, err = conn.JetStream(); err != nil {
 		return err
 	}
+	if !conn.IsConnected() {
+		return conn.WhyAway()
+	}
 	err = r.need().Explain(r.session(ctx))
-	if conn.IsClosed() && !errors.Is(err, trail.ErrBroken) {
-		return conn.WhyClosed() // which says more than what failed by it
+	if !conn.IsConnected() && !errors.Is(err, trail.ErrBroken) && !errors.Is(err, errDisk) {
+		return conn.WhyAway() // which says more than what failed by it
 	}
 	return err
 }
@@ -198,8 +201,10 @@ func (r *recorder) condition(ctx context.Context, err error) {
 		text, fix = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
 	case errors.Is(err, errTaken):
 		text, fix = err.Error(), "stop the other roomaudit, or give it a ROOMAUDIT_DURABLE of its own"
+	case errors.Is(err, natsconn.ErrAuth):
+		text, fix = err.Error(), "see what it names; it is tried again"
 	default:
-		text, fix = err.Error(), "see that NATS runs and that JetStream answers"
+		text, fix = err.Error(), "see that NATS runs, that NATS_URL is right and that JetStream answers"
 	}
 	switch {
 	case text == r.failing && (text == "" || !r.again.Due()):

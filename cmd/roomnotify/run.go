@@ -219,6 +219,9 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 }
 
 func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
+	if nc := d.js.Conn(); !nc.IsConnected() {
+		return nil, natsconn.Of(nc).WhyAway()
+	}
 	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	live, err := d.js.Stream(ask, d.cfg.Stream)

@@ -59,6 +59,8 @@ func (s *subscription) report(ctx context.Context, err error) {
 		s.o.Log.ErrorContext(ctx, "place of the subscriber cannot be read: no events are read", "durable", s.o.Durable, "error", err, "fix", "see where the place is kept; it is tried again for ever")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		s.o.Log.ErrorContext(ctx, "stream of the events was removed", "stream", s.o.Stream, "durable", s.o.Durable, "fix", "see that roomwatch runs, which makes it; it is waited for")
+	case !s.js.Conn().IsConnected(): // the client's own words for it are of its buffers
+		s.o.Log.InfoContext(ctx, "read events", "durable", s.o.Durable, "error", "NATS is not connected")
 	default:
 		s.o.Log.InfoContext(ctx, "read events", "durable", s.o.Durable, "error", err)
 	}

@@ -2,8 +2,8 @@
 // dials again, holds, and explains.
 //
 // config.go says where NATS is and who asks, settings.go what is wrong with that,
-// and credentials.go reads the files that it names. conn.go is the connection, and
-// options.go how the client library is used for it: dialer.go and gate.go stand
-// between the library and the network. question.go and fix.go tell what NATS does
-// not say in its answers, and what an operator can do about it.
+// and credentials.go reads the files that it names. conn.go is the connection,
+// options.go how the client library is used for it, and report.go its log. dialer.go
+// and gate.go stand between the library and the network. question.go and fix.go tell
+// what NATS does not say in its answers, and what an operator can do about it.
 package natsconn

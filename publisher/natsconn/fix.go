@@ -13,6 +13,18 @@ import (
 // who asks cannot be used.
 var ErrAuth = errors.New("NATS settings")
 
+// errAway is all that is known of a connection that is lost.
+var errAway = errors.New("NATS is not connected")
+
+// WhyAway says why NATS cannot be asked now: the client's own words for it are of
+// its buffers.
+func (c *Conn) WhyAway() error {
+	if c.IsClosed() {
+		return c.WhyClosed()
+	}
+	return cmp.Or(c.Refused(), errAway)
+}
+
 // Refused returns [ErrAuth] if NATS has refused the credentials when the
 // connection was to be made again, and else nil.
 func (c *Conn) Refused() error {
@@ -32,8 +44,10 @@ func (c *Conn) WhyClosed() error {
 	return err
 }
 
+const authFix = "set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN, or what their files hold, to what the server knows"
+
 func authError(err error) error {
-	return fmt.Errorf("%w: %w; set NATS_CREDS, NATS_NKEY, NATS_USER and NATS_PASSWORD, or NATS_TOKEN, or what their files hold, to what the server knows", ErrAuth, err)
+	return fmt.Errorf("%w: %w; %s", ErrAuth, err, authFix)
 }
 
 func isAuth(err error) bool {

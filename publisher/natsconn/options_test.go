@@ -2,6 +2,8 @@ package natsconn
 
 import (
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/natstest"
 )
 
@@ -48,7 +51,8 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	var door doorman
 	door.open.Store(true)
 	s := natstest.Start(t, func(o *server.Options) { o.CustomClientAuthentication = &door })
-	conn, err := Connect(t.Context(), Config{URL: s.ClientURL()})
+	var log logtest.Buffer
+	conn, err := Connect(t.Context(), Config{URL: s.ClientURL(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,5 +75,8 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	}
 	if conn.IsClosed() {
 		t.Errorf("closed after %d refusals", door.refused.Load())
+	}
+	if text := log.String(); strings.Count(text, "nats refuses the credentials") != 1 || strings.Contains(text, "msg=nats ") || !strings.Contains(text, "set NATS_CREDS") {
+		t.Errorf("the log has to say once that the credentials are refused, and the fix:\n%s", text)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller"
 	"roomwatch/publisher"
+	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
 )
 
@@ -69,7 +70,11 @@ func (r rules) nats(pub publisher.Status, st state.Status) []web.Condition {
 	if pub.Connected {
 		return nil
 	}
-	return condition(web.Failing, "nats", "see that NATS runs and can be reached; the connection is tried again for ever",
+	fix := "see that NATS runs and can be reached; the connection is tried again for ever"
+	if errors.Is(pub.LastError, natsconn.ErrAuth) {
+		fix = "NATS refuses the credentials: correct them there or here; the connection is tried again for ever"
+	}
+	return condition(web.Failing, "nats", fix,
 		"NATS is not connected; %d events wait on disk", st.Waiting)
 }
 

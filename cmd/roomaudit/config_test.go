@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"roomwatch/cmd/internal/program/programtest"
 )
 
 // A byte order mark at the start of a key file is no part of the key.
@@ -78,3 +80,5 @@ func TestREADMEHasVariables(t *testing.T) {
 		}
 	}
 }
+
+func TestFlagsAreReadable(t *testing.T) { programtest.Flags(t, rootCommand()) }

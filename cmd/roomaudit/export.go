@@ -52,8 +52,8 @@ func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Copy the trail into a SQLite database for analysts",
-		Long: "export adds to the database what it does not have yet: run it as often as you like, also while roomaudit records. The trail\n" +
-			"stays what counts; the column line leads back to it.",
+		Long: "export adds to the database what it does not have yet. It can be repeated, also while roomaudit records. The trail is the\n" +
+			"evidence, not the database; the column line is the line of the trail.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := read(cmd)
@@ -78,7 +78,7 @@ func exportCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&path, "sqlite", "", "the database's `file`, which is made if it does not exist")
+	cmd.Flags().StringVar(&path, "sqlite", "", "the `file` of the database; created if it does not exist")
 	return cmd
 }
 

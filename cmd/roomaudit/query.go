@@ -32,10 +32,10 @@ func queryCommand() *cobra.Command {
 	var out reply
 	cmd := &cobra.Command{
 		Use:   "query",
-		Short: "Print what is on record",
-		Long: "query prints the recorded events, oldest first. It may run while roomaudit records. It does not check the trail: `roomaudit\n" +
-			"verify` does. As json, each line is that of the trail, byte for byte. Where messages are missing in what was asked for, a line on\n" +
-			"standard error says so; with --limit, up to the last event that is printed.",
+		Short: "Print recorded events",
+		Long: "query prints the recorded events, oldest first. It can run while roomaudit records. It does not verify the trail: use\n" +
+			"`roomaudit verify`. With --format json, each line is the line of the trail, byte for byte. Gaps in the requested range are\n" +
+			"reported on standard error; with --limit, gaps up to the last event that is printed.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := read(cmd)
@@ -57,20 +57,20 @@ func queryCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.room, "room", "", "only of this `RoomId`")
-	f.StringVar(&s.owner, "owner", "", "only of rooms of this Owner_`Account`")
-	f.StringSliceVar(&s.types, "type", nil, "only of these `types`, such as room.created,room.ended")
-	f.StringVar(&s.since, "since", "", "only what the stream stored since this `time`: 2026-11-23 (in UTC), 2026-11-23T12:00:00Z, or 24h ago as 24h")
-	f.StringVar(&s.until, "until", "", "only what the stream stored before this `time`; a day (in UTC) counts whole")
+	f.StringVar(&s.room, "room", "", "only events of this `RoomId`")
+	f.StringVar(&s.owner, "owner", "", "only events of rooms with this Owner_`Account`")
+	f.StringSliceVar(&s.types, "type", nil, "only events of these `types`, such as room.created,room.ended")
+	f.StringVar(&s.since, "since", "", "only events that the stream stored at or after this `time`: 2026-11-23 (in UTC), 2026-11-23T12:00:00Z, or 24h ago as 24h")
+	f.StringVar(&s.until, "until", "", "only events that the stream stored before this `time`; a day (in UTC) is included")
 	f.BoolVar(&s.scan, "scan", false, scanUsage)
-	f.IntVar(&out.limit, "limit", 0, "end after so many events")
-	f.BoolVar(&out.count, "count", false, "print only how many events there are")
-	f.BoolVar(&out.follow, "follow", false, "go on with what is recorded, until SIGINT")
-	f.StringVar(&form, "format", "table", "`table`, json or csv")
+	f.IntVar(&out.limit, "limit", 0, "print at most `N` events")
+	f.BoolVar(&out.count, "count", false, "print only the number of events")
+	f.BoolVar(&out.follow, "follow", false, "continue with new events, until SIGINT")
+	f.StringVar(&form, "format", "table", "`FORMAT`: table, json or csv")
 	return cmd
 }
 
-const scanUsage = "read every file, and trust no index: it lies beside the files and is no evidence, and `roomaudit verify`\ncompares the two"
+const scanUsage = "read every file instead of the indexes, which are not part of the evidence; roomaudit verify compares both"
 
 // parse reads the bounds; a day without a time begins, or as the end ends, in UTC.
 func (s *selection) parse(now time.Time) error {

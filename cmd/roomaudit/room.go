@@ -20,10 +20,10 @@ func roomCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "room ROOM",
 		Short: "Print the lives of a room; with --at, whether it was live then",
-		Long: "room prints each life of a room that is on record: when it began and ended, how long it was, its view counts, the RequestIds that\n" +
-			"prove it, and the gaps of the record that touch it. With --at it answers yes, no or unknown, and why. What is not on record is\n" +
-			"no proof where messages are missing, where nobody watched, or where the record of an application ends: that is unknown. It does\n" +
-			"not check the trail: `roomaudit verify` does.",
+		Long: "room prints each recorded life of a room: its begin, end and duration, its view counts, the RequestIds that prove it, and the\n" +
+			"gaps that affect it. With --at it answers yes, no or unknown, with the reason. The answer is unknown if messages are missing,\n" +
+			"roomwatch was not running, or the record of the application does not cover that time. It does not verify the trail: use\n" +
+			"`roomaudit verify`.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := read(cmd)
@@ -47,8 +47,8 @@ func roomCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&at, "at", "", "answer whether it was live at this `time`: 2026-11-23T21:40:00Z, or 2h ago as 2h")
-	f.IntVar(&app, "app", 0, "only in the application with this `SDKAppID`; 0: in all that are on record")
+	f.StringVar(&at, "at", "", "was the room live at this `time`? 2026-11-23T21:40:00Z, or 2h for 2 hours ago")
+	f.IntVar(&app, "app", 0, "only the application with this `SDKAppID`; 0: all recorded applications")
 	f.BoolVar(&scan, "scan", false, scanUsage)
 	return cmd
 }

@@ -65,7 +65,7 @@ func runCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&behind, "continue", "", "go on behind `LINE:HASH`, the last line of a trail whose files were all moved to an archive, as verify prints it")
+	cmd.Flags().StringVar(&behind, "continue", "", "continue after `LINE:HASH`, as verify prints it: the last line of a trail whose files were all moved to an archive")
 	return cmd
 }
 

@@ -26,8 +26,8 @@ func sealCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "seal",
 		Short: "Seal the open file now, also while roomaudit records",
-		Long: "seal ends the file that is being written, so that it is signed and can be copied, and prints its last line. A running roomaudit\n" +
-			"does it, within some seconds; if none runs, this command does it itself.",
+		Long: "seal closes the file that is being written, so that it is signed and can be copied, and prints its last line. If roomaudit\n" +
+			"runs, it seals the file within some seconds; otherwise this command does.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := read(cmd)

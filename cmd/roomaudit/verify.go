@@ -23,12 +23,12 @@ func verifyCommand() *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that nobody has changed the trail; exit status 1 if someone has",
-		Long: "verify reads every line and prints what is not as it was written: lines that were changed, taken out, put in or moved,\n" +
-			"files that are missing or cut; and what roomaudit put on record about the stream, or about an end that was taken away, which is\n" +
-			"no fault of the files and does not change the exit status. At last it prints the number and the hash of the last line. Note it in\n" +
-			"another place: `--noted` then shows also whether everything behind some line was written anew, or the end taken away; `--witness`\n" +
-			"does so with a list of such lines.",
+		Short: "Verify the trail; exit status 1 if it was changed",
+		Long: "verify reads every line and prints each fault: lines that were changed, removed, inserted or moved, and files that are\n" +
+			"missing or truncated. It also prints what roomaudit has recorded about the stream, such as gaps, and about a removed end of the\n" +
+			"trail; this is no fault of the files and does not change the exit status. At the end it prints number and hash of the last\n" +
+			"line. Keep them in another place: with --noted, verify also detects that the end was removed, or rewritten from some line on.\n" +
+			"--witness takes a list of such lines.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := read(cmd)
@@ -47,10 +47,10 @@ func verifyCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&keyFiles, "public-key", nil, "`[N:]FILE` with an Ed25519 public key in PEM, which signs from file N on (without N: from the first file with\nits signature); if the key was exchanged, once for each, the oldest first. Without it no signature is checked")
-	f.StringVar(&noted, "noted", "", "`LINE:HASH` that was noted in another place")
-	f.StringVar(&witness, "witness", "", "`FILE` with such lines, one a row and whatever else beside it, as ROOMAUDIT_SEALED_COMMAND can send them there")
-	f.IntVar(&first, "first", 1, "the `number` of the first file; those before it were moved away")
-	f.BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
+	f.StringVar(&noted, "noted", "", "`LINE:HASH` that was kept in another place")
+	f.StringVar(&witness, "witness", "", "`FILE` with one LINE:HASH per row, which may have other text, too; ROOMAUDIT_SEALED_COMMAND can write it")
+	f.IntVar(&first, "first", 1, "`number` of the first file, if earlier files were moved away")
+	f.BoolVar(&raw, "json", false, "print each fault and the summary as JSON, one object per line")
 	return cmd
 }
 

@@ -20,9 +20,9 @@ import (
 func checkCommand(path *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Read the rule file, look at NATS and what waits; a line for each",
-		Long: "check tries what `roomnotify run` would need. It connects to each target and sends it nothing; it makes nothing, and may run beside the daemon. Exit status 1\n" +
-			"if anything is wrong.",
+		Short: "Check the rule file, targets, NATS, streams and waiting notifications",
+		Long: "check tries all that `roomnotify run` needs. It connects to each target, but sends nothing. It is read-only and can run\n" +
+			"beside the daemon. Exit status 1 if a check fails.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return check(cmd.Context(), cmd.OutOrStdout(), *path)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"roomwatch/cmd/internal/program/programtest"
 )
 
 // A byte order mark at the start of the rules, or of a file with a secret, is no
@@ -73,3 +75,5 @@ func TestDurablesAreDistinct(t *testing.T) {
 		t.Errorf("the durable of notify and eu-team is %s", d)
 	}
 }
+
+func TestFlagsAreReadable(t *testing.T) { programtest.Flags(t, rootCommand()) }

@@ -17,8 +17,8 @@ func deadCommand(path *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dead",
 		Short: "List, show or remove dead letters",
-		Long: "dead is about notifications that nobody will tell by himself: dead letters, and what is kept for targets and rules that are\n" +
-			"no longer in the rule file. `roomnotify resend` sends them. It may run beside the daemon.",
+		Long: "dead shows and removes notifications that are not sent automatically: dead letters, and notifications for targets and rules\n" +
+			"that are no longer in the rule file. `roomnotify resend` sends them. It can run beside the daemon.",
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(deadListCommand(path), deadShowCommand(path), deadDropCommand(path))
@@ -39,8 +39,8 @@ func deadListCommand(path *string) *cobra.Command {
 	var sel selection
 	cmd := &cobra.Command{
 		Use:   "list [--target TARGET] [--rule RULE]",
-		Short: "List them, one line each",
-		Long:  "list prints the number of each (for show and drop), when it was set aside, what it is, target, rule, what it tells and why.",
+		Short: "List dead letters, one line each",
+		Long:  "list prints for each its number (for show and drop), time, state, target, rule, content and reason.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return deadCommanded(cmd, *path, sel, func(ctx context.Context, s *store, sel selection) error {
@@ -68,7 +68,7 @@ func printLine(w io.Writer, part string, n *stored) error {
 func deadShowCommand(path *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NUMBER",
-		Short: "Show one of them, as JSON",
+		Short: "Show one dead letter as JSON",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			seq, err := number(args[0])
@@ -96,7 +96,7 @@ func deadDropCommand(path *string) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "drop NUMBER… | --target TARGET | --rule RULE | --all",
-		Short: "Remove them: nobody will be told",
+		Short: "Remove dead letters without sending them",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) > 0) == (all || sel.target != "" || sel.rule != "") {
 				return fmt.Errorf("%w: say which: either numbers of `roomnotify dead list`, or --target, --rule or --all", errConfig)
@@ -131,7 +131,7 @@ func deadDropCommand(path *string) *cobra.Command {
 		},
 	}
 	sel.flags(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "all that `roomnotify dead list` shows")
+	cmd.Flags().BoolVar(&all, "all", false, "everything that roomnotify dead list shows")
 	return cmd
 }
 

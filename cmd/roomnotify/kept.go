@@ -71,8 +71,8 @@ func (s *store) each(ctx context.Context, sel selection, f func(part string, n *
 
 // flags lets a command ask for a selection.
 func (sel *selection) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&sel.target, "target", "", "what was for this `target` alone; it may be gone")
-	cmd.Flags().StringVar(&sel.rule, "rule", "", "what was told by this `rule` alone; it may be gone")
+	cmd.Flags().StringVar(&sel.target, "target", "", "only notifications for this `target`, which may be removed from the rule file")
+	cmd.Flags().StringVar(&sel.rule, "rule", "", "only notifications of this `rule`, which may be removed from the rule file")
 }
 
 // withStore connects to NATS and opens the store for a command. Without a store

@@ -31,9 +31,9 @@ func resendCommand(path *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resend [--target TARGET] [--rule RULE] [--to TARGET]",
 		Short: "Send dead letters again",
-		Long: "resend sends what targets refused, and what is kept for targets and rules that are gone, again, with the ids it had, and\n" +
-			"removes what was taken. What is kept for a target that was renamed or removed goes where --to says. It keeps to the limits\n" +
-			"of the targets and may run beside the daemon. Exit status 1 if anything of it remains.",
+		Long: "resend sends dead letters again, and notifications for targets and rules that were removed from the rule file. They keep\n" +
+			"their ids, and are removed when the target has accepted them. --to sends those of a renamed or removed target to another one.\n" +
+			"resend respects the limits of the targets and can run beside the daemon. Exit status 1 if any remain.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, file, err := configured(*path)
@@ -48,7 +48,7 @@ func resendCommand(path *string) *cobra.Command {
 		},
 	}
 	sel.flags(cmd)
-	cmd.Flags().StringVar(&to, "to", "", "send it to this `target` instead of the one it was for")
+	cmd.Flags().StringVar(&to, "to", "", "send them to this `target` instead")
 	return cmd
 }
 

@@ -33,9 +33,9 @@ const (
 func runCommand(path *string) *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
-		Short: "Tell what happens until stopped",
-		Long: "run is the daemon. It tells what happens from its first start on; later starts go on where the last one was.\n" +
-			"Each target has a place in the events of its own, so none waits for another.",
+		Short: "Send notifications until SIGINT or SIGTERM (the daemon)",
+		Long: "run is the daemon. The first start begins with new events; later starts resume where the last one stopped. Each target\n" +
+			"has its own position in the events, so no target delays another. Restart it after a change of the rule file.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, file, err := configured(*path)

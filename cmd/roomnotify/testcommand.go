@@ -18,9 +18,9 @@ func testCommand(path *string) *cobra.Command {
 	var rule, to string
 	cmd := &cobra.Command{
 		Use:   "test --rule RULE [--target TARGET]",
-		Short: "Send one example, marked as a test",
-		Long: "test sends one example of what a rule tells to its targets, or to one of them, marked as a test. It asks no limit, no\n" +
-			"quiet hours and no NATS. Exit status 1 if a target does not take it.",
+		Short: "Send an example notification, marked as a test",
+		Long: "test sends an example notification of a rule to its targets, or to one of them, marked as a test. It needs no NATS and ignores\n" +
+			"limits and quiet hours. Exit status 1 if a target does not accept it.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, file, err := configured(*path)
@@ -53,7 +53,7 @@ func testCommand(path *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&rule, "rule", "", "the `rule` whose example is sent")
-	cmd.Flags().StringVar(&to, "target", "", "one `target` of the rule; all of them without it")
+	cmd.Flags().StringVar(&to, "target", "", "only this `target` of the rule")
 	_ = cmd.MarkFlagRequired("rule") // fails only for a flag that does not exist
 	return cmd
 }

@@ -21,15 +21,18 @@ import (
 func checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Try configuration, API, NATS, stream and state; a line for each",
-		Long: "check tries what `roomwatch run` would need, with one request to the service. It leaves nothing behind, claims\n" +
-			"nothing, and may run beside the daemon. Exit status 1 if anything is wrong, or if the daemon is not ready.",
+		Short: "Check configuration, service, NATS, stream, state and HTTP address",
+		Long: "check tries all that `roomwatch run` needs, with one request to the service. It is read-only and can run beside\n" +
+			"the daemon. Exit status 1 if a check fails, or if the running daemon is not ready.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return check(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
 }
+
+// vendorRate is how many requests of the list the vendor allows in a second.
+const vendorRate = 10
 
 // A checklist has a line for each place that roomwatch needs.
 type checklist struct{ program.Checklist }
@@ -45,6 +48,9 @@ func check(ctx context.Context, w io.Writer) error {
 		return program.ErrReported
 	}
 	l.Line("configuration", nil, "SDKAppID %d, endpoint %s", cfg.SDKAppID, cfg.Endpoint)
+	if cfg.RequestsPerSecond > vendorRate { // which [config.Config.Validate] allows elsewhere
+		l.Warn("configuration", "ROOMWATCH_REQUESTS_PER_SECOND is %v: the vendor allows %d for all callers of the application; use more only for a service of your own", cfg.RequestsPerSecond, vendorRate)
+	}
 	found, exists, err := state.Inspect(cfg.StatePath(), cfg.SDKAppID)
 	running := errors.Is(err, state.ErrLocked) // a roomwatch, on this directory
 	l.service(ctx, &cfg)

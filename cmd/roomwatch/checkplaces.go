@@ -76,7 +76,7 @@ func stranger(conn *natsconn.Conn, err error, url string, running bool) error {
 // http looks whether the daemon can have its address. If it runs, it has it.
 func (l *checklist) http(ctx context.Context, cfg *config.Config, running bool) {
 	if cfg.HTTPAddr == "off" {
-		l.Line("http", nil, "none is wanted")
+		l.Line("http", nil, "off")
 		return
 	}
 	err := listenable(ctx, cfg.HTTPAddr)
@@ -105,10 +105,12 @@ func (l *checklist) http(ctx context.Context, cfg *config.Config, running bool) 
 func (l *checklist) daemon(s web.Status) {
 	failing := false
 	for _, c := range s.Conditions {
-		if c.Level == web.Failing {
-			failing = true
-			l.Line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Fix), "")
+		if c.Level != web.Failing {
+			l.Warn("daemon", "%s: %s; %s", c.About, c.Text, c.Fix)
+			continue
 		}
+		failing = true
+		l.Line("daemon", fmt.Errorf("%s: %s; %s", c.About, c.Text, c.Fix), "")
 	}
 	if !failing {
 		l.Line("daemon", nil, "its health is %s", s.Health)

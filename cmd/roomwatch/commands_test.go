@@ -168,6 +168,10 @@ func TestCheck(t *testing.T) {
 		t.Errorf("with a state file of no bytes: status %d\n%s", status, out)
 	}
 
+	if status, out := runWith(t, append(r.env(data), "ROOMWATCH_REQUESTS_PER_SECOND=50"), "check"); status != 0 || !strings.Contains(out, "configuration  WARN    ROOMWATCH_REQUESTS_PER_SECOND is 50") {
+		t.Errorf("with more requests than the vendor allows: status %d\n%s", status, out)
+	}
+
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "LIVE", Subjects: []string{"other.>"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"roomwatch/cmd/internal/program/programtest"
 	"roomwatch/cmd/roomwatch/config"
 )
 
@@ -206,3 +207,5 @@ func TestHelpConfigIsComplete(t *testing.T) {
 		}
 	}
 }
+
+func TestFlagsAreReadable(t *testing.T) { programtest.Flags(t, rootCommand()) }

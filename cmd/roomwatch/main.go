@@ -50,7 +50,7 @@ var manCommand func() *cobra.Command
 // configHelp is the help topic `roomwatch help config`.
 func configHelp() *cobra.Command {
 	return program.Topic("config", "The environment variables that configure roomwatch", func(w io.Writer) error {
-		_, err := io.WriteString(w, "roomwatch is configured by environment variables alone; --env-file reads them from a file, each value as it stands after NAME=, without quotes. Durations are written as 10s, 5m, 24h.\n\n")
+		_, err := io.WriteString(w, "roomwatch is configured by environment variables alone; --env-file reads them from a file, one NAME=value per line, without quotes. Durations are written as 10s, 5m, 24h.\n\n")
 		return errors.Join(err, config.PrintHelp(w))
 	})
 }

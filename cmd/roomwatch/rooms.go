@@ -36,9 +36,9 @@ func roomsCommand() *cobra.Command {
 	var q roomsQuery
 	cmd := &cobra.Command{
 		Use:   "rooms",
-		Short: "The rooms that are live now, from the running daemon",
+		Short: "List the rooms that are live now, from the running daemon",
 		Long: "rooms asks the daemon at ROOMWATCH_HTTP_ADDR, with the token if one is set. A room that the newest complete\n" +
-			"sweeps did not show is marked: whether it has ended is not known yet.",
+			"sweeps did not show is marked: it is not known yet whether it has ended.",
 		Example: "  roomwatch rooms\n" +
 			"  roomwatch rooms --sort created --limit 10\n" +
 			"  roomwatch rooms --owner bren --all --json",
@@ -55,13 +55,13 @@ func roomsCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&q.sort, "sort", "views", "the `order`: views, created, name or id; with - in front the other way round")
+	f.StringVar(&q.sort, "sort", "views", "the `order`: views, created, name or id; with - in front in reverse")
 	f.StringVar(&q.category, "category", "", "only rooms of this `category`, a number")
 	f.StringVar(&q.owner, "owner", "", "only rooms of this `account`")
 	f.StringVar(&q.text, "q", "", "only rooms with this `text` in RoomId, RoomName or owner")
 	f.IntVar(&q.limit, "limit", 50, "at most this `number` of rooms")
 	f.BoolVar(&q.all, "all", false, "all rooms")
-	f.BoolVar(&q.json, "json", false, "print each room as the API gives it, one a line")
+	f.BoolVar(&q.json, "json", false, "print the JSON of the API, one room per line")
 	return cmd
 }
 

@@ -15,10 +15,10 @@ import (
 func runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
-		Short: "Watch an application and publish its events",
-		Long: "run is the daemon. It is configured by environment variables (`roomwatch help config`); the least it needs is\n\n" +
+		Short: "Poll an application and publish its events (the daemon)",
+		Long: "run is the daemon. It is configured by environment variables (`roomwatch help config`). The minimum is\n\n" +
 			"  ROOMWATCH_SDKAPPID=1400000000 ROOMWATCH_SECRET_KEY_FILE=key roomwatch run\n\n" +
-			"Without NATS_URL it brings a JetStream server of its own, on 127.0.0.1.",
+			"Without NATS_URL it starts an embedded JetStream server on 127.0.0.1.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg, err := config.Read((*config.Config).Validate)

@@ -20,9 +20,9 @@ func statusCommand() *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "How the running daemon is doing",
+		Short: "Show the status of the running daemon",
 		Long: "status asks the daemon at ROOMWATCH_HTTP_ADDR, with the token if one is set. Exit status 1 if no daemon answers\n" +
-			"or if it is not ready, so it can serve as a probe.",
+			"or if it is not ready, so it can be used as a probe.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := readClient()
@@ -32,7 +32,7 @@ func statusCommand() *cobra.Command {
 			return showStatus(cmd.Context(), c, raw, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().BoolVar(&raw, "json", false, "print it as the API gives it")
+	cmd.Flags().BoolVar(&raw, "json", false, "print the JSON of the API")
 	return cmd
 }
 

@@ -87,10 +87,10 @@ func tailCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&s.types, "type", nil, "only events of this `type`, such as room.created; may be given again")
+	f.StringSliceVar(&s.types, "type", nil, "only events of this `type`, such as room.created; can be repeated")
 	f.StringVar(&s.room, "room", "", "only events of this `RoomId`")
-	f.Var(&s.since, "since", "begin with the events of the last `time`, such as 1h; without it, with the next one")
-	f.BoolVar(&raw, "json", false, "print each event as the stream has it")
+	f.Var(&s.since, "since", "begin with the events of the last `time`, such as 1h; default: only new events")
+	f.BoolVar(&raw, "json", false, "print each event as JSON, as it is in the stream")
 	return cmd
 }
 

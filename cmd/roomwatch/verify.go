@@ -31,10 +31,10 @@ func verifyCommand() *cobra.Command {
 	var raw bool
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that the stream keeps its promises; exit status 1 if it does not",
+		Short: "Verify the stream; exit status 1 if it has inconsistencies",
 		Long: "verify reads the stream from its first message to the one that is the last at the start, and prints all\n" +
-			"inconsistencies, one line each: missing and doubled numbers, broken chains of versions and view counts, ends without\n" +
-			"beginnings, rooms announced twice, times that run backwards, ids and subjects that are not those of the event.",
+			"inconsistencies, one line each: missing and duplicate numbers, broken chains of versions and view counts, ends without\n" +
+			"a beginning, rooms announced twice, times that go backwards, ids and subjects that do not belong to the event.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Read((*config.Config).ValidateNATS)
@@ -48,7 +48,7 @@ func verifyCommand() *cobra.Command {
 			return verify(cmd.Context(), &cfg, show, cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().BoolVar(&raw, "json", false, "print each fault, and at last the summary, as a JSON object in one line")
+	cmd.Flags().BoolVar(&raw, "json", false, "print each fault and the summary as JSON, one object per line")
 	return cmd
 }
 

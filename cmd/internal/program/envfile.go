@@ -13,7 +13,7 @@ import (
 func EnvFile(root *cobra.Command, prefix string, unfit error) {
 	variable := prefix + environ.EnvFile
 	path := root.PersistentFlags().String("env-file", "",
-		"read variables from `file` (or "+variable+"), one NAME=value a line, taken as it stands; those that are set already win")
+		"read variables from `file` (or "+variable+"), one NAME=value per line, without quotes; variables that are already set win")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if isUnconfigured(cmd) {
 			return nil

@@ -24,7 +24,7 @@ func decode(text []byte) (*yaml.Node, error) {
 		return nil, errors.New(yamlText(err))
 	}
 	if err := d.Decode(&more); err == nil {
-		return nil, fmt.Errorf("line %d: a second document begins here, which nobody would read: write everything into one, without ---", more.Line)
+		return nil, fmt.Errorf("line %d: a second document begins here, which would be ignored: write one document, without ---", more.Line)
 	} else if !errors.Is(err, io.EOF) {
 		return nil, errors.New(yamlText(err))
 	}
@@ -35,14 +35,14 @@ func decode(text []byte) (*yaml.Node, error) {
 func yamlText(err error) string {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	for library, hint := range map[string]string{
-		"found character that cannot start any token":           "indent with blanks, not tabs, and quote what begins with %, @ or `",
+		"found character that cannot start any token":           "indent with spaces, not tabs, and quote what begins with %, @ or `",
 		"mapping values are not allowed in this context":        "quote a text with a colon in it, and see that the lines above are indented alike",
 		"did not find expected key":                             "see that the lines around it are indented alike",
 		"did not find expected ',' or ']'":                      "a [ has no ]",
 		"did not find expected ',' or '}'":                      "a { has no }",
 		"did not find expected node content":                    "a [ or { has no end, or a value is missing",
 		"found unexpected end of stream":                        "a quote has no end",
-		"could not find expected ':'":                           "a line lacks its colon",
+		"could not find expected ':'":                           "a line has no colon",
 		"found undefined tag handle":                            "quote what begins with !",
 		"did not find expected alphabetic or numeric character": "quote what begins with *: it means an alias in YAML",
 	} {

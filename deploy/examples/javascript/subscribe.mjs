@@ -1,4 +1,4 @@
-// Welcomes each room that opens: npm ci && node subscribe.mjs
+// Welcomes each room that opens. With Node.js 22 or newer: npm ci && node subscribe.mjs
 // NATS keeps the place, so that a restart goes on where it was.
 import { AckPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";

@@ -3,6 +3,7 @@ package publisher
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -21,6 +22,9 @@ func TestDomain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	if said := conn.Summary(); !strings.HasSuffix(said, ", JetStream domain hub: the `nats` commands below need --js-domain=hub") {
+		t.Errorf("the connection is told as %q", said)
+	}
 	atHub, err := nats.Connect(hub.ClientURL())
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 		return
 	}
 	defer conn.Close()
-	l.Line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
+	l.Line("nats", nil, "%s", conn.Summary())
 	js, err := conn.JetStream()
 	if err != nil {
 		l.Line("nats", err, "")

@@ -49,7 +49,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 		l.Line("nats", err, "")
 		return
 	}
-	l.Line("nats", nil, "connected to %s, nats-server %s", conn.Server(), conn.Client().ConnectedServerVersion())
+	l.Line("nats", nil, "%s", conn.Summary())
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	found, err := publisher.Inspect(ctx, conn, cfg.StreamConfig(), cfg.SDKAppID)

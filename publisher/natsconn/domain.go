@@ -25,6 +25,16 @@ func (c *Conn) JetStream(opts ...jetstream.JetStreamOpt) (jetstream.JetStream, e
 	return js, nil
 }
 
+// Summary says where the connection goes. The nats command takes no domain from the
+// environment: without the flag, it would find another server's stream of the name.
+func (c *Conn) Summary() string {
+	s := fmt.Sprintf("connected to %s, nats-server %s", c.Server(), c.Client().ConnectedServerVersion())
+	if c.config.Domain != "" {
+		s += fmt.Sprintf(", JetStream domain %[1]s: the `nats` commands below need --js-domain=%[1]s", c.config.Domain)
+	}
+	return s
+}
+
 // APIPrefix is where the requests begin that the client library has no function for.
 func APIPrefix(js jetstream.JetStream) string {
 	if domain := js.Options().Domain; domain != "" {

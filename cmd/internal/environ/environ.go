@@ -41,7 +41,7 @@ type NATS struct {
 	NATSCA           string `envconfig:"NATS_CA" desc:"TLS: file of the certificate authorities to trust"`
 	NATSCert         string `envconfig:"NATS_CERT" desc:"TLS: file of the client's certificate"`
 	NATSKey          string `envconfig:"NATS_KEY" desc:"TLS: file of the client's private key"`
-	NATSDomain       string `envconfig:"NATS_JS_DOMAIN" desc:"JetStream domain, for leaf nodes; empty: that of the server"`
+	NATSDomain       string `envconfig:"NATS_JS_DOMAIN" desc:"JetStream domain, for leaf nodes; empty: that of the server; nats commands then need --js-domain"`
 }
 
 // Connection returns what a connection of a program to NATS at url needs. Each

@@ -39,21 +39,22 @@ type Source int
 
 // The sources of proposals.
 const (
-	MissedBySweep Source = iota // a complete sweep did not show the room
-	PassedBySweep               // the sweep on its way is past the room's place and has not shown it
-	ShownAgain                  // a page shows a life that was told as over or is newer than the known one, or a hidden room
-	HiddenRoom                  // the room is known as hidden: is it still?
-	AskedAgain                  // a read of the room asks for a second one
+	MissedBySweep  Source = iota // a complete sweep did not show the room
+	PassedBySweep                // the sweep on its way is past the room's place and has not shown it
+	ShownAgain                   // a page shows a life that was told as over or is newer than the known one, or a hidden room
+	HiddenRoom                   // the room is known as hidden: is it still?
+	AskedAgain                   // a read of the room asks for a second one
+	ToldByCallback               // the vendor's server says that something has happened to it
 )
 
 // Sources returns all sources.
 func Sources() []Source {
-	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain}
+	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain, ToldByCallback}
 }
 
 // String returns the source as metrics show it.
 func (s Source) String() string {
-	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again"}[s]
+	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again", "callback"}[s]
 }
 
 // A Proposal is a RoomID that somebody would like to know about. It carries no

@@ -8,10 +8,8 @@ import (
 const (
 	controlEvery = time.Second // how often a control is read while there are absences to believe
 	controlVoids = 5 * time.Second
-	failedReads  = 5                // of a room, after which sweeps decide
 	queuedFor    = 30 * time.Second // a second read that has not come by then is one of too many
 	failedFor    = time.Hour        // for which it is remembered that reads of a room failed
-	answerWait   = 10 * time.Second // that an end by sweeps waits for a read on its way; one that takes longer is lost
 )
 
 // Witnesses keeps what point reads have said of rooms that they did not find,
@@ -22,7 +20,8 @@ const (
 //   - A first read finds no such room. If a page shows the room while the read
 //     is on its way, the read proves nothing: presence beats absence.
 //   - A second read, sent at least three seconds after the first was answered,
-//     finds none either, and nothing has shown the room in between.
+//     finds none either, and nothing has shown the room in between. A callback that says that
+//     the room was destroyed stands for the first, if nothing has shown the room since.
 //   - After that a control, which is the read of a room that a page has just
 //     shown, or a read where no page has shown any, finds it. A control that is not found voids all absences of the last
 //     five seconds, and those that follow until a control is found.
@@ -33,6 +32,7 @@ type Witnesses struct {
 	asked   map[string]question // rooms with a read on its way
 	gone    map[string]absence  // rooms that reads did not find
 	newer   map[string]newerLife
+	told    map[string]notice  // rooms of which callbacks have spoken of late
 	failed  map[string]failure // reads that said nothing of a room
 	passed  map[string]bool    // rooms that the sweep on its way is past, as of the last look
 	shown   map[string]showing // rooms that reads have shown since the last sweep ended
@@ -54,19 +54,6 @@ type Witnesses struct {
 // An absence is a room that reads did not find. Until there is a second witness,
 // first and last are the same.
 type absence struct{ first, last witness }
-
-// A failure is how often the reads of a room said nothing, and when the last one did.
-type failure struct {
-	reads  int
-	at     time.Time
-	waited time.Time // since when its end by sweeps has waited for reads on their way; zero: it has not
-}
-
-// again returns the failure with one more read that said nothing.
-func (f failure) again(at time.Time) failure {
-	f.reads, f.at = f.reads+1, at
-	return f
-}
 
 // A question is a read on its way.
 type question struct {
@@ -104,7 +91,7 @@ func (w *Witnesses) Reset() {
 		asked[id] = question{seen: true}
 	}
 	*w = Witnesses{
-		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), failed: make(map[string]failure), shown: make(map[string]showing),
+		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), told: make(map[string]notice), failed: make(map[string]failure), shown: make(map[string]showing),
 		failing: w.failing, fails: w.fails, refused: w.refused, control: w.control, controlAt: w.controlAt,
 	}
 }
@@ -133,6 +120,10 @@ func (w *Witnesses) saw(id string, createTime int64) {
 	delete(w.gone, id)
 	delete(w.passed, id)
 	w.contradict(id, createTime)
+	if n, ok := w.told[id]; ok {
+		n.seen = true
+		w.told[id] = n
+	}
 }
 
 // Passed notes which rooms the sweep on its way is past without having shown them.
@@ -150,6 +141,7 @@ func (w *Witnesses) span() time.Duration { return max(w.policy.Interval, minWitn
 type Finding struct {
 	Present bool      // the room lives: see [Policy.SeeRead]
 	Again   time.Time // the room is to be read again then; zero: it is not
+	Told    bool      // also if the room is not known: a callback said something else of it
 	Trusted bool      // a control was found: see [Witnesses.Proved]
 }
 
@@ -169,6 +161,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 		w.saw(r.RoomID, r.Room.CreateTime)
 		w.found, w.foundAt = r.RoomID, r.At
 		f.Present = true
+		f.Again, f.Told = w.callback(r)
 		if control {
 			w.distrusted, w.trusted, f.Trusted = false, r.Sent, true
 		}
@@ -180,31 +173,24 @@ func (w *Witnesses) Hear(r Read) Finding {
 			w.void(r.At)
 			return f
 		}
-		if q.seen || !asked || w.distrusted {
+		if f.Again, f.Told = w.callback(r); f.Again.IsZero() {
 			f.Again = r.At.Add(minWitnessSpan)
+		}
+		if q.seen || !asked || w.distrusted {
 			w.fail(r)
 			return f
 		}
 		w.failing, w.odd = time.Time{}, ""
 		w.contradict(r.RoomID, 0)
-		if w.testify(r) == 1 {
-			f.Again = r.At.Add(minWitnessSpan)
+		if w.testify(r) == 2 && !f.Told {
+			f.Again = time.Time{}
 		}
 	case NoAnswer:
 		f.Again = r.At.Add(minWitnessSpan)
+		_, f.Told = w.told[r.RoomID]
 		w.fail(r)
 	}
 	return f
-}
-
-// fail notes that a read said nothing of its room.
-func (w *Witnesses) fail(r Read) {
-	w.failed[r.RoomID] = w.failed[r.RoomID].again(r.At)
-	if r.Odd && (w.odd == "" || w.odd == r.RoomID) {
-		w.odd = r.RoomID // it says nothing of reads of other rooms
-		return
-	}
-	w.unanswered(r.At)
 }
 
 // testify takes a read that did not find its room as a witness, and returns how many
@@ -214,64 +200,12 @@ func (w *Witnesses) testify(r Read) (witnesses int) {
 	a, ok := w.gone[r.RoomID]
 	switch {
 	case !ok:
-		a = absence{now, now}
+		a = absence{w.destroyed(r, now), now}
 	case r.Sent.Sub(a.first.at) >= minWitnessSpan:
 		a.last = now
 	}
 	w.gone[r.RoomID] = a
 	return a.witnesses()
-}
-
-// unanswered takes a read without a definite answer into the run of those. A run ends
-// with a definite answer, or when nothing is asked for an interval and the
-// time that a read may take.
-func (w *Witnesses) unanswered(at time.Time) {
-	if w.failing.IsZero() || at.Sub(w.fails) > w.span()+answerWait {
-		w.failing = at
-	}
-	w.fails = at
-}
-
-// Refuse notes that the service refuses all reads, until it answers one.
-func (w *Witnesses) Refuse() {
-	w.refused = true
-	clear(w.gone)
-}
-
-// Answering reports whether reads get definite answers, as far as is known: they were
-// not asked in vain for a whole interval, from one failure to another. Where nothing
-// was asked of late, nobody knows better.
-func (w *Witnesses) Answering(now time.Time) bool {
-	return !w.refused && (w.failing.IsZero() || w.fails.Sub(w.failing) < w.span() || now.Sub(w.fails) > w.span()+answerWait)
-}
-
-// Waits reports whether the end of a room that sweeps have missed, and that was
-// seen last at a moment, waits for reads of its own: while reads are answered, and
-// those of the room have not failed five times: one that is hidden would end. A room that one read did not find waits
-// for what proves its end: unless so many wait that the second read does not come,
-// or two reads did not find it and there is no room for a control. A read that is on
-// its way is waited for, but not for ever.
-func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
-	f := w.failed[id]
-	if _, ok := w.asked[id]; ok {
-		if !f.waited.After(seen) {
-			if f.waited = now; f.reads == 0 {
-				f.at = now
-			}
-			w.failed[id] = f
-		}
-		if now.Sub(f.waited) < answerWait {
-			return true
-		}
-	}
-	if !w.Answering(now) || f.reads >= failedReads && f.at.After(seen) {
-		return false
-	}
-	a, ok := w.gone[id]
-	if !ok {
-		return true
-	}
-	return now.Sub(a.first.at) < queuedFor && (w.controllable(now) || a.witnesses() == 1)
 }
 
 // EndSweep notes that a sweep has ended; marked: the rooms that it has missed are
@@ -283,6 +217,7 @@ func (w *Witnesses) EndSweep(now time.Time, marked bool) {
 	}
 	// A room that is still missing is read again with each sweep.
 	w.forgetNewer(now)
+	w.forgetTold(now)
 	maps.DeleteFunc(w.failed, func(_ string, f failure) bool { return now.Sub(f.at) > failedFor })
 }
 

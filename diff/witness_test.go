@@ -30,6 +30,7 @@ type court struct {
 func (c *court) play(t *testing.T, script string) string {
 	t.Helper()
 	outcomes := map[byte]Outcome{'-': Gone, '+': Live, '~': Hidden, '?': NoAnswer, '!': NoAnswer}
+	sent := map[string]time.Time{}
 	for step := range strings.SplitSeq(script, ";") {
 		f := strings.Fields(step)
 		var n float64
@@ -60,14 +61,20 @@ func (c *court) play(t *testing.T, script string) string {
 				continue
 			}
 			c.hear(Read{RoomID: id, Sent: at, At: at, Outcome: outcomes[f[2][0]]})
+		case what == "told": // "told a-" destroyed, "told a+" created, "told a~" updated
+			kinds := map[byte]CallbackKind{'-': Destroyed, '+': Created, '~': Updated}
+			id := f[2][:len(f[2])-1]
+			c.Tell(Callback{RoomID: id, Kind: kinds[f[2][len(id)]], At: at})
 		case what[0] == '[':
 			c.Ask(what[1:])
+			sent[what[1:]] = at
 		default:
 			id, on := strings.CutPrefix(what[:len(what)-1], "]")
 			if !on {
 				c.Ask(id)
+				sent[id] = at
 			}
-			c.hear(Read{RoomID: id, Sent: at, At: at, Outcome: outcomes[what[len(what)-1]], Odd: strings.HasSuffix(what, "!")})
+			c.hear(Read{RoomID: id, Sent: sent[id], At: at, Outcome: outcomes[what[len(what)-1]], Odd: strings.HasSuffix(what, "!")})
 		}
 	}
 	slices.Sort(c.ended)
@@ -109,6 +116,17 @@ func TestWitnesses(t *testing.T) {
 		{"no recent page, and a read has just shown a room", "0 x~; 1 a-; 4 a-; 4.5 ctl +", "a"},
 		{"no recent page, and the room that a read has shown is gone", "0 x~; 1 a-; 4 a-; 4.1 x-; 4.5 ctl none", ""},
 		{"no recent page or read", "0 x+; 11 a-; 14 a-; 14.5 ctl none", ""},
+		{"a callback, a read and a control", "0 page x; 1 told a-; 1.1 a-; 1.2 ctl +", "a"},
+		{"a callback alone", "0 page x; 1 told a-; 1.2 ctl none; 8 ctl none", ""},
+		{"a callback and a read, no control", "0 page x; 1 told a-; 1.1 a-", ""},
+		{"the control was before the read", "0 page x y; 0.5 b-; 1 told a-; 1.1 ctl +; 1.2 a-", ""},
+		{"the read left before the callback", "0 page x; 0.9 [a; 1 told a-; 1.1 ]a-; 1.2 ctl +", ""},
+		{"a page showed it after the callback", "0 page x; 1 told a-; 1.1 page a x; 1.2 a-; 1.3 ctl +", ""},
+		{"a read showed it after the callback", "0 page x; 1 told a-; 1.1 a+; 2.1 a-; 2.2 ctl +", ""},
+		{"a read showed it, and then two did not", "0 page x; 1 told a-; 1.1 a+; 2.1 a-; 5.1 a-; 5.2 ctl +", "a"},
+		{"a callback of another kind is no witness", "0 page x; 1 told a~; 1.1 a-; 1.2 ctl +; 2 told a+; 2.1 a-; 2.3 ctl +", ""},
+		{"a callback and a read, and the control is not found", "0 page x y; 1 told a-; 1.1 a-; 1.2 ctl -; 2.3 ctl +; 2.4 a-; 3.5 ctl +", ""},
+		{"a callback is a witness once", "0 page x; 1 told a-; 1.1 a-; 1.2 ctl +; 2 page a x; 3 a-; 3.1 ctl +", "a"},
 		{"one control a second", "0 page x y; 1 a-; 1 ctl +; 1.9 ctl none; 2 ctl +", ""},
 		{"nothing to believe, no control", "0 page x; 1 a+; 2 a?; 3 ctl none", ""},
 	}

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"container/heap"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,16 +19,19 @@ const (
 type class int
 
 const (
-	absences class = iota // rooms that sweeps do not show: they may have ended
+	absences  class = iota // rooms that sweeps do not show: they may have ended
+	callbacks              // rooms of which the vendor's server has called
 	others
 	classes
 )
 
 // share returns the part of the rate that a class gets while all of them wait.
-func (c class) share() float64 { return [classes]float64{2. / 3, 1. / 3}[c] }
+func (c class) share() float64 { return [classes]float64{1. / 2, 1. / 4, 1. / 4}[c] }
 
 func classOfSource(s diff.Source) class {
 	switch s {
+	case diff.ToldByCallback:
+		return callbacks
 	case diff.ShownAgain, diff.HiddenRoom:
 		return others
 	default:
@@ -77,14 +81,15 @@ func newProposals(fate func(diff.Source, string)) *proposals {
 	}
 }
 
-// propose queues a RoomID, or brings it forward if it waits for a later moment.
+// propose queues a RoomID, or brings it forward if it waits for a later moment. Where
+// too many wait, callbacks give way, the newest first: they are lost without harm.
 func (q *proposals) propose(p diff.Proposal, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if p.Due.Before(now) {
 		p.Due = now
 	}
-	if last, ok := q.recent[p.RoomID]; ok && p.Due.Before(last.Add(readApart)) {
+	if last, ok := q.recent[p.RoomID]; ok && p.Source != diff.AskedAgain && p.Due.Before(last.Add(readApart)) {
 		p.Due = last.Add(readApart)
 	}
 	if _, ok := q.reading[p.RoomID]; ok && p.Due.Before(now.Add(readApart)) {
@@ -97,22 +102,45 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 		return
 	case old != nil:
 		q.fate(p.Source, fateJoined)
-		if p.Due.Before(old.Due) {
-			old.Due = p.Due
-			heap.Fix(&q.queues[old.class], old.index)
+		if class := min(old.class, classOfSource(p.Source)); class < old.class || p.Due.Before(old.Due) {
+			q.take(old)
+			old.class = class
+			if p.Due.Before(old.Due) {
+				old.Due = p.Due
+			}
+			q.put(old)
 		}
-	case len(q.waiting) >= maxProposals:
+	case len(q.waiting) >= maxProposals && (classOfSource(p.Source) == callbacks || !q.dropCallback()):
 		q.fate(p.Source, fateDropped)
 		return
 	default:
-		n := &proposal{Proposal: p, class: classOfSource(p.Source)}
-		q.waiting[p.RoomID] = n
-		heap.Push(&q.queues[n.class], n)
+		q.put(&proposal{Proposal: p, class: classOfSource(p.Source)})
 	}
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
+}
+
+func (q *proposals) put(p *proposal) {
+	q.waiting[p.RoomID] = p
+	heap.Push(&q.queues[p.class], p)
+}
+
+func (q *proposals) take(p *proposal) {
+	heap.Remove(&q.queues[p.class], p.index)
+	delete(q.waiting, p.RoomID)
+}
+
+// dropCallback drops the newest callback, if one waits.
+func (q *proposals) dropCallback() bool {
+	if len(q.queues[callbacks]) == 0 {
+		return false
+	}
+	newest := slices.MaxFunc(q.queues[callbacks], func(a, b *proposal) int { return a.Due.Compare(b.Due) })
+	q.take(newest)
+	q.fate(newest.Source, fateDropped)
+	return true
 }
 
 // next takes the RoomID that is to be read now, if there is one. Otherwise it
@@ -139,8 +167,8 @@ func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool)
 	if best == classes {
 		return "", wait, false
 	}
-	p := heap.Pop(&q.queues[best]).(*proposal)
-	delete(q.waiting, p.RoomID)
+	p := q.queues[best][0]
+	q.take(p)
 	q.charge(best)
 	q.reading[p.RoomID] = struct{}{}
 	q.fate(p.Source, fateRead)
@@ -176,8 +204,7 @@ func (q *proposals) begin(id string) {
 	defer q.mu.Unlock()
 	q.reading[id] = struct{}{}
 	if p := q.waiting[id]; p != nil {
-		heap.Remove(&q.queues[p.class], p.index)
-		delete(q.waiting, id)
+		q.take(p)
 		q.fate(p.Source, fateRead)
 	}
 }
@@ -187,7 +214,7 @@ func (q *proposals) done(id string, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.reading, id)
-	if p := q.waiting[id]; p != nil && p.Due.Before(at.Add(readApart)) { // proposed before the answer
+	if p := q.waiting[id]; p != nil && p.Source != diff.AskedAgain && p.Due.Before(at.Add(readApart)) { // proposed before the answer
 		p.Due = at.Add(readApart)
 		heap.Fix(&q.queues[p.class], p.index)
 	}

@@ -1,6 +1,8 @@
 package poller
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,5 +45,56 @@ func TestProposedWhileRead(t *testing.T) {
 		if fates[fateRead] == 0 {
 			t.Errorf("%s: %v", name, fates)
 		}
+	}
+}
+
+// While all classes wait, absences get half of the reads and callbacks a quarter.
+func TestClassesShareTheRate(t *testing.T) {
+	now := time.Now()
+	q := newProposals(func(diff.Source, string) {})
+	for i := range 1000 {
+		for name, s := range map[string]diff.Source{"absent": diff.MissedBySweep, "told": diff.ToldByCallback, "other": diff.HiddenRoom} {
+			q.propose(diff.Proposal{RoomID: fmt.Sprint(name, " ", i), Source: s}, now)
+		}
+	}
+	got := map[string]int{}
+	for range 400 {
+		id, _, ok := q.next(now)
+		if !ok {
+			t.Fatal("nothing is due")
+		}
+		class, _, _ := strings.Cut(id, " ")
+		got[class]++
+	}
+	if got["absent"] != 200 || got["told"] != 100 || got["other"] != 100 {
+		t.Errorf("reads: %v", got)
+	}
+}
+
+// A flood of callbacks holds nothing up: a room that is proposed as missing, too, is read
+// among the missing ones, and where too many wait, the newest callbacks give way.
+func TestFloodOfCallbacks(t *testing.T) {
+	start := time.Now()
+	fates := map[string]int{}
+	q := newProposals(func(s diff.Source, fate string) { fates[s.String()+" "+fate]++ })
+	for i := range maxProposals + 5 {
+		q.propose(diff.Proposal{RoomID: fmt.Sprint("told ", i), Source: diff.ToldByCallback}, start.Add(time.Duration(i)))
+	}
+	later := start.Add(time.Second)
+	q.propose(diff.Proposal{RoomID: "told 9000", Source: diff.MissedBySweep}, later)
+	q.propose(diff.Proposal{RoomID: "missing", Source: diff.MissedBySweep}, later)
+	if q.waiting["told 9999"] != nil || q.waiting["told 9998"] == nil || q.waiting["missing"] == nil {
+		t.Error("it was not the newest callback that gave way")
+	}
+	if fates["callback dropped"] != 6 || fates["missed joined"] != 1 || fates["missed dropped"] != 0 {
+		t.Errorf("fates %v", fates)
+	}
+	read := map[string]bool{}
+	for range 6 {
+		id, _, _ := q.next(later)
+		read[id] = true
+	}
+	if !read["told 9000"] || !read["missing"] {
+		t.Errorf("read first: %v", read)
 	}
 }

@@ -83,6 +83,13 @@ func (r *reads) withoutShown(unseen []string, begin time.Time) (rest []string, m
 	return rest, missed
 }
 
+// Tell takes what a callback says of a room, and proposes it. It does not wait for
+// anything that is written, and without point reads does nothing.
+func (s *Store) Tell(c diff.Callback) {
+	s.reads.with(func(w *diff.Witnesses) { w.Tell(c) })
+	s.reads.ask(c.RoomID, diff.ToldByCallback)
+}
+
 func (r *reads) forget(id string) { r.with(func(w *diff.Witnesses) { w.Forget(id) }) }
 
 // CommitReads takes the answers of point reads and writes what they prove. It
@@ -101,11 +108,12 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 			if f.Present {
 				present = append(present, r)
 			}
-			switch {
-			case !has(r.RoomID):
+			known := has(r.RoomID)
+			if !known {
 				w.Forget(r.RoomID)
 				s.hidden.remove(r.RoomID)
-			case !f.Again.IsZero():
+			}
+			if !f.Again.IsZero() && (known || f.Told) {
 				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: diff.AskedAgain, Due: f.Again})
 			}
 		}

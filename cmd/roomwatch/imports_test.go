@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"roomwatch/diff/secret":                      {},
 	"roomwatch/poller":                           {"roomwatch/diff/spans", "roomwatch/diff/retry", "roomwatch/diff", "roomwatch/diff/secret"},
 	"roomwatch/poller/simulator":                 {},
+	"roomwatch/poller/webhook":                   {"roomwatch/diff"},
 	"roomwatch/state":                            {"roomwatch/diff/spans", "roomwatch/diff"},
 	"roomwatch/publisher":                        {"roomwatch/diff/spans", "roomwatch/diff/retry", "roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/streams"},
 	"roomwatch/publisher/natsconn":               {"roomwatch/diff/retry", "roomwatch/diff/secret"},
@@ -55,8 +56,8 @@ var mayImport = map[string][]string{
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/tracing",
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
-		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
-		"roomwatch/cmd/internal/program", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
+		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
+		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",

@@ -97,6 +97,13 @@ func statusText(s web.Status) string {
 		nats = "connected to " + s.NATS.Server
 	}
 	line("nats", "%s, stream %s, subjects %s.>", nats, s.NATS.Stream, s.NATS.Prefix)
+	if c := s.Callbacks; c != nil {
+		newest := "none yet"
+		if !c.Last.IsZero() {
+			newest = "the newest " + ago(c.Last)
+		}
+		line("callbacks", "%s taken, %s; %s refused", number(int64(c.Taken)), newest, number(int64(c.Refused)))
+	}
 	var events []string
 	for _, t := range diff.Types() {
 		events = append(events, fmt.Sprintf("%s %s", number(s.Events[string(t)]), t))

@@ -50,17 +50,21 @@ type Config struct {
 
 	environ.NATS
 
-	Stream         string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the JetStream stream; made if it does not exist, never altered"`
-	SubjectPrefix  string         `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
-	StreamReplicas int            `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes; more need a cluster"`
-	StreamMaxAge   time.Duration  `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
-	StreamMaxBytes environ.Bytes  `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
-	HTTPAddr       string         `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off: none"`
-	HTTPToken      environ.Secret `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"bearer token for HTTP access; this or its file is required if the address is not loopback"`
-	HTTPTokenFile  string         `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
-	HTTPOpen       bool           `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`
-	LogLevel       slog.Level     `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat      string         `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
+	Stream           string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the JetStream stream; made if it does not exist, never altered"`
+	SubjectPrefix    string         `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of every subject"`
+	StreamReplicas   int            `envconfig:"ROOMWATCH_STREAM_REPLICAS" default:"1" desc:"replicas of a stream that roomwatch makes; more need a cluster"`
+	StreamMaxAge     time.Duration  `envconfig:"ROOMWATCH_STREAM_MAX_AGE" default:"720h" desc:"how long a stream that roomwatch makes keeps events; 0s for ever"`
+	StreamMaxBytes   environ.Bytes  `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
+	HTTPAddr         string         `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off: none"`
+	HTTPToken        environ.Secret `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"bearer token for HTTP access; this or its file is required if the address is not loopback"`
+	HTTPTokenFile    string         `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
+	HTTPOpen         bool           `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`
+	WebhookAddr      string         `envconfig:"ROOMWATCH_WEBHOOK_ADDR" default:"off" desc:"address for the callbacks of the vendor, such as 0.0.0.0:8090; off: none"`
+	WebhookToken     environ.Secret `envconfig:"ROOMWATCH_WEBHOOK_TOKEN" desc:"the token set at the vendor's console; this or its file is required where callbacks are received"`
+	WebhookTokenFile string         `envconfig:"ROOMWATCH_WEBHOOK_TOKEN_FILE" desc:"a file that holds that token; read before each use, so it can be replaced"`
+
+	LogLevel  slog.Level `envconfig:"ROOMWATCH_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat string     `envconfig:"ROOMWATCH_LOG_FORMAT" default:"text" desc:"text or json"`
 }
 
 // Load reads the environment. It returns every problem of form at once; whether

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/cmd/roomwatch/tracing"
 	"roomwatch/diff"
 	"roomwatch/poller"
@@ -89,7 +90,21 @@ func isPlain(name string) bool {
 
 func (c *Config) validateSurroundings(p *environ.Problems) {
 	c.http().Check(p)
+	c.validateWebhook(p)
 	p.Add(c.LogFormat == "text" || c.LogFormat == "json", "ROOMWATCH_LOG_FORMAT is %q: set text or json", c.LogFormat)
+}
+
+func (c *Config) validateWebhook(p *environ.Problems) {
+	token, err := c.webhookToken()
+	p.Add(err == nil, "ROOMWATCH_WEBHOOK_TOKEN_FILE: %w; name a file that holds the token and that roomwatch may read", err)
+	p.Add(c.WebhookToken == "" || c.WebhookTokenFile == "", "ROOMWATCH_WEBHOOK_TOKEN and ROOMWATCH_WEBHOOK_TOKEN_FILE are both set: set one of them")
+	if c.WebhookAddr == "off" {
+		return
+	}
+	p.Add(serve.IsAddr(c.WebhookAddr), "ROOMWATCH_WEBHOOK_ADDR is %q: write host:port with a port of at most 65535, or off", c.WebhookAddr)
+	p.Add(c.WebhookAddr != c.HTTPAddr, "ROOMWATCH_WEBHOOK_ADDR and ROOMWATCH_HTTP_ADDR are both %q: strangers reach the first; set another port", c.WebhookAddr)
+	p.Add(err != nil || token != "", "ROOMWATCH_WEBHOOK_ADDR is set without a token: set ROOMWATCH_WEBHOOK_TOKEN or ROOMWATCH_WEBHOOK_TOKEN_FILE to the one of the vendor's console, or everyone could call")
+	p.Add(c.PointReadsPerSecond != 0, "ROOMWATCH_WEBHOOK_ADDR is set and ROOMWATCH_POINT_READS_PER_SECOND is 0: a callback only says which room to read; set a rate, or the address to off")
 }
 
 // IsEventType reports whether t is a type of events.

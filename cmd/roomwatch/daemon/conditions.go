@@ -9,6 +9,7 @@ import (
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller"
+	"roomwatch/poller/webhook"
 	"roomwatch/publisher"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
@@ -29,9 +30,9 @@ type rules struct {
 }
 
 // conditions applies them to what the parts say of themselves.
-func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status) []web.Condition {
+func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status, hooks webhook.Status) []web.Condition {
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
-		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st))...)
+		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks))...)
 }
 
 func condition(level, about, fix, format string, args ...any) []web.Condition {
@@ -127,6 +128,16 @@ func (r rules) guard(st state.Status) []web.Condition {
 	return condition(web.Degraded, "guard", "look at what the service answers; if the rooms are really gone, nothing is to be done",
 		"%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
 		st.Missing, st.Rooms, r.cfg.MassEndSweeps, r.cfg.Policy().MassEndSpan(), st.Doubted)
+}
+
+// callbacks tells of a clock that is off: ten callbacks in a row with the right
+// signature and a time that is not ours. A single one can be an old one that is sent again.
+func (r rules) callbacks(hooks webhook.Status) []web.Condition {
+	if hooks.Outdated < 10 {
+		return nil
+	}
+	return condition(web.Degraded, "callbacks", "set the clock of this machine by NTP; until then the ends of rooms are found by sweeps and point reads alone",
+		"the last %d callbacks of the service were refused for their time, the newest is %s off: this machine's clock is wrong", hooks.Outdated, hooks.Offset)
 }
 
 // sweepFix says what helps sweeps to be complete.

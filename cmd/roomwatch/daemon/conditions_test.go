@@ -2,10 +2,14 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +23,7 @@ import (
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller"
 	"roomwatch/poller/simulator"
+	"roomwatch/poller/webhook"
 	"roomwatch/publisher"
 	"roomwatch/publisher/natstest"
 	"roomwatch/state"
@@ -99,7 +104,7 @@ func TestReasonOfAFullStream(t *testing.T) {
 	pub := d.pub.Status()
 	for after, want := range map[time.Duration]string{time.Second: web.Degraded, outboxPatience + time.Second: web.Failing} {
 		found := false
-		for _, c := range (rules{cfg: d.cfg}).conditions(pub.LastErrorSince.Add(after), poller.Status{}, pub, state.Status{}) {
+		for _, c := range (rules{cfg: d.cfg}).conditions(pub.LastErrorSince.Add(after), poller.Status{}, pub, state.Status{}, webhook.Status{}) {
 			if c.About != "stream" {
 				continue
 			}
@@ -124,7 +129,7 @@ func TestConditionOfTheSink(t *testing.T) {
 		{LastFailure: failure, FailingSince: now},
 		{LastFailure: failure, FailingSince: now, LastComplete: report},
 	} {
-		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{})
+		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{})
 		if len(list) != 1 || !strings.Contains(list[0].Text, "no space left on device") || !strings.Contains(list[0].Fix, "ROOMWATCH_DATA_DIR, /data, has room") {
 			t.Errorf("%+v", list)
 		}
@@ -136,8 +141,55 @@ func TestConditionOfRefusedReads(t *testing.T) {
 	r := rules{cfg: &config.Config{Interval: time.Minute}}
 	now := time.Now()
 	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}, ReadsRefused: poller.Failure{Err: errors.New("code 60010"), At: now}}
-	list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{})
+	list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{})
 	if len(list) != 1 || list[0].Level != web.Degraded || list[0].About != "reads" || !strings.Contains(list[0].Text, "code 60010") {
 		t.Errorf("%+v", list)
+	}
+}
+
+// Callbacks that are refused for their time, one after the other, are told as a clock that is off.
+func TestConditionOfOutdatedCallbacks(t *testing.T) {
+	r := rules{cfg: &config.Config{Interval: time.Minute}}
+	now := time.Now()
+	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}}
+	for n, want := range map[int]int{9: 0, 10: 1} {
+		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{Outdated: n, Offset: -5 * time.Minute})
+		if len(list) != want || want == 1 && (list[0].About != "callbacks" || !strings.Contains(list[0].Text, "-5m0s off")) {
+			t.Errorf("after %d: %+v", n, list)
+		}
+	}
+}
+
+// The API's document names every part that a condition can be about.
+func TestConditionsAreDocumented(t *testing.T) {
+	source, err := os.ReadFile("conditions.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := os.ReadFile("../web/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var api struct {
+		Components struct {
+			Schemas struct {
+				Condition struct {
+					Properties struct{ About struct{ Enum []string } }
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(document, &api); err != nil {
+		t.Fatal(err)
+	}
+	told := api.Components.Schemas.Condition.Properties.About.Enum
+	found := regexp.MustCompile(`(?:condition\([a-zA-Z.]+|about :?=) ?,? ?"([a-z]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(found) < 10 {
+		t.Fatalf("found only %q", found)
+	}
+	for _, m := range found {
+		if !slices.Contains(told, m[1]) {
+			t.Errorf("a condition is about %q; the document knows %q", m[1], told)
+		}
 	}
 }

@@ -21,9 +21,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/tracing"
 	"roomwatch/poller"
+	"roomwatch/poller/webhook"
 	"roomwatch/publisher"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
@@ -54,6 +56,7 @@ type Daemon struct {
 	metrics  *prometheus.Registry
 	tracing  *tracing.Tracing
 	listener net.Listener // nil: no HTTP
+	callback net.Listener // nil: no callbacks
 
 	store    *state.Store
 	embedded *embedded // nil: the server of NATS_URL
@@ -62,6 +65,7 @@ type Daemon struct {
 	pub      *publisher.Publisher
 	poll     *poller.Poller
 	commit   *state.Committer
+	receiver *webhook.Receiver // nil: no callbacks
 }
 
 // New opens and connects everything. After an error nothing is left open.
@@ -94,6 +98,9 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
 			return nil, fmt.Errorf("serve http: %w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err)
 		}
+	}
+	if err = d.listenForCallbacks(ctx); err != nil {
+		return nil, err
 	}
 	connect := cfg.Connection(log)
 	if cfg.NATSURL == "" {
@@ -152,6 +159,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 		l := d.listener
 		d.listener = nil // closed by serve
 		g.Go(func() error { return d.serve(ctx, l) })
+	}
+	if d.callback != nil {
+		l := d.callback
+		d.callback = nil // closed by serve
+		g.Go(func() error { return serve.Server{Handler: d.receiver, Log: d.log}.Serve(ctx, l) })
 	}
 	g.Go(func() error { return d.pub.Run(published) })
 	g.Go(func() error {
@@ -214,8 +226,10 @@ func (d *Daemon) Close() error {
 		cancel()
 		d.embedded.stop(now)
 	}
-	if d.listener != nil {
-		errs = append(errs, d.listener.Close())
+	for _, l := range []net.Listener{d.listener, d.callback} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
 	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())

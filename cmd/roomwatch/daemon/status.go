@@ -10,6 +10,7 @@ import (
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/diff"
 	"roomwatch/poller"
+	"roomwatch/poller/webhook"
 )
 
 // serve shows the daemon over HTTP until ctx is done, and closes l.
@@ -40,9 +41,13 @@ func (d *Daemon) web() (*web.Server, error) {
 func (d *Daemon) Status() web.Status {
 	now := time.Now()
 	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
+	var hooks webhook.Status
+	if d.receiver != nil {
+		hooks = d.receiver.Status()
+	}
 	s := web.Status{
 		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
-		Health: web.OK, Conditions: rules{d.cfg, d.embedded != nil}.conditions(now, poll, pub, st),
+		Health: web.OK, Conditions: rules{d.cfg, d.embedded != nil}.conditions(now, poll, pub, st, hooks),
 		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
 		Sweep:        currentSweep(st.Sweep, poll.Sweep),
 		LastComplete: completeSweep(poll.LastComplete),
@@ -58,7 +63,8 @@ func (d *Daemon) Status() web.Status {
 			Connected: pub.Connected, Server: d.NATSURL(), Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix,
 			Batches: pub.Batches, Claim: pub.Fence,
 		},
-		Events: map[string]int64{},
+		Callbacks: d.callbacks(),
+		Events:    map[string]int64{},
 	}
 	for _, c := range s.Conditions {
 		if c.Level == web.Failing || s.Health == web.OK {

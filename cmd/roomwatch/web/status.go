@@ -28,13 +28,14 @@ type Status struct {
 	Absence      Absence          `json:"absence"`
 	Outbox       Outbox           `json:"outbox"`
 	NATS         NATS             `json:"nats"`
-	Events       map[string]int64 `json:"events"` // stored since the start of the process, by type
+	Callbacks    *Callbacks       `json:"callbacks"` // null: they are not received
+	Events       map[string]int64 `json:"events"`    // stored since the start of the process, by type
 }
 
 // A Condition is something that is not as it should be.
 type Condition struct {
 	Level string `json:"level"` // Degraded or Failing
-	About string `json:"about"` // source, state, sweep, nats, stream, outbox, history or guard
+	About string `json:"about"` // source, reads, state, sweep, nats, stream, outbox, history, clock, guard or callbacks
 	Text  string `json:"text"`  // what is wrong, in words
 	Fix   string `json:"fix"`   // what to do; may be empty
 }
@@ -80,6 +81,13 @@ type RoomCount struct {
 	Known   uint64 `json:"known"`
 	Missing uint64 `json:"missing"`
 	Hidden  uint64 `json:"hidden"`
+}
+
+// Callbacks are what the vendor's server has called of since the start.
+type Callbacks struct {
+	Last    Time   `json:"last"`
+	Taken   uint64 `json:"taken"`
+	Refused uint64 `json:"refused"`
 }
 
 // Absence is how absences are judged at present.

@@ -81,6 +81,10 @@ function showFacts(s) {
     ['NATS', s.nats.connected ? 'connected' : 'away', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
     ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
   ];
+  const calls = s.callbacks;
+  if (calls) {
+    facts.push(['Callbacks', number(calls.taken), `${calls.last ? `newest ${since(calls.last)}, ${exactly(calls.last)}` : 'none has come yet'}; ${number(calls.refused)} refused`]);
+  }
   const list = document.getElementById('facts');
   facts.forEach(([name, value, more], i) => {
     let box = list.children[i];

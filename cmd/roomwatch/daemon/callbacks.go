@@ -1,0 +1,40 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"roomwatch/cmd/roomwatch/config"
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/poller/webhook"
+)
+
+// listenForCallbacks makes the receiver of the vendor's callbacks, if they are wanted.
+func (d *Daemon) listenForCallbacks(ctx context.Context) (err error) {
+	if d.cfg.WebhookAddr == "off" {
+		return nil
+	}
+	token, err := d.cfg.CurrentWebhookToken(d.log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", config.ErrInvalid, err)
+	}
+	d.receiver, err = webhook.New(webhook.Config{SDKAppID: d.cfg.SDKAppID, Token: token, Tell: d.store.Tell, Log: d.log, Metrics: d.metrics})
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	if d.callback, err = lc.Listen(ctx, "tcp", d.cfg.WebhookAddr); err != nil {
+		return fmt.Errorf("receive callbacks: %w; set ROOMWATCH_WEBHOOK_ADDR to a free address, or to off", err)
+	}
+	return nil
+}
+
+// callbacks is what has come of the vendor's callbacks; nil if they are not received.
+func (d *Daemon) callbacks() *web.Callbacks {
+	if d.receiver == nil {
+		return nil
+	}
+	s := d.receiver.Status()
+	return &web.Callbacks{Last: web.Time{Time: s.Last}, Taken: s.Taken, Refused: s.Refused}
+}

@@ -1,0 +1,55 @@
+package state
+
+import (
+	"testing"
+
+	"roomwatch/diff"
+)
+
+// A callback proposes its room: a read that shows it creates it at once, also if the
+// replica lags behind at first, and a read that does not find a destroyed room ends it.
+func TestCallbacks(t *testing.T) {
+	s, p := openReading(t)
+	whole(t, s, 0, "a@1=0")
+	tell := func(n float64, id string, kind diff.CallbackKind) {
+		s.Tell(diff.Callback{RoomID: id, Kind: kind, At: second(n)})
+	}
+	proposed := func(when, want string) {
+		t.Helper()
+		if got := p.take(); got != want {
+			t.Errorf("%s: proposed %q, want %q", when, got, want)
+		}
+	}
+	tell(5, "b", diff.Created)
+	proposed("created", "callback:b")
+	answer(t, s, 5.1, "b-")
+	proposed("not there yet", "asked_again:b")
+	answer(t, s, 6, "b-")
+	proposed("still not there", "asked_again:b")
+	answer(t, s, 8, "b+")
+	proposed("there", "")
+	wantWaiting(t, s, 1, "2 +b@1=0")
+
+	tell(20, "b", diff.Destroyed)
+	proposed("destroyed", "callback:b")
+	see(t, s, page(t, 20.05, "a@1=0"))
+	answer(t, s, 20.1, "b-")
+	wantWaiting(t, s, 2, "")
+	control(t, s, 20.2)
+	wantWaiting(t, s, 2, "3 -b@1")
+	proposed("ended", "")
+	checked(t, s)
+
+	// One that nobody knows, and is gone.
+	tell(30, "c", diff.Destroyed)
+	proposed("destroyed, unknown", "callback:c")
+	answer(t, s, 30.1, "c-")
+	proposed("gone, unknown", "")
+	// A forged one: the room lives.
+	tell(40, "a", diff.Destroyed)
+	answer(t, s, 40.1, "a+")
+	proposed("lives", "asked_again:a callback:a")
+	see(t, s, page(t, 40.2, "a@1=0"))
+	wantWaiting(t, s, 3, "")
+	checked(t, s)
+}

@@ -62,3 +62,38 @@ func TestHiddenAndShown(t *testing.T) {
 		})
 	}
 }
+
+// The attributes of a room that a read has created are those of the read until a page
+// shows it. That they differ then is no news; a change after that is.
+func TestFirstPageOfAReadRoom(t *testing.T) {
+	p := DefaultPolicy()
+	p.Publish = Types()
+	named := func(name string, views int64) Room {
+		return Room{RoomID: "a", CreateTime: 1, RoomName: name, ViewCount: views}
+	}
+	var known *Known
+	var got []string
+	take := func(s Sight) {
+		for _, e := range s.Events {
+			got = append(got, fmt.Sprint(e.Type, " ", e.Version, " ", e.Room.RoomName))
+		}
+		known = &s.Known
+	}
+	page := func(n float64, r Room) {
+		take(p.See(known, RecentEnd{}, r, Look{At: second(n), Wall: second(n), Begin: second(n), Reads: true}, 1))
+	}
+	take(p.SeeRead(nil, RecentEnd{}, Read{RoomID: "a", Sent: second(0), At: second(0), Outcome: Live, Room: named("of the read", 1)}, Look{At: second(0), Wall: second(0)}, 1))
+	if known.Settled() {
+		t.Error("no page has shown it, and it is settled")
+	}
+	page(1, named("of the list", 2))
+	page(2, named("of the list", 2))
+	if !known.Settled() {
+		t.Error("a page has shown it, and it is not settled")
+	}
+	page(3, named("another", 2))
+	want := "room.created 1 of the read; viewcount.changed 2 of the list; room.updated 3 another"
+	if all := strings.Join(got, "; "); all != want {
+		t.Errorf("got  %s\nwant %s", all, want)
+	}
+}

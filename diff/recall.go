@@ -9,6 +9,7 @@ func Recall(e Event) (Known, bool) {
 	k := Known{Room: e.Room, Version: e.Version, Published: e.Room.ViewCount, SeenAt: e.Time}
 	if e.Type == RoomCreated {
 		k.FirstSeen = e.Time
+		k.Unlisted = e.Evidence.By == ByInfo
 	}
 	if e.Type == ViewCountChanged {
 		k.CountedAt = e.Time

@@ -23,11 +23,17 @@ type Known struct {
 	EqualAt time.Time
 
 	Missing Missing // zero while nothing is missing
+
+	// Unlisted: a read has shown this life, and no page has. Its attributes are those of the
+	// read, and the first page replaces them without an event: the two calls need not agree.
+	Unlisted bool
 }
 
-// Settled reports whether nothing is held back and nothing is missing: then the
-// sight of the room as it is changes nothing.
-func (k Known) Settled() bool { return k.Published == k.Room.ViewCount && k.Missing.First == 0 }
+// Settled reports whether nothing is held back and nothing is missing, and a page has
+// shown the room: then the sight of the room as it is changes nothing.
+func (k Known) Settled() bool {
+	return k.Published == k.Room.ViewCount && k.Missing.First == 0 && !k.Unlisted
+}
 
 // Missing marks a room that complete sweeps have not seen. A sight of it ends
 // the mark.
@@ -124,7 +130,7 @@ func (p Policy) End(k Known, at, since time.Time, sweep uint64) []Event {
 
 func (p Policy) create(r Room, l Look, before []Event) Sight {
 	s := Sight{
-		Known:   Known{Room: r, Version: 1, Published: r.ViewCount, FirstSeen: l.At, SeenAt: l.At},
+		Known:   Known{Room: r, Version: 1, Published: r.ViewCount, FirstSeen: l.At, SeenAt: l.At, Unlisted: l.Read},
 		Events:  before,
 		Changed: true,
 	}
@@ -162,6 +168,10 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 		s.Changed = true
 	}
 	n.Room = r
+	firstListed := k.Unlisted && !l.Read
+	if firstListed {
+		n.Unlisted, s.Changed = false, true
+	}
 
 	if k.Room.Hidden && !r.Hidden && p.publishes(RoomShown) {
 		s.Events = append(s.Events, n.visibility(RoomShown, before, l))
@@ -175,7 +185,7 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 			Previous: Previous{ViewCount: &k.Published}, Version: n.Version, Sweep: l.Sweep,
 		})
 	}
-	if !k.Room.sameAttributes(r) && p.publishes(RoomUpdated) {
+	if !k.Room.sameAttributes(r) && !firstListed && p.publishes(RoomUpdated) {
 		n.Version++
 		s.Events = append(s.Events, Event{
 			Type: RoomUpdated, Room: r, Since: before, Time: l.At,

@@ -35,6 +35,7 @@ type (
 		SeenAt    int64  `cbor:"4,keyasint,omitempty"`
 		EqualAt   int64  `cbor:"5,keyasint,omitempty"`
 		FirstSeen int64  `cbor:"6,keyasint,omitempty"`
+		Unlisted  bool   `cbor:"7,keyasint,omitempty"`
 	}
 
 	markRecord struct {
@@ -153,7 +154,7 @@ func (e *encoder) room(k diff.Known) ([]byte, error) {
 	e.attributes = attributes(k.Room)
 	e.known = knownRecord{
 		Version: k.Version, Published: k.Published,
-		CountedAt: nano(k.CountedAt), SeenAt: nano(k.SeenAt), EqualAt: nano(k.EqualAt), FirstSeen: nano(k.FirstSeen),
+		CountedAt: nano(k.CountedAt), SeenAt: nano(k.SeenAt), EqualAt: nano(k.EqualAt), FirstSeen: nano(k.FirstSeen), Unlisted: k.Unlisted,
 	}
 	err := e.mode.MarshalToBuffer(&e.attributes, &e.buf)
 	if err == nil {
@@ -213,7 +214,7 @@ func decodeRoom(id string, v []byte) (diff.Known, error) {
 	}
 	return diff.Known{
 		Room: a.room(id, at), Version: k.Version, Published: k.Published,
-		CountedAt: fromNano(k.CountedAt), SeenAt: fromNano(k.SeenAt), EqualAt: fromNano(k.EqualAt), FirstSeen: fromNano(k.FirstSeen),
+		CountedAt: fromNano(k.CountedAt), SeenAt: fromNano(k.SeenAt), EqualAt: fromNano(k.EqualAt), FirstSeen: fromNano(k.FirstSeen), Unlisted: k.Unlisted,
 	}, nil
 }
 

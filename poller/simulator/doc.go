@@ -9,8 +9,8 @@
 //
 // Rooms open, close, are entered and are re-created at random moments, with
 // exponential gaps between them, all drawn from one seeded generator. Nothing
-// runs in the background: each request and each look at the truth first
-// applies every event up to time.Now. Laws, held by the tests:
+// runs in the background but [Service.SendCallbacks], if it is called: each request
+// and each look at the truth first applies every event up to time.Now. Laws, held by the tests:
 //
 //	W1  The world is a function of Config and the moment. How often it was
 //	    looked at, and by which process, changes nothing: a second process
@@ -34,4 +34,12 @@
 // documentation leaves open is chosen here: where reading goes on after a page
 // (see [Next]), that the last page has an empty Next even if it is full, that
 // an empty list is [], and that Category is left out when it is empty.
+//
+// # The callbacks
+//
+// If [Callbacks] has a URL, each room that is created, has ended, was hidden, shown
+// or edited from then on is told to it, as the vendor's webhooks do: best effort,
+// in no order, signed if there is a token. Rooms that only gained views are not.
+// Which callbacks are lost, doubled or late is part of W1: it is decided by Seed
+// and by what a callback tells of.
 package simulator

@@ -24,6 +24,11 @@ type Room struct {
 	ViewCount      int64 // how often the room was entered in this life
 }
 
+// sameInfo reports whether o differs in nothing that is told as an update.
+func (r Room) sameInfo(o Room) bool {
+	return r.RoomName == o.RoomName && r.CoverURL == o.CoverURL && r.ActivityStatus == o.ActivityStatus && slices.Equal(r.Category, o.Category)
+}
+
 // A Life is one room from its opening to its end.
 type Life struct {
 	Room             // as it is now, or as it was at its end

@@ -52,6 +52,8 @@ type Config struct {
 	// answered; nil, or a nil answer, means no fault. It is called by several
 	// goroutines. InfoFault is the same for get_room_info.
 	Fault, InfoFault func(n int, r *http.Request) *Fault
+
+	Callbacks Callbacks // see SendCallbacks; the zero value: none
 }
 
 // A Service answers get_room_list and get_room_info for one application. It is
@@ -59,12 +61,13 @@ type Config struct {
 type Service struct {
 	c Config // with the defaults filled in
 
-	mu       sync.Mutex // guards the rest
-	world    *world
-	pages    pager
-	arrivals arrivals // of get_room_list
-	info     arrivals // of get_room_info
-	lie      lie
+	mu        sync.Mutex // guards the rest
+	world     *world
+	pages     pager
+	arrivals  arrivals // of get_room_list
+	info      arrivals // of get_room_info
+	lie       lie
+	callbacks callbackQueue
 }
 
 // New returns a Service whose world begins at c.Start.
@@ -77,7 +80,11 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulator world: %w", err)
 	}
-	return &Service{c: c, world: w, pages: newPager(c.Next)}, nil
+	s := &Service{c: c, world: w, pages: newPager(c.Next), callbacks: newCallbackQueue()}
+	if c.Callbacks.URL != "" {
+		err = s.SetCallbacks(c.Callbacks)
+	}
+	return s, err
 }
 
 // complete checks the configuration and fills in the defaults.
@@ -97,6 +104,7 @@ func (c Config) complete() (Config, error) {
 	check(c.Next >= NextRank && c.Next <= NextFrozen, "Next is unknown")
 	check(c.Forget >= 0 && c.InfoLag >= 0 && c.Latency >= 0, "a time is negative")
 	check(c.Forget == 0 || c.Forget >= c.InfoLag, "Forget is less than InfoLag")
+	errs = append(errs, c.Callbacks.check())
 	if c.Identifier == "" {
 		c.Identifier = "administrator"
 	}
@@ -208,14 +216,18 @@ func (s *Service) Enter(id string, n int) error {
 // made smaller, which the real one never does. It is an error if the room is
 // not live.
 func (s *Service) Edit(id string, f func(*Room)) error {
-	return s.change("edit", id, func(r *room, _ time.Time) {
+	return s.change("edit", id, func(r *room, at time.Time) {
 		edited := r.Room
 		edited.Category = slices.Clone(r.Category)
 		f(&edited)
 		edited.RoomID, edited.CreateTime = r.RoomID, r.CreateTime
 		edited.Category = slices.Clone(edited.Category)
 		s.world.setViews(r, edited.ViewCount)
+		updated := !r.sameInfo(edited)
 		r.Room = edited
+		if updated {
+			s.world.news(roomUpdated, r, at)
+		}
 	})
 }
 

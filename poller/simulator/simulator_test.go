@@ -3,6 +3,7 @@ package simulator_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -155,6 +156,11 @@ func TestNewRefuses(t *testing.T) {
 		{"unknown Next", func(c *simulator.Config) { c.Next = simulator.NextFrozen + 1 }},
 		{"negative Forget", func(c *simulator.Config) { c.Forget = -1 }},
 		{"negative InfoLag", func(c *simulator.Config) { c.InfoLag = -1 }},
+		{"relative Callbacks.URL", func(c *simulator.Config) { c.Callbacks.URL = "/webhook" }},
+		{"Callbacks.URL of ftp", func(c *simulator.Config) { c.Callbacks.URL = "ftp://app.example/webhook" }},
+		{"negative Callbacks.Lag", func(c *simulator.Config) { c.Callbacks.Lag = -1 }},
+		{"Callbacks.Drop above 1", func(c *simulator.Config) { c.Callbacks.Drop = 1.1 }},
+		{"Callbacks.Double no number", func(c *simulator.Config) { c.Callbacks.Double = math.NaN() }},
 		{"Forget less than InfoLag", func(c *simulator.Config) { c.Forget, c.InfoLag = 1, 2 }},
 		{"one ID for all", func(c *simulator.Config) { c.RoomIDs = func(int) string { return "a" } }},
 		{"empty ID", func(c *simulator.Config) { c.RoomIDs = func(int) string { return "" } }},

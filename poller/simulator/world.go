@@ -44,6 +44,10 @@ type world struct {
 	created   map[string]int64 // newest CreateTime of each RoomID that is live or remembered
 	ended     []Life           // in the order of their ends
 	forgotten int
+
+	// tell is called for each room that is created, has ended or was updated, at
+	// that moment and before r changes again; nil: for none.
+	tell func(command string, r *room, at time.Time)
 }
 
 // newWorld returns a world with its first rooms in it, as if it had lived
@@ -89,6 +93,11 @@ func (w *world) advance(now time.Time) {
 // ever or never, because the rate of closing is above zero only if Opens is.
 func (w *world) rate() float64 {
 	return w.c.Opens + w.closes() + w.c.Enters + w.c.Hides + w.c.Recreates
+}
+
+// due returns the moment of the next event, if there will be one.
+func (w *world) due() (time.Time, bool) {
+	return w.c.Start.Add(w.next), !w.still && w.rate() > 0
 }
 
 // closes is in balance with Opens when Rooms are live. (W2)
@@ -193,6 +202,7 @@ func (w *world) add(r *room) {
 	w.list.insert(r)
 	w.byID[r.RoomID] = r
 	w.created[r.RoomID] = r.CreateTime
+	w.news(roomCreated, r, r.opened)
 }
 
 func (w *world) drop(r *room, at time.Time) {
@@ -201,6 +211,14 @@ func (w *world) drop(r *room, at time.Time) {
 	}
 	delete(w.byID, r.RoomID)
 	w.ended = append(w.ended, Life{Room: r.Room, Opened: r.opened, Ended: at, Hidden: r.hidden})
+	w.news(roomDestroyed, r, at)
+}
+
+// news calls tell.
+func (w *world) news(command string, r *room, at time.Time) {
+	if w.tell != nil {
+		w.tell(command, r, at)
+	}
 }
 
 // setViews gives a room another view count, and its new place if it has one.
@@ -217,10 +235,11 @@ func (w *world) flip(r *room, at time.Time) {
 	if r.hidden.IsZero() {
 		w.list.remove(r)
 		r.hidden = at
-		return
+	} else {
+		r.hidden, r.shown = time.Time{}, at
+		w.list.insert(r)
 	}
-	r.hidden, r.shown = time.Time{}, at
-	w.list.insert(r)
+	w.news(roomUpdated, r, at)
 }
 
 // forget drops the lives that ended longer ago than Config.Forget. A life whose

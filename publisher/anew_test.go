@@ -37,7 +37,7 @@ func TestStreamCannotBeMadeForAMoment(t *testing.T) {
 		if err := r.Status().LastError; err != nil {
 			t.Errorf("last error %v", err)
 		}
-		if log := r.log.String(); strings.Count(log, "error creating store for stream") != 2 || strings.Count(log, "it is tried again") != 2 {
+		if log := r.log.String(); strings.Count(log, "error creating store for stream") != 2 || strings.Count(log, "it is retried") != 2 {
 			t.Errorf("two refusals:\n%s", log)
 		}
 		if err := r.stop(); err != nil {

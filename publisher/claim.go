@@ -50,7 +50,7 @@ type claim struct {
 // So what the stream says after that about the last event is final.
 //
 // Until the state is known to fit the stream, the claim has the WatchedSince of the
-// one before: a state that was lost, and made anew while NATS was away, has one of
+// one before: a state that was lost, and recreated while NATS was away, has one of
 // its own, which must not take the place of what a rebuild needs.
 func (s *session) claim(ctx context.Context) error {
 	subject := claimSubject(s.stream.Prefix, s.app)

@@ -36,12 +36,12 @@ func (p *Publisher) explain(q natsconn.Question, err error) error {
 	}
 	switch last := q.Reason(); {
 	case errors.Is(last, nats.ErrPermissionViolation):
-		return fmt.Errorf("%w (%w); let the account's administrator grant it", err, last)
+		return fmt.Errorf("%w (%w); ask the account administrator to grant it", err, last)
 	case natsconn.IsMaxPayload(last):
 		return natsconn.MaxPayloadError(fmt.Errorf("%w (%w)", err, last))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		// Also a disk's error, and a limit that is reached within a batch, have none.
-		return fmt.Errorf("%w: NATS gave no answer; look at the log and the disk of nats-server, and at the account's limits with `nats account info`", err)
+		return fmt.Errorf("%w: NATS gave no answer; check the log and the disk of nats-server, and the account's limits with `nats account info`", err)
 	}
 	return err
 }
@@ -56,7 +56,7 @@ func (p *Publisher) fix(refusal *jetstream.APIError) string {
 		if isFull(refusal) {
 			return fmt.Sprintf("make room with `nats stream edit %s --max-bytes=… --max-msgs=…`, or let old events go with `nats stream edit %s --discard=old`", name, name)
 		}
-		return "look at the log and the disk of nats-server"
+		return "check the log and the disk of nats-server"
 	case codeSealed:
 		return "a stream that is sealed stays so: `roomwatch check` says how to replace it"
 	}

@@ -94,7 +94,7 @@ func TestAccountIsFull(t *testing.T) {
 	for !strings.Contains(r.log.String(), "err_code=10002") {
 		<-tick.C // a test that hangs here has failed
 	}
-	for _, fix := range []string{"NATS gave no answer; look at", "the account's storage is full"} {
+	for _, fix := range []string{"NATS gave no answer; check", "the account's storage is full"} {
 		if !strings.Contains(r.log.String(), fix) {
 			t.Errorf("the log lacks %q:\n%s", fix, r.log)
 		}

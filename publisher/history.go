@@ -7,7 +7,7 @@ import (
 	"roomwatch/diff"
 )
 
-// lookForLoss tells that the stream was made anew after it had events of this
+// lookForLoss tells that the stream was recreated after it had events of this
 // application: what it had is gone for whoever reads it from its start. It is
 // called before the claim of a session. Within a process a stream is known by
 // when it was made. After a start only one that nobody has written to is known to
@@ -35,7 +35,7 @@ func (s *session) lookForLoss(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.MadeAnew = time.Now()
-	s.log.ErrorContext(ctx, "stream", "condition", "made anew", "stream", s.stream.Name, "made", info.Created, "lost_up_to", lost,
+	s.log.ErrorContext(ctx, "stream", "condition", "recreated", "stream", s.stream.Name, "made", info.Created, "lost_up_to", lost,
 		"fix", "find out who removed it; its events are not stored again: put them back from a backup under another name")
 	return nil
 }

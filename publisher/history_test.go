@@ -39,7 +39,7 @@ func TestStreamMadeAnewAfterARebuildIsTold(t *testing.T) {
 	})
 }
 
-// A stream that was deleted and made anew has lost its history, whoever made it
+// A stream that was deleted and recreated has lost its history, whoever made it
 // and whether roomwatch ran meanwhile. That is told once; a purge, a restart and
 // the first start of all are no such loss.
 func TestStreamMadeAnewIsTold(t *testing.T) {
@@ -103,7 +103,7 @@ func TestStreamMadeAnewIsTold(t *testing.T) {
 					pass(time.Minute)
 				}
 				told, log := testutil.ToFloat64(r.metrics.madeAnew), r.log.String()
-				if int(told) != tt.want || strings.Count(log, `condition="made anew"`) != tt.want || r.Status().MadeAnew.IsZero() != (tt.want == 0) {
+				if int(told) != tt.want || strings.Count(log, `condition=recreated`) != tt.want || r.Status().MadeAnew.IsZero() != (tt.want == 0) {
 					t.Errorf("told %v times, want %d, seen at %v:\n%s", told, tt.want, r.Status().MadeAnew, log)
 				}
 				first := uint64(4)

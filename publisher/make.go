@@ -74,7 +74,7 @@ func (c StreamConfig) command(version string) string {
 // does not help: only a person can change the configuration.
 func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err error) error {
 	if errors.Is(err, nats.ErrPermissionViolation) {
-		return fmt.Errorf("make stream %s: %w, or let the administrator run %s", c.Name, err, c.command(js.Conn().ConnectedServerVersion()))
+		return fmt.Errorf("make stream %s: %w, or ask the administrator to run %s", c.Name, err, c.command(js.Conn().ConnectedServerVersion()))
 	}
 	unfit := func(fix string) error {
 		return fmt.Errorf("%w: %s cannot be made: %w; %s", ErrUnfit, c.Name, err, fix)
@@ -90,7 +90,7 @@ func (c StreamConfig) makeError(ctx context.Context, js jetstream.JetStream, err
 		case codeNotMade:
 			// Also while the server still removes the directory of one that was deleted:
 			// the next try is then taken.
-			return fmt.Errorf("make stream %s: %w; it is tried again; if that does not help, look at the log and the disk of nats-server", c.Name, err)
+			return fmt.Errorf("make stream %s: %w; it is retried; if that does not help, check the log and the disk of nats-server", c.Name, err)
 		}
 	}
 	if err = c.need(0).Explain(err); !streams.MayPass(err) {

@@ -106,7 +106,7 @@ func TestOwnerThatMayNotBeAsked(t *testing.T) {
 	}
 	defer conn.Close()
 	found, err := Inspect(t.Context(), conn, live, app)
-	if err != nil || !strings.Contains(found, `Publish to "$JS.API.STREAM.NAMES"`) || !strings.Contains(found, "let the account's administrator grant it") {
+	if err != nil || !strings.Contains(found, `Publish to "$JS.API.STREAM.NAMES"`) || !strings.Contains(found, "ask the account administrator to grant it") {
 		t.Errorf("%q, %v", found, err)
 	}
 }

@@ -70,7 +70,7 @@ func TestTakeoversAreCounted(t *testing.T) {
 		run(host, nil)
 		run("", registry)
 		want := `
-# HELP roomwatch_publisher_connected 1 while the connection to NATS is up. 0: see that NATS runs and can be reached; events wait on disk.
+# HELP roomwatch_publisher_connected 1 while the connection to NATS is up. 0: check that NATS runs and can be reached; events wait on disk.
 # TYPE roomwatch_publisher_connected gauge
 roomwatch_publisher_connected 1
 # HELP roomwatch_publisher_failing 1 while events cannot be stored although NATS may be there. The log and /readyz say why.

@@ -119,7 +119,7 @@ func (c StreamConfig) lookError(err error) error {
 	if err = c.need(0).Explain(err); !streams.MayPass(err) {
 		return fmt.Errorf("%w: %s: %w", ErrUnfit, c.Name, err)
 	}
-	return fmt.Errorf("look at stream %s: %w", c.Name, err)
+	return fmt.Errorf("inspect stream %s: %w", c.Name, err)
 }
 
 // lookForUnreleased looks for events that a build before the first release wrote.

@@ -118,7 +118,7 @@ func New(c Config) (*Publisher, error) {
 //
 //	ErrFenced  another roomwatch has become the writer
 //	ErrUnfit   the stream cannot hold what is promised, found at the first
-//	           contact; later it is waited for its fix
+//	           contact; later it is waited for
 //
 // Run is called once.
 func (p *Publisher) Run(ctx context.Context) error {

@@ -177,7 +177,7 @@ func (b *brokenBox) Rebuild(last diff.Event, since time.Time, events iter.Seq2[d
 	return b.box.Rebuild(last, since, events)
 }
 
-// What the outbox cannot do now is tried again, and nothing is sent twice.
+// What the outbox cannot do now is retried, and nothing is sent twice.
 func TestOutboxFails(t *testing.T) {
 	tests := []struct {
 		name string

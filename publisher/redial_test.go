@@ -54,7 +54,7 @@ func TestConnectionClosedForGood(t *testing.T) {
 }
 
 // A connection that is closed while there is nothing to publish is noticed all
-// the same, and NATS may be away when it is made anew.
+// the same, and NATS may be away when it is recreated.
 func TestClosedWhileIdle(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
 		conn, err := natsconn.Connect(t.Context(), natsconn.Config{InProcess: s})

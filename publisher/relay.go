@@ -23,7 +23,7 @@ var (
 	// and where another WatchedSince belongs into it.
 	errRenew = errors.New("the claim is to be renewed")
 	// errReconnected ends a relay whose connection was made again, or is closed for good.
-	errReconnected = errors.New("the connection was made anew")
+	errReconnected = errors.New("reconnected")
 	// errAway takes the place of what the client says of a request that it has
 	// nobody to send to, or whose connection was lost before its answer.
 	errAway = errors.New("NATS is not connected")
@@ -32,9 +32,9 @@ var (
 )
 
 // relay publishes what is committed after seq until ctx is done, the connection
-// is made anew or an outcome is unknown, and then says so with an error: the next
+// is recreated or an outcome is unknown, and then says so with an error: the next
 // session claims anew and asks the stream how far it came. What the server
-// refuses is tried again and again here, and nothing is skipped.
+// refuses is retried here, and nothing is skipped.
 func (s *session) relay(ctx context.Context, seq uint64, batches bool, renew <-chan time.Time) error {
 	connected := s.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer s.nc.RemoveStatusListener(connected)

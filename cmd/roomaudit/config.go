@@ -28,7 +28,7 @@ type config struct {
 	MaxFileBytes  int64          `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
 	Keep          time.Duration  `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"how old a sealed file may become until it is removed, which is on record; 0s: any, else at least 24h"`
 	SealedCommand string         `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"a command for the shell that is run for each sealed file, in order, until it ends with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
-	SealedTimeout time.Duration  `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"how long that command may take for one file (1s to 24h); then it is killed, and tried again"`
+	SealedTimeout time.Duration  `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"how long that command may take for one file (1s to 24h); then it is killed, and retried"`
 	SQLite        string         `envconfig:"ROOMAUDIT_SQLITE" desc:"a SQLite database that run keeps up, as export does; empty: none"`
 	KeyFile       string         `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
 	Durable       string         `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`

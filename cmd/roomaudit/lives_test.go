@@ -82,7 +82,7 @@ func TestWasItLive(t *testing.T) {
 		{one + ", gap 15:00 15:30", "15:31", no, ""},
 		{one + ", created 13:00 as of 12:30", "12:10", no, ""},
 		{one + ", created 13:00 as of 12:30", "12:30", yes, ""},
-		{one + ", created 12:00 as of 11:59, views 12:30", "11:59", yes, "since 2026-11-23T11:59"}, // made anew
+		{one + ", created 12:00 as of 11:59, views 12:30", "11:59", yes, "since 2026-11-23T11:59"}, // recreated
 	} {
 		if is, why := recordedAs(t, tt.record).at(minute(tt.at)); is != tt.want || !strings.Contains(why, tt.why) {
 			t.Errorf("%s: at %s: %s: %s; want %s: %s", tt.record, tt.at, is, why, tt.want, tt.why)

@@ -65,7 +65,7 @@ func useEverything(t *testing.T, srv *server.Server) string {
 	if said := until(9, 10); said != "" {
 		return said
 	}
-	// Somebody else has taken messages: the place is made anew.
+	// Somebody else has taken messages: the place is recreated.
 	publish(11)
 	c, err := js.Consumer(t.Context(), "LIVE", "roomaudit")
 	must(t, err)

@@ -22,7 +22,7 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 	defer cancel()
 	s, err := r.js.Stream(look, r.Stream)
 	if err != nil {
-		return nil, fmt.Errorf("look at stream %s: %w", r.Stream, err)
+		return nil, fmt.Errorf("inspect stream %s: %w", r.Stream, err)
 	}
 	info, at := s.CachedInfo(), r.trail.Position()
 	if err := r.check(ctx, info.Config); err != nil {

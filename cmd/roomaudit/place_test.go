@@ -149,7 +149,7 @@ func TestCopyOfTrailIsWritten(t *testing.T) {
 	p.stop()
 }
 
-// A stream that roomwatch made anew may count on from a number: those before were
+// A stream that roomwatch recreated may count on from a number: those before were
 // never given, so no message is missing.
 func TestStreamCountsFromLater(t *testing.T) {
 	r := newRig(t)

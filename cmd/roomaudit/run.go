@@ -196,15 +196,15 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	case errors.Is(err, errDisk):
 		text, fix = err.Error(), "make room on the disk of ROOMAUDIT_DIR, or repair it; nothing is acknowledged until then, and nothing is lost while the stream keeps it"
 	case errors.Is(err, streams.ErrLimit), errors.Is(err, streams.ErrUnfit):
-		text, fix = err.Error(), "see what it names; it is tried again"
+		text, fix = err.Error(), "see what it names; it is retried"
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		text, fix = err.Error(), "start roomwatch, which makes the stream, or set ROOMWATCH_STREAM"
 	case errors.Is(err, errTaken):
 		text, fix = err.Error(), "stop the other roomaudit, or give it a ROOMAUDIT_DURABLE of its own"
 	case errors.Is(err, natsconn.ErrAuth):
-		text, fix = err.Error(), "see what it names; it is tried again"
+		text, fix = err.Error(), "see what it names; it is retried"
 	default:
-		text, fix = err.Error(), "see that NATS runs, that NATS_URL is right and that JetStream answers"
+		text, fix = err.Error(), "check that NATS runs, that NATS_URL is right and that JetStream answers"
 	}
 	switch {
 	case text == r.failing && (text == "" || !r.again.Due()):

@@ -129,7 +129,7 @@ func TestWhatDoesNotCome(t *testing.T) {
 	// While it records, too: the server shares what comes among those who ask.
 	for taken := 0; taken == 0; {
 		if thief, err = r.js.Consumer(t.Context(), "LIVE", "roomaudit"); err != nil {
-			continue // it is being made anew
+			continue // it is being recreated
 		}
 		batch, err := thief.Fetch(5, jetstream.FetchMaxWait(time.Second))
 		must(t, err)
@@ -153,7 +153,7 @@ func TestWhatDoesNotCome(t *testing.T) {
 	p.stop()
 }
 
-// A stream that is made anew begins at 1 again: that is on record, and nothing is
+// A stream that is recreated begins at 1 again: that is on record, and nothing is
 // passed over as known.
 func TestStreamMadeAnew(t *testing.T) {
 	r := newRig(t)

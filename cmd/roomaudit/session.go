@@ -17,14 +17,14 @@ var (
 	errDisk = errors.New("the trail cannot be written")
 	// errReconnected ends a session: the server that is there again may not have
 	// all that it had.
-	errReconnected = errors.New("the connection was made anew")
+	errReconnected = errors.New("reconnected")
 	errTaken       = errors.New("ROOMAUDIT_DURABLE is used by another trail")
 	errLost        = errors.New("messages that the stream still has did not come: another process may use ROOMAUDIT_DURABLE")
 )
 
 // session reads the stream from where the trail stands. It never returns nil.
 //
-// The trail alone knows what is on record. The durable consumer is made anew
+// The trail alone knows what is on record. The durable consumer is recreated
 // where it stands elsewhere, so it is only the place where NATS shows how far we
 // are. What is true after a crash:
 //

@@ -41,7 +41,7 @@ func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
 
 // idle looks after the stream while nothing comes.
 func (r *recorder) idle(ctx context.Context) error {
-	if _, err := r.place(ctx); err != nil { // a stream that was made anew has no consumer of ours
+	if _, err := r.place(ctx); err != nil { // a stream that was recreated has no consumer of ours
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWait)
@@ -110,7 +110,7 @@ func (u *upkeep) tell(ctx context.Context, duty, hint string, err error) {
 		u.log.InfoContext(ctx, "upkeep of the trail recovered", "duty", duty)
 	default:
 		again.Said()
-		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "fix", hint+"; it is tried again, and events are recorded meanwhile")
+		u.log.WarnContext(ctx, "upkeep of the trail failed", "duty", duty, "error", text, "fix", hint+"; it is retried, and events are recorded meanwhile")
 	}
 }
 

@@ -156,7 +156,7 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 		return
 	}
 	if len(waits) == 0 {
-		l.Line("store", nil, "nothing waits")
+		l.Line("store", nil, "no notifications wait")
 	}
 	for _, w := range waits {
 		gone := abandoned(file, w.target, w.rule)

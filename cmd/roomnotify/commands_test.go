@@ -207,7 +207,7 @@ func TestResend(t *testing.T) {
 		return false
 	})
 	status, out := b.run("resend")
-	if status != 1 || !strings.Contains(out, "2 sent, 1 not taken") || !strings.Contains(out, "status 410") {
+	if status != 1 || !strings.Contains(out, "2 sent, 1 not accepted") || !strings.Contains(out, "status 410") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if rooms, reason := b.left(); fmt.Sprint(rooms) != "[b]" || reason != "status 410" {
@@ -226,7 +226,7 @@ func TestResend(t *testing.T) {
 	if status, out := b.run("resend", "--target", "x"); status != 2 {
 		t.Errorf("no such target: status %d:\n%s", status, out)
 	}
-	if status, out := b.run("resend", "--target", "hook", "--rule", "new"); status != 0 || !strings.Contains(out, "1 sent, 0 not taken") {
+	if status, out := b.run("resend", "--target", "hook", "--rule", "new"); status != 0 || !strings.Contains(out, "1 sent, 0 not accepted") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if rooms, _ := b.left(); len(rooms) != 0 {

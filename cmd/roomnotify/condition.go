@@ -35,7 +35,7 @@ func (g *target) unready(now time.Time) string {
 	case (g.is == down || g.is == throttled) && now.Before(g.notBefore):
 		return fmt.Sprintf("the target was %s already", g.is)
 	case now.Before(g.asked):
-		return "the target asked to be left alone"
+		return "the target asked for a pause"
 	}
 	return ""
 }
@@ -74,7 +74,7 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 	g.mu.Unlock()
 	switch {
 	case told && was == down:
-		g.log.WarnContext(ctx, "target still down", "since", since.UTC().Truncate(time.Second), "reason", why, "fix", "see that it runs and can be reached; what it missed is kept, and told then")
+		g.log.WarnContext(ctx, "target still down", "since", since.UTC().Truncate(time.Second), "reason", why, "fix", "check that it runs and can be reached; what it missed is kept, and told then")
 	case told:
 		g.log.WarnContext(ctx, "target down", "reason", why, "fix", "none is needed if it comes back: what it missed is kept, and told then")
 	case was == c:
@@ -89,7 +89,7 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 	}
 }
 
-// goDown says that the target is down, and when it is tried again.
+// goDown says that the target is down, and when it is retried.
 func (g *target) goDown(ctx context.Context, no *form.Refusal, tries int) {
 	g.mu.Lock()
 	g.notBefore = time.Now().Add(g.probing.NextBackOff())

@@ -37,7 +37,7 @@ func TestKeptForOneThatIsGone(t *testing.T) {
 			t.Errorf("status %d, %q is not in:\n%s", status, want, out)
 		}
 	}
-	if status, out := b.run("resend"); status != 1 || !strings.Contains(out, "0 sent, 0 not taken, 4 not sent") || !strings.Contains(out, "--to") {
+	if status, out := b.run("resend"); status != 1 || !strings.Contains(out, "0 sent, 0 not accepted, 4 not sent") || !strings.Contains(out, "--to") {
 		t.Errorf("resend: status %d:\n%s", status, out)
 	}
 	status, out = b.run("dead", "list", "--target", "hook")
@@ -59,7 +59,7 @@ func TestKeptForOneThatIsGone(t *testing.T) {
 	if status, out := b.run("dead", "drop", number); status != 1 || !strings.Contains(out, "0 removed") {
 		t.Errorf("drop again: status %d:\n%s", status, out)
 	}
-	if status, out := b.run("resend", "--target", "hook", "--to", "hook2"); status != 0 || !strings.Contains(out, "3 sent, 0 not taken, 0 not sent") {
+	if status, out := b.run("resend", "--target", "hook", "--to", "hook2"); status != 0 || !strings.Contains(out, "3 sent, 0 not accepted, 0 not sent") {
 		t.Errorf("resend --to: status %d:\n%s", status, out)
 	}
 	if got := b.to.taken(t, ""); got != "b created; c created; d created" {
@@ -114,12 +114,12 @@ func TestResendLeavesATargetAlone(t *testing.T) {
 		requests int
 		says     string
 	}{
-		"busy":     {func(w http.ResponseWriter, _ *http.Request) bool { return busy(w, "600") }, 1, "0 sent, 1 not taken, 7 not sent\na is busy: 7 were not sent to it"},
-		"down":     {with(500), maxFailed * resendTries, "0 sent, 3 not taken, 5 not sent\na is down: 5 were not sent to it"},
-		"refusing": {with(400), 8, "0 sent, 8 not taken, 0 not sent\n"},
+		"busy":     {func(w http.ResponseWriter, _ *http.Request) bool { return busy(w, "600") }, 1, "0 sent, 1 not accepted, 7 not sent\na is busy: 7 were not sent to it"},
+		"down":     {with(500), maxFailed * resendTries, "0 sent, 3 not accepted, 5 not sent\na is down: 5 were not sent to it"},
+		"refusing": {with(400), 8, "0 sent, 8 not accepted, 0 not sent\n"},
 		"now and then": {func(w http.ResponseWriter, q *http.Request) bool {
 			return !isEvent(q, 3) && !isEvent(q, 6) && with(500)(w, q)
-		}, 2 + 6*resendTries, "2 sent, 6 not taken, 0 not sent\n"},
+		}, 2 + 6*resendTries, "2 sent, 6 not accepted, 0 not sent\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {

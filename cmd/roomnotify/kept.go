@@ -137,7 +137,7 @@ func (s *store) counts(ctx context.Context, part string) (map[string]uint64, err
 	defer cancel()
 	info, err := s.stream.Info(ctx, jetstream.WithSubjectFilter(s.subject(part, ">")))
 	if err != nil {
-		return nil, fmt.Errorf("look at what waits: %w", err)
+		return nil, fmt.Errorf("inspect the waiting notifications: %w", err)
 	}
 	counts := map[string]uint64{}
 	for subject, n := range info.State.Subjects {
@@ -196,7 +196,7 @@ func (s *store) end(ctx context.Context) (uint64, error) {
 	defer cancel()
 	i, err := s.stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("look at what waits: %w", err)
+		return 0, fmt.Errorf("inspect the waiting notifications: %w", err)
 	}
 	return i.State.LastSeq, nil
 }

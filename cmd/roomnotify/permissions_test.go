@@ -86,7 +86,7 @@ func useEverything(t *testing.T, srv *server.Server) error {
 	}
 	var out strings.Builder
 	err = resendCommanded(t.Context(), cfg, selection{file: file}, "", &out)
-	if err == nil && !strings.Contains(out.String(), "1 sent, 0 not taken, 0 not sent") {
+	if err == nil && !strings.Contains(out.String(), "1 sent, 0 not accepted, 0 not sent") {
 		t.Errorf("resend: %s", &out)
 	}
 	return err

@@ -16,7 +16,7 @@ import (
 const mindEvery = 5 * time.Second
 
 // A place is where a target is in the events, kept in the store: a durable that
-// somebody removed, or a stream that was made anew, is noticed by the next
+// somebody removed, or a stream that was recreated, is noticed by the next
 // roomnotify, too.
 type place struct {
 	store  *store
@@ -97,7 +97,7 @@ func (d *daemon) mindStore(ctx context.Context) error {
 		return err
 	}
 	if _, err = openStore(ctx, d.js, d.cfg.store(), true); err == nil {
-		d.log.ErrorContext(ctx, "stream was removed and is made anew: what was held back, waited or was dead in it is gone", "stream", d.cfg.store().stream())
+		d.log.ErrorContext(ctx, "stream was removed and is recreated: what was held back, waited or was dead in it is gone", "stream", d.cfg.store().stream())
 	}
 	return err
 }
@@ -125,6 +125,6 @@ func (d *daemon) judge(ctx context.Context, was *changes, stream string, err err
 		d.log.InfoContext(ctx, "stream can be used again", "stream", stream)
 	}
 	if was.differ(err) {
-		d.log.ErrorContext(ctx, "stream cannot be used", "stream", stream, "error", err, "fix", "see what it says; it is tried again for ever")
+		d.log.ErrorContext(ctx, "stream cannot be used", "stream", stream, "error", err, "fix", "see what it says; it is retried forever")
 	}
 }

@@ -40,7 +40,7 @@ func TestDurableRemoved(t *testing.T) {
 	})
 }
 
-// A stream of events that is made anew is read from its beginning, with a warning.
+// A stream of events that is recreated is read from its beginning, with a warning.
 func TestEventsMadeAnew(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
 		stop := r.start()
@@ -55,14 +55,14 @@ func TestEventsMadeAnew(t *testing.T) {
 		}
 		r.put("z")
 		r.takes("a", "x created", "y created", "z created")
-		if log := r.log.String(); !strings.Contains(log, "stream was made anew") {
+		if log := r.log.String(); !strings.Contains(log, "stream was recreated") {
 			t.Errorf("the log does not tell of it:\n%s", log)
 		}
 		stop()
 	})
 }
 
-// The store that is removed while roomnotify runs is made anew, and what comes is told.
+// The store that is removed while roomnotify runs is recreated, and what comes is told.
 func TestStoreRemoved(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
 		stop := r.start()
@@ -73,7 +73,7 @@ func TestStoreRemoved(t *testing.T) {
 		}
 		r.put("y") // one at a time: the clock of a bubble stands still for a mutex
 		r.takes("a", "x created", "y created")
-		if log := r.log.String(); !strings.Contains(log, "stream was removed and is made anew") {
+		if log := r.log.String(); !strings.Contains(log, "stream was removed and is recreated") {
 			t.Errorf("the log does not tell of it:\n%s", log)
 		}
 		stop()
@@ -97,7 +97,7 @@ func TestSecondStandsBy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		const says = `msg="another roomnotify runs with this name: this one stands by"`
+		const says = `msg="another roomnotify runs with this name: standing by"`
 		if got := r.log.String(); strings.Count(got, says) != 1 || !strings.Contains(got, "host="+host+" instance=0") || !strings.Contains(got, "since=2000-01-01T00:00:00.") || !strings.Contains(got, "set ROOMNOTIFY_NAME") {
 			t.Errorf("the second says:\n%s", got)
 		}
@@ -118,7 +118,7 @@ func TestSecondStandsBy(t *testing.T) {
 		if waited := time.Since(began); waited > time.Minute {
 			t.Errorf("told after %s", waited)
 		}
-		if !strings.Contains(r.log.String(), "the other roomnotify is gone") {
+		if !strings.Contains(r.log.String(), "the other roomnotify has stopped") {
 			t.Errorf("the second says:\n%s", r.log)
 		}
 		second()

@@ -92,7 +92,7 @@ func TestDialAfterTheNameWasResolved(t *testing.T) {
 	}
 }
 
-// Nothing is sent there, and what was to be sent is tried again: the fix is in the
+// Nothing is sent there, and what was to be sent is retried: the fix is in the
 // rule file. With allow_private any address may be dialed.
 func TestSenderRefusesMetadata(t *testing.T) {
 	f := parseRules(t, "targets:\n  a: {kind: webhook, url: \"http://169.254.169.254/latest\", secret: \"${HOOK_SECRET}\"}\n"+hook("b", ", allow_private: true")+"rules:\n  r: {"+all+", targets: [a, b]}\n")

@@ -66,7 +66,7 @@ type outlet struct {
 	send   *sender
 	limit  window
 	pace   *rate.Limiter
-	failed int    // how many were not taken since the last one was
+	failed int    // how many were not accepted since the last one was
 	closed string // why it gets no more; empty while it does
 	stays  int    // how many it did not get for that
 }
@@ -107,7 +107,7 @@ func (r *resending) run(ctx context.Context) error {
 	for _, o := range r.outlets {
 		stays += o.stays
 	}
-	_, _ = fmt.Fprintf(r.w, "%d sent, %d not taken, %d not sent\n", r.sent, r.refused, stays)
+	_, _ = fmt.Fprintf(r.w, "%d sent, %d not accepted, %d not sent\n", r.sent, r.refused, stays)
 	for _, name := range slices.Sorted(maps.Keys(r.outlets)) {
 		if o := r.outlets[name]; o.closed != "" {
 			_, _ = fmt.Fprintf(r.w, "%s %s: %d were not sent to it; run the command again later\n", name, o.closed, o.stays)

@@ -210,7 +210,7 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 			return nil, err
 		}
 		if reported.differ(err) {
-			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "see that NATS and roomwatch run; it is tried again for ever")
+			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "check that NATS and roomwatch run; it is retried forever")
 		}
 		if retry.Sleep(ctx, startPause) != nil {
 			return nil, nil

@@ -29,7 +29,7 @@ func (d *daemon) subscribe(ctx context.Context, g *target) error {
 			}
 			standby.report(ctx, err, by)
 		case errors.Is(err, jetstream.ErrStreamNotFound):
-			g.log.WarnContext(ctx, "the stream of the events is gone", "stream", d.cfg.Stream, "fix", "see that roomwatch runs, which makes it; it is waited for")
+			g.log.WarnContext(ctx, "event stream not found", "stream", d.cfg.Stream, "fix", "check that roomwatch runs, which makes it; roomnotify waits for it")
 		default:
 			return d.cfg.reader().Explain(err)
 		}
@@ -76,14 +76,14 @@ func (s *standby) report(ctx context.Context, err error, by owner) {
 		return
 	}
 	s.other = &by
-	s.log.ErrorContext(ctx, "another roomnotify runs with this name: this one stands by", "name", s.name, "error", err,
+	s.log.ErrorContext(ctx, "another roomnotify runs with this name: standing by", "name", s.name, "error", err,
 		"host", by.Host, "instance", by.Instance, "since", by.Since,
 		"fix", "stop one of them, or set ROOMNOTIFY_NAME of the one for another rule file; this one goes on when the other is stopped")
 }
 
 func (s *standby) over(ctx context.Context) {
 	if s.other != nil {
-		s.log.InfoContext(ctx, "the other roomnotify is gone: this one goes on", "host", s.other.Host, "instance", s.other.Instance)
+		s.log.InfoContext(ctx, "the other roomnotify has stopped: taking over", "host", s.other.Host, "instance", s.other.Instance)
 	}
 	s.other = nil
 }

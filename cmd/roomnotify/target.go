@@ -27,7 +27,7 @@ import (
 //	throttled, or others wait      target is up again, in the order of the queue
 //	the target refuses it, or it   it is in the store as a dead letter, then acknowledged; `roomnotify
 //	fails while others are taken   resend` tells it
-//	the store does not take it     it is not acknowledged, and tried again; what the target has
+//	the store does not take it     it is not acknowledged, and retried; what the target has
 //	                               answered is remembered, and it is not asked twice
 //	roomnotify dies before one     it is not acknowledged: the next roomnotify gets it, and what it
 //	of these                       tells has the same id

@@ -44,7 +44,7 @@ func testCommand(path *string) *cobra.Command {
 					_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  FAILED  %s: %v\n", t.Name, t.Host(), err)
 					continue
 				}
-				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  ok  %s has taken it\n", t.Name, t.Host())
+				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s  ok  %s accepted it\n", t.Name, t.Host())
 			}
 			if failed {
 				return program.ErrReported

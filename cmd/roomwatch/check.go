@@ -75,7 +75,7 @@ func diskFull(dir string) error {
 		return nil // the start makes it, or [state.Inspect] says what is wrong
 	}
 	if err := daemon.TryDisk(dir); err != nil {
-		return fmt.Errorf("%w; see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it", err, dir)
+		return fmt.Errorf("%w; check that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it", err, dir)
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func TestCheckFindsWhatRunWouldFind(t *testing.T) {
 func TestCheckWithoutNATS(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
 	status, out := runWith(t, r.env(t.TempDir(), "NATS_URL=nats://"+freeAddr(t)), "check")
-	if line := lines(out, "FAILED"); status != 1 || !strings.Contains(line, "see that NATS runs there and that NATS_URL is right") {
+	if line := lines(out, "FAILED"); status != 1 || !strings.Contains(line, "check that NATS runs there and that NATS_URL is right") {
 		t.Errorf("exit status %d:\n%s", status, out)
 	}
 }

@@ -43,7 +43,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 	if cfg.NATSURL == "" {
 		err = stranger(conn, err, connect.URL, running)
 	} else if err != nil && !errors.Is(err, natsconn.ErrAuth) {
-		err = fmt.Errorf("%w; see that NATS runs there and that NATS_URL is right", err)
+		err = fmt.Errorf("%w; check that NATS runs there and that NATS_URL is right", err)
 	}
 	if err != nil {
 		l.Line("nats", err, "")

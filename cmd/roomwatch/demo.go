@@ -117,7 +117,7 @@ func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 	return err
 }
 
-// demoPatience is long: a server that gives no answer is started anew meanwhile.
+// demoPatience is long: a server that gives no answer is restarted meanwhile.
 const demoPatience = 10 * time.Minute
 
 // show prints the events from the stream, as every subscriber gets them.

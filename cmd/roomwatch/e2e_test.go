@@ -233,7 +233,7 @@ func TestStreamDeletedUnderway(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "events in the new stream", func() bool { return stored(t, r.nc) > 200 })
-	if status, out := runWith(t, env, "status"); status != 0 || !strings.Contains(out, "stream LIVE was made anew") {
+	if status, out := runWith(t, env, "status"); status != 0 || !strings.Contains(out, "stream LIVE was recreated") {
 		t.Errorf("status %d does not tell of the loss:\n%s", status, out)
 	}
 	seen := map[string]bool{}

@@ -73,7 +73,7 @@ func readLeaderless(t *testing.T, command string, what func(l *natstest.Leaderle
 	})
 }
 
-// A read whose consumer cannot be made anew ends with an error that says where
+// A read whose consumer cannot be recreated ends with an error that says where
 // to look.
 func TestReadEndsWithoutALeader(t *testing.T) {
 	for command := range endlessReads {

@@ -52,7 +52,7 @@ func fill(t *testing.T, dir string) string {
 }
 
 // The disk of the embedded server is full for a while. When it has room again,
-// the server is started anew, once, and the stream has every event once.
+// the server is restarted, once, and the stream has every event once.
 func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for requests that NATS does not answer")
@@ -98,7 +98,7 @@ func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 	if text := fmt.Sprint(d.Status().Conditions); !strings.Contains(text, "disk of ROOMWATCH_DATA_DIR has room") {
 		t.Errorf("the conditions do not say what helps: %s", text)
 	}
-	restarts := func() int { return strings.Count(out.String(), "started anew") }
+	restarts := func() int { return strings.Count(out.String(), "nats-server is restarted") }
 	<-time.After(2 * patience)
 	if n := restarts(); n > 0 {
 		t.Errorf("%d starts although the disk is full:\n%s", n, &out)
@@ -111,7 +111,7 @@ func TestEmbeddedServerAfterAFullDisk(t *testing.T) {
 		s := d.Status()
 		return s.NATS.LastError == nil && s.Outbox.Stored > before+60
 	})
-	if n := restarts(); n != 1 || !strings.Contains(lines(out.String(), "started anew"), "no space left on device") {
+	if n := restarts(); n != 1 || !strings.Contains(lines(out.String(), "nats-server is restarted"), "no space left on device") {
 		t.Errorf("%d starts, want one that names the reason:\n%s", n, &out)
 	}
 	settle(t, nc, r.world)

@@ -25,7 +25,7 @@ func TestNATSWithoutJetStream(t *testing.T) {
 	p := startProcess(t, env, "run")
 	away := func() string { return lines(p.output.String(), "stream away") }
 	eventually(t, "a word about the stream", func() bool { return away() != "" })
-	if line := away(); !strings.Contains(line, fix) || strings.Contains(line, "see that NATS runs") {
+	if line := away(); !strings.Contains(line, fix) || strings.Contains(line, "check that NATS runs") {
 		t.Error(line)
 	}
 	if status := p.stop(); status != 0 {

@@ -77,7 +77,7 @@ func TestReasonOfAFullDisk(t *testing.T) {
 		_, ready = fetch(addr, "/readyz")
 		return strings.Contains(ready, "commit: ")
 	})
-	const fix = "see that the disk of ROOMWATCH_DATA_DIR, "
+	const fix = "check that the disk of ROOMWATCH_DATA_DIR, "
 	if !strings.Contains(ready, fix+dir) {
 		t.Errorf("readiness: %s", ready)
 	}

@@ -197,7 +197,7 @@ func TestRebuildAfterEventsExpired(t *testing.T) {
 	}
 }
 
-// A state that was lost is made anew while NATS is away, and looks. What began
+// A state that was lost is recreated while NATS is away, and looks. What began
 // before that look and was never told is news all the same.
 func TestRebuildOfAStateThatHasLooked(t *testing.T) {
 	inBubble(t, "silent", func(w *watch) {

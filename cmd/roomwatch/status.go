@@ -121,7 +121,7 @@ func retries(n int) string {
 
 func waiting(s web.Status) string {
 	if s.Outbox.Depth == 0 {
-		return "nothing waits"
+		return "no events wait"
 	}
 	return fmt.Sprintf("%s since %s", counted(s.Outbox.Depth, "event"), age(s.Now.Sub(s.Outbox.Oldest.Time)))
 }

@@ -69,7 +69,7 @@ func readStream(t *testing.T, nc *nats.Conn) []wireEvent {
 	defer msgs.Stop()
 	var events []wireEvent
 	for left := info.NumPending; left > 0; left-- {
-		// A cluster that is at rest only now may lose the consumer, which the client makes anew after ten seconds.
+		// A cluster that is at rest only now may lose the consumer, which the client recreates after ten seconds.
 		msg, err := msgs.Next(jetstream.NextMaxWait(30 * time.Second))
 		if err != nil {
 			t.Fatalf("read stream: %v, %d messages left", err, left)

@@ -86,7 +86,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.taken[event] = true
 }
 
-// lacks returns the events that the receiver has not taken.
+// lacks returns the events that the receiver has not accepted.
 func (r *receiver) lacks(want []string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,7 +144,7 @@ func TestEverythingTogether(t *testing.T) {
 	var told []string
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("not taken of %d notifications:", len(told))
+			t.Logf("not accepted of %d notifications:", len(told))
 			for _, id := range to.lacks(told) {
 				t.Logf("%s, tried: %t", id, to.ids[id] != "")
 			}

@@ -17,7 +17,7 @@ import (
 )
 
 // checkEvery is how often a stream that brings nothing is looked at: one that
-// was made anew would bring nothing for long.
+// was recreated would bring nothing for long.
 const checkEvery = 15 * time.Second
 
 // A Step says what a [Change] is.
@@ -47,7 +47,7 @@ type Change struct {
 // news), App, Rooms and Log.
 //
 // It goes on where it was when NATS was away. Where that is impossible, because
-// the stream was made anew or no longer has what came next, it begins again
+// the stream was recreated or no longer has what came next, it begins again
 // with Begin. Who died and comes back begins with the list, too; what must not be
 // missed then is for [Subscribe].
 //

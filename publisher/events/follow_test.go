@@ -170,7 +170,7 @@ func (g *gate) InProcessConn() (net.Conn, error) {
 // Where it cannot go on, it says so and begins again.
 func TestFollowBeginsAgain(t *testing.T) {
 	for name, change := range map[string]func(*rig, *gate){
-		"the stream was made anew": func(r *rig, _ *gate) {
+		"the stream was recreated": func(r *rig, _ *gate) {
 			if err := r.js.DeleteStream(r.t.Context(), "LIVE"); err != nil {
 				r.t.Fatal(err)
 			}

@@ -27,7 +27,7 @@ type Options struct {
 
 	// Place keeps the position of the subscriber beside the durable. It goes on there
 	// when the durable was removed, or begins with the first message of a stream that
-	// was made anew, and logs what is gone. Without it the position is known only
+	// was recreated, and logs what is gone. Without it the position is known only
 	// while the subscriber runs: the next one begins as a new one.
 	Place Place
 
@@ -40,7 +40,7 @@ type Options struct {
 	Pending int           // most events that are taken from NATS and not finished; 0 means 1024
 	AckWait time.Duration // after which NATS delivers anew what a subscriber took that is gone; 0 means 30 s
 
-	// After a handler's error the event is tried again, after RetryMin, twice
+	// After a handler's error the event is retried, after RetryMin, twice
 	// that, and so on up to RetryMax.
 	RetryMin time.Duration // 0 means 250 ms
 	RetryMax time.Duration // 0 means 30 s

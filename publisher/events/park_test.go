@@ -72,7 +72,7 @@ func TestPark(t *testing.T) {
 	})
 }
 
-// The first message of a stream that was made anew has the number of another one
+// The first message of a stream that was recreated has the number of another one
 // that is parked: it is parked, too, and no duplicate of that.
 func TestParkFromAStreamMadeAnew(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {

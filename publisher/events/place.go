@@ -14,7 +14,7 @@ const (
 
 // A Position is how far a subscriber has come in a stream.
 type Position struct {
-	Made     time.Time `json:"made"`     // when the stream was made: one that was made anew begins again
+	Made     time.Time `json:"made"`     // when the stream was made: one that was recreated begins again
 	Sequence uint64    `json:"sequence"` // this message and all before it need no more work
 	At       time.Time `json:"at"`       // when the subscriber was there
 }
@@ -56,12 +56,12 @@ func (s *subscription) recall(ctx context.Context) error {
 }
 
 // resume says where a durable begins that was removed, perhaps with its stream:
-// behind the position, or with the first message of a stream that was made anew.
+// behind the position, or with the first message of a stream that was recreated.
 // It tells of what is gone.
 func (s *subscription) resume(ctx context.Context, stream *jetstream.StreamInfo) (start uint64) {
 	first, was := max(stream.State.FirstSeq, 1), s.place()
 	if !stream.Created.Equal(was.Made) || stream.State.LastSeq < was.Sequence {
-		s.o.Log.WarnContext(ctx, "stream was made anew, or restored from an old copy: the events that were in it and not handled are gone", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first)
+		s.o.Log.WarnContext(ctx, "stream was recreated, or restored from an old copy: the events that were in it and not handled are gone", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first)
 		s.leave()
 		return first
 	}
@@ -70,7 +70,7 @@ func (s *subscription) resume(ctx context.Context, stream *jetstream.StreamInfo)
 		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its place are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "gone_at_most", first-start)
 		return first
 	}
-	s.o.Log.WarnContext(ctx, "durable was removed: it is made anew where it was", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence)
+	s.o.Log.WarnContext(ctx, "durable was removed: it is recreated where it was", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence)
 	return start
 }
 
@@ -142,7 +142,7 @@ func (s *subscription) note(ctx context.Context) {
 	changed := !before.Made.Equal(made) || before.Sequence != now.Sequence
 	if changed && before.Made.Equal(made) && before.Sequence > now.Sequence || made != s.made {
 		s.mu.Unlock()
-		return // the durable was made anew meanwhile
+		return // the durable was recreated meanwhile
 	}
 	s.position = now
 	s.mu.Unlock()

@@ -37,7 +37,7 @@ func (m *memory) Save(_ context.Context, p events.Position) error {
 	return nil
 }
 
-// A durable that is removed while a subscriber runs is made anew where it was:
+// A durable that is removed while a subscriber runs is recreated where it was:
 // nothing is missed and nothing handled twice.
 func TestDurableRemovedWhileRunning(t *testing.T) {
 	for name, o := range map[string]events.Options{"new": {OnlyNew: true}, "all": {}} {
@@ -129,8 +129,8 @@ func TestPlaceBeforeTheFirstEvent(t *testing.T) {
 	})
 }
 
-// A stream that was made anew is read from its first message, and what is gone is
-// told of, be it made anew while the subscriber runs or before the next one.
+// A stream that was recreated is read from its first message, and what is gone is
+// told of, be it recreated while the subscriber runs or before the next one.
 func TestStreamMadeAnew(t *testing.T) {
 	for name, between := range map[string]bool{"while running": false, "between": true} {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestStreamMadeAnew(t *testing.T) {
 				if got := w.inOrder("a"); got != "a1 a2 a3 a4 a5 a6" {
 					t.Errorf("handled %s", got)
 				}
-				if got := logged(); !strings.Contains(got, "stream was made anew") {
+				if got := logged(); !strings.Contains(got, "stream was recreated") {
 					t.Errorf("nothing says so:\n%s", got)
 				}
 				if err := stop(); err != nil {
@@ -219,7 +219,7 @@ func logger() (*slog.Logger, func() string) {
 }
 
 // A handler that fails for long, and a message that is no event, of a stream that
-// was made anew hold up no other room, and are not taken for messages of the new
+// was recreated hold up no other room, and are not taken for messages of the new
 // one that have their numbers.
 func TestHandlersAtWorkWhenTheStreamIsMadeAnew(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
@@ -310,7 +310,7 @@ func TestStreamRemovedIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if got := logged(); strings.Count(got, `level=ERROR msg="stream of the events was removed" stream=LIVE durable=test fix=`) != 1 {
+		if got := logged(); strings.Count(got, `level=ERROR msg="event stream was removed" stream=LIVE durable=test fix=`) != 1 {
 			t.Errorf("the log says:\n%s", got)
 		}
 		if err := stop(); err != nil {

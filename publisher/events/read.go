@@ -56,9 +56,9 @@ func (s *subscription) report(ctx context.Context, err error) {
 	var place *placeError
 	switch {
 	case errors.As(err, &place):
-		s.o.Log.ErrorContext(ctx, "place of the subscriber cannot be read: no events are read", "durable", s.o.Durable, "error", err, "fix", "see where the place is kept; it is tried again for ever")
+		s.o.Log.ErrorContext(ctx, "place of the subscriber cannot be read: no events are read", "durable", s.o.Durable, "error", err, "fix", "see where the place is kept; it is retried forever")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		s.o.Log.ErrorContext(ctx, "stream of the events was removed", "stream", s.o.Stream, "durable", s.o.Durable, "fix", "see that roomwatch runs, which makes it; it is waited for")
+		s.o.Log.ErrorContext(ctx, "event stream was removed", "stream", s.o.Stream, "durable", s.o.Durable, "fix", "check that roomwatch runs, which makes it; the subscriber waits for it")
 	case !s.js.Conn().IsConnected(): // the client's own words for it are of its buffers
 		s.o.Log.InfoContext(ctx, "read events", "durable", s.o.Durable, "error", "NATS is not connected")
 	default:
@@ -78,7 +78,7 @@ func (s *subscription) final(err error) bool {
 		return false
 	}
 	if removed(err) {
-		return s.made.IsZero() // else it was there, and is made anew
+		return s.made.IsZero() // else it was there, and is recreated
 	}
 	var refused *jetstream.APIError // such as a filter that NATS does not take
 	return errors.As(err, &refused) && refused.Code == 400

@@ -28,7 +28,7 @@ type Handler func(ctx context.Context, e Event) error
 // what waiting does not fix: wrong options, a stream that did not exist when it
 // began, a durable that is used by another subscriber. A NATS server that is away
 // is waited for; give the connection nats.MaxReconnects(-1). A durable or a stream
-// that is removed later is waited for and made anew; see [Options.Place].
+// that is removed later is waited for and recreated; see [Options.Place].
 //
 // Each event is handled at least once: it is acknowledged when the handler has
 // returned nil. It is handled again only if the program died, or NATS was away,
@@ -90,7 +90,7 @@ type delivery struct {
 	queued bool
 }
 
-// An origin is a stream as it was made once. One that was made anew under the same
+// An origin is a stream as it was made once. One that was recreated under the same
 // name gives the same numbers to other messages.
 type origin struct{ gone chan struct{} } // closed when the stream is
 

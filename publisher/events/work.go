@@ -127,7 +127,7 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 		if err == nil {
 			break
 		}
-		s.o.Log.ErrorContext(s.handlers, "park event", "sequence", d.seq, "subject", s.o.Park, "error", err, "fix", "see that a stream has the subject and takes it")
+		s.o.Log.ErrorContext(s.handlers, "park event", "sequence", d.seq, "subject", s.o.Park, "error", err, "fix", "check that a stream has the subject and takes it")
 		if retry.Sleep(s.work, pause) != nil {
 			return false
 		}
@@ -150,7 +150,7 @@ func (s *subscription) parked(d *delivery, reason error, tries int) *nats.Msg {
 		}
 	}
 	seq := strconv.FormatUint(d.seq, 10)
-	// A stream that is made anew has the same numbers again, at other times.
+	// A stream that is recreated has the same numbers again, at other times.
 	m.Header.Set(nats.MsgIdHdr, fmt.Sprintf("parked-%s-%s-%s-%d", s.o.Durable, s.o.Stream, seq, d.event.Stored.UnixNano()))
 	m.Header.Set(HeaderReason, oneLine(reason.Error()))
 	m.Header.Set(HeaderTries, strconv.Itoa(tries))

@@ -64,7 +64,7 @@ func dialled(ctx context.Context, config Config, dial func(*Conn, context.Contex
 }
 
 // Of returns a Conn of a client that was made elsewhere. It is not replaced, and
-// [Conn.Hold] does not keep it from making a connection anew.
+// [Conn.Hold] does not keep it from reconnecting.
 func Of(nc *nats.Conn) *Conn {
 	c := &Conn{turn: make(chan struct{}, 1), closed: true}
 	c.link.Store(&link{nc, &gate{}})
@@ -72,7 +72,7 @@ func Of(nc *nats.Conn) *Conn {
 }
 
 // Connect connects, unless there is a connection already, which may be lost for
-// now. That NATS is away is no error: it is tried for ever. That it refuses the
+// now. That NATS is away is no error: it is retried forever. That it refuses the
 // credentials is [ErrAuth]. No secret is in the error or the log.
 func (c *Conn) Connect(ctx context.Context) error {
 	return c.replace(ctx, func() (*link, error) {
@@ -175,7 +175,7 @@ func (c *Conn) IsClosed() bool {
 	return l == nil || l.client.IsClosed()
 }
 
-// Hold keeps the client from making a connection anew until release is called.
+// Hold keeps the client from reconnecting until release is called.
 // lost is called when the connection is lost meanwhile: no answer will come then.
 // One who holds does not wait for anybody.
 func (c *Conn) Hold(lost func()) (release func()) {

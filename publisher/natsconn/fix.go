@@ -76,5 +76,5 @@ func MaxPayloadError(err error) error {
 
 // lacking names the fix of a permission violation, which names subject and direction.
 func lacking(err error) error {
-	return fmt.Errorf("%w; let the account's administrator grant it", err)
+	return fmt.Errorf("%w; ask the account administrator to grant it", err)
 }

@@ -40,7 +40,7 @@ func (r *reporter) handlers() []nats.Option {
 func (r *reporter) disconnected(nc *nats.Conn, err error) {
 	r.gate.disconnected()
 	if r.lost = time.Now(); !nc.IsClosed() {
-		r.log.WarnContext(context.Background(), "nats lost", "error", err, "fix", "see that NATS runs and can be reached; the connection is tried again for ever")
+		r.log.WarnContext(context.Background(), "nats lost", "error", err, "fix", "check that NATS runs and can be reached; it is retried forever")
 	}
 }
 
@@ -60,13 +60,13 @@ func (r *reporter) away(err error) {
 		r.failed(err)
 		return
 	}
-	r.warn(innermost(err).Error(), "nats away", "error", err, "fix", "see that NATS runs and that NATS_URL is right; it is tried for ever")
+	r.warn(innermost(err).Error(), "nats away", "error", err, "fix", "check that NATS runs and that NATS_URL is right; it is retried forever")
 }
 
 // failed logs what NATS reports. It refuses credentials with each try.
 func (r *reporter) failed(err error) {
 	if isAuth(err) {
-		r.warn("credentials", "nats refuses the credentials", "error", err, "fix", authFix+"; it is tried for ever")
+		r.warn("credentials", "nats refuses the credentials", "error", err, "fix", authFix+"; it is retried forever")
 		return
 	}
 	r.log.WarnContext(context.Background(), "nats", "error", err)

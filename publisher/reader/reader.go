@@ -1,13 +1,13 @@
 // Package reader reads a stream in its order, for every program.
 //
-// The client library repairs an ordered consumer by itself: it makes it anew when
+// The client library repairs an ordered consumer by itself: it recreates it when
 // NATS was away, and heeds neither a context nor Stop meanwhile. So a [Reader]
 // reads beside its caller, and keeps this law:
 //
 //	R1  [Reader.Close], and the end of a context, end it at once
-//	R2  a consumer that cannot be made anew ends it with an error: nobody waits for
+//	R2  a consumer that cannot be recreated ends it with an error: nobody waits for
 //	    messages that will never come
-//	R3  a consumer that was made anew may be that of another stream of the same name.
+//	R3  a consumer that was recreated may be that of another stream of the same name.
 //	    Who has to know that asks for [ErrMoved]
 package reader
 
@@ -38,7 +38,7 @@ type Config struct {
 	Consumer jetstream.OrderedConsumerConfig // filters, and where it begins
 
 	Resets int  // how often in a row the library may ask for its consumer anew; 0 means once
-	Moved  bool // a consumer that was made anew ends the read with [ErrMoved]
+	Moved  bool // a consumer that was recreated ends the read with [ErrMoved]
 	Drop   bool // the consumer is deleted at the end, which takes a permission
 	Ahead  int  // messages that wait for a slow caller; 0 means as many as the library likes
 }
@@ -148,7 +148,7 @@ func (r *Reader) Close() {
 		return
 	}
 	// The library would take the deletion of a consumer that it still reads for a
-	// fault, and make it anew.
+	// fault, and recreate it.
 	r.wait()
 	_ = drop(context.Background(), r.js, r.config.Stream, r.Info.Name) // it goes by itself later
 }

@@ -55,7 +55,7 @@ func limits() []limit {
 	type codes = []jetstream.ErrorCode
 	return []limit{
 		{codes{accountFull}, false, func(n Need) string {
-			return fmt.Sprintf("the account's storage is full: let its administrator raise the limit, set %s_MAX_BYTES to less if the stream is still to be made, or make room in its streams, in this one with `nats stream edit %s --max-age=…`", n.Made, n.Name)
+			return fmt.Sprintf("the account's storage is full: ask its administrator to raise the limit, set %s_MAX_BYTES to less if the stream is still to be made, or make room in its streams, in this one with `nats stream edit %s --max-age=…`", n.Made, n.Name)
 		}},
 		{codes{serverFull}, true, serverIsFull},
 		{codes{storageFull}, false, serverIsFull},
@@ -71,10 +71,10 @@ func limits() []limit {
 		{codes{notEnabled}, true, noJetStream},
 		{codes{notEnabledForAccount}, false, noJetStream},
 		{codes{mostConsumers}, false, func(n Need) string {
-			return fmt.Sprintf("remove consumers that nobody uses (`nats consumer ls %[1]s`), or raise the limit with `nats stream edit %[1]s --max-consumers=…` (from nats-server 2.15 on), or let the administrator raise that of the account", n.Name)
+			return fmt.Sprintf("remove consumers that nobody uses (`nats consumer ls %[1]s`), or raise the limit with `nats stream edit %[1]s --max-consumers=…` (from nats-server 2.15 on), or ask the administrator to raise that of the account", n.Name)
 		}},
 		{codes{mostStreams}, false, func(Need) string {
-			return "remove a stream that nobody uses (`nats stream ls`), or let the administrator raise the account's limit of streams"
+			return "remove a stream that nobody uses (`nats stream ls`), or ask the administrator to raise the account's limit of streams"
 		}},
 		{codes{noReplicas, noCluster}, false, func(n Need) string {
 			return fmt.Sprintf("the server is no part of a cluster: set %s_REPLICAS to 1, or NATS_URL to a cluster", n.Made)
@@ -86,16 +86,16 @@ func limits() []limit {
 			return fmt.Sprintf("the account limits the size of a stream: set %s_MAX_BYTES to what `nats account info` allows", n.Made)
 		}},
 		{codes{noTier}, false, func(n Need) string {
-			return fmt.Sprintf("the account has no JetStream limits for so many replicas: set %s_REPLICAS to a tier that `nats account info` shows, or let the administrator add one", n.Made)
+			return fmt.Sprintf("the account has no JetStream limits for so many replicas: set %s_REPLICAS to a tier that `nats account info` shows, or ask the administrator to add one", n.Made)
 		}},
 		{codes{ackPending}, false, func(n Need) string {
-			return fmt.Sprintf("a consumer with %d unacknowledged messages is needed: let the administrator raise max_ack_pending of the server and the account, and see `nats stream info %s` for a limit of the stream", n.AckPending, n.Name)
+			return fmt.Sprintf("a consumer with %d unacknowledged messages is needed: ask the administrator to raise max_ack_pending of the server and the account, and see `nats stream info %s` for a limit of the stream", n.AckPending, n.Name)
 		}},
 		{codes{idleExceeded}, false, func(n Need) string {
 			return fmt.Sprintf("a consumer that may be idle for %s is needed: %s", leastIdle, (&stream{need: n}).rewrite("consumer_limits"))
 		}},
 		{codes{fetchExceeded}, false, func(Need) string {
-			return "let the administrator raise max_request_batch in the server's configuration"
+			return "ask the administrator to raise max_request_batch in the server's configuration"
 		}},
 		{codes{oldServer}, false, func(Need) string {
 			return "a setting of the stream needs a newer nats-server: upgrade it"

@@ -114,7 +114,7 @@ func (f File) begin() (Line, error) {
 var errFound = errors.New("found")
 
 // errTorn means that the last line of a file has no end.
-var errTorn = errors.New("its last line is not whole")
+var errTorn = errors.New("its last line is truncated")
 
 // lines calls take with each line, without its newline; the bytes are valid
 // until take returns. It returns [errTorn] after all others if the last line

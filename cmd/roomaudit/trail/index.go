@@ -29,7 +29,7 @@ const (
 
 // An index says what a sealed file may have, so that a search need not read it. It
 // lies beside the file (audit-00000001-2026-11-23.idx): a line of JSON, and behind
-// it a Bloom filter of the rooms and owners. It is made from the file, made anew
+// it a Bloom filter of the rooms and owners. It is made from the file, recreated
 // when it is missing or does not fit, and no evidence: [Verify] compares it with
 // the file, and [Search.Scan] does without.
 type index struct {
@@ -188,7 +188,7 @@ func (x index) same(y index) bool {
 }
 
 // writeIndex puts an index beside its file. After a power cut it may be spoiled, and
-// is made anew.
+// is recreated.
 func (f File) writeIndex(x index) error {
 	b, err := x.encode()
 	if err != nil {

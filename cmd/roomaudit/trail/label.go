@@ -67,7 +67,7 @@ func (w *Writer) label() error {
 
 // identify finds which trail the directory has, after its files were read. A
 // directory without a trail gets a new one. While the label knows of something
-// that is missing and not on record yet, it is not written anew: a process that
+// that is missing and not on record yet, it is not rewritten: a process that
 // ends before its first line leaves it to the next one.
 func (w *Writer) identify(files []File) error {
 	path := filepath.Join(w.o.Dir, labelName)
@@ -79,7 +79,7 @@ func (w *Writer) identify(files []File) error {
 		return err
 	default:
 		if err := json.Unmarshal(text, &l); err != nil {
-			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is written anew", path, ErrBroken, err)
+			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is rewritten", path, ErrBroken, err)
 		}
 	}
 	w.continuedAt, w.copied = l.Continued, max(w.copied, l.Copied)
@@ -136,7 +136,7 @@ func (w *Writer) continued(files []File) error {
 	if w.continuedAt != nil && *w.continuedAt == *c {
 		return nil
 	}
-	if len(files) > 0 { // the label is of an earlier version, or was made anew
+	if len(files) > 0 { // the label is of an earlier version, or was recreated
 		first, err := files[0].begin()
 		if err != nil {
 			return err

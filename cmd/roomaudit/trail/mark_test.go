@@ -13,7 +13,7 @@ func TestMarks(t *testing.T) {
 	old, now := Position{Name: "LIVE", Created: noon}, Position{Name: "LIVE", Created: noon.Add(time.Hour)}
 	must(t, w.Follow(old, noon, ""))
 	must(t, w.Append(noon, messages(1, 12, noon)))
-	must(t, w.Follow(now, noon, "made anew"))
+	must(t, w.Follow(now, noon, "recreated"))
 	must(t, w.Append(noon, messages(1, 20, noon)))
 	now.Last = 9
 	must(t, w.Follow(now, noon, "cut"))

@@ -39,7 +39,7 @@ func (v *verifier) witness(l Line) error {
 			v.Proven = l.Line
 		default:
 			v.NotedHere++
-			if err := v.fault("its hash is %s, and %s was noted: it, or something before it, was written anew", l.Hash, p.Hash); err != nil {
+			if err := v.fault("its hash is %s, and %s was noted: it, or something before it, was rewritten", l.Hash, p.Hash); err != nil {
 				return err
 			}
 		}

@@ -95,7 +95,7 @@ func TestRemoveOldBelievesNoWrongClock(t *testing.T) {
 	dir = t.TempDir()
 	w = mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong})
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, long, ""))
-	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, long, "the stream was made anew"))
+	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, long, "the stream was recreated"))
 	must(t, w.Append(noon, messages(1, 1, noon)))
 	must(t, w.RemoveOld(noon))
 	if first, _ := numbers(t, dir); first != 1 {

@@ -131,7 +131,7 @@ func (w *Writer) measure(f File) (bool, error) {
 		return true, nil
 	}
 	if torn {
-		w.o.Log.Warn("a line that was not whole is cut off", "file", f.Path, "line", last.Line+1, "fix", "none is needed: it was not acknowledged and is read again")
+		w.o.Log.Warn("a truncated line is cut off", "file", f.Path, "line", last.Line+1, "fix", "none is needed: it was not acknowledged and is read again")
 	}
 	if w.file, err = w.disk.open(f.Path, size); err == nil {
 		err = w.disk.sync(w.file)

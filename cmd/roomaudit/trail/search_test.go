@@ -175,10 +175,10 @@ func holeAtEndOfFile(t *testing.T) {
 	must(t, w.Follow(Position{Name: "LIVE", Created: noon}, noon, ""))
 	hour := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
 	must(t, w.Append(hour(1), messages(1, 1, hour(1))))
-	must(t, w.Follow(Position{Name: "LIVE", Created: hour(1)}, hour(1), "the stream was made anew"))
+	must(t, w.Follow(Position{Name: "LIVE", Created: hour(1)}, hour(1), "the stream was recreated"))
 	must(t, w.Seal())
 	must(t, w.Append(hour(5), messages(1, 2, hour(5))))
-	must(t, w.Follow(Position{Name: "LIVE", Created: hour(5)}, hour(5), "the stream was made anew"))
+	must(t, w.Follow(Position{Name: "LIVE", Created: hour(5)}, hour(5), "the stream was recreated"))
 	must(t, w.Seal())
 	must(t, w.Append(hour(9), messages(1, 1, hour(9)))) // in an open file
 	asked := func(from, to int) Search { return Search{From: hour(from), To: hour(to), Room: "r<9>"} }
@@ -212,7 +212,7 @@ func holeAtEndOfFile(t *testing.T) {
 		}
 	}
 	// One at the end of the trail is still open.
-	must(t, w.Follow(Position{Name: "LIVE", Created: hour(9)}, hour(9), "the stream was made anew"))
+	must(t, w.Follow(Position{Name: "LIVE", Created: hour(9)}, hour(9), "the stream was recreated"))
 	must(t, w.Seal())
 	holes, err := Find(t.Context(), dir, asked(50, 60), func(Found) error { return nil })
 	if err != nil || len(holes) != 1 || !holes[0].After.Equal(hour(9)) || !holes[0].Before.IsZero() {

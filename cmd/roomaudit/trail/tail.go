@@ -17,7 +17,7 @@ import (
 
 const (
 	lookEvery  = 200 * time.Millisecond // for what was written meanwhile
-	spoiledMax = 50                     // looks at a line that cannot be read: it may be one that is cut off and written anew
+	spoiledMax = 50                     // looks at a line that cannot be read: it may be one that is cut off and rewritten
 )
 
 // Tail is [Find] that goes on: it waits for what is recorded, until ctx is done,

@@ -152,26 +152,26 @@ func TestTampering(t *testing.T) {
 			b := unpack(f.t, f.files[3])
 			repack(f.t, f.files[3], b[:len(b)-9])
 		}, nil},
-		{"everything written anew, without the key", func(f forger, c *Check) {
+		{"everything rewritten, without the key", func(f forger, c *Check) {
 			f.rewrite(1, nil)
 			c.Keys = keys(f.key)
 		}, []string{"3.gz:1: line 25: the line before it was exchanged"}},
-		{"everything written anew, with another key", func(f forger, c *Check) {
+		{"everything rewritten, with another key", func(f forger, c *Check) {
 			f.rewrite(1, wrong)
 			c.Keys = keys(f.key)
 		}, []string{"3.gz:1: line 25: the line before it was exchanged"}},
 		{"the wrong key to check", func(_ forger, c *Check) { c.Keys = keys(wrong) }, []string{"no file is signed with key"}},
-		{"the last sealed file written anew, without the key", func(f forger, c *Check) {
+		{"the last sealed file rewritten, without the key", func(f forger, c *Check) {
 			must(f.t, os.Remove(f.files[3].Path))
 			f.rewrite(2, nil)
 			c.Keys = keys(f.key)
 		}, []string{"file 3: no signature covers it"}},
-		{"the last sealed file written anew, with another key", func(f forger, c *Check) {
+		{"the last sealed file rewritten, with another key", func(f forger, c *Check) {
 			must(f.t, os.Remove(f.files[3].Path))
 			f.rewrite(2, wrong)
 			c.Keys = keys(f.key)
 		}, []string{"file 3: no signature covers it"}},
-		{"the last sealed file written anew, with the key that was replaced", func(f forger, c *Check) {
+		{"the last sealed file rewritten, with the key that was replaced", func(f forger, c *Check) {
 			must(f.t, os.Remove(f.files[3].Path))
 			f.rewrite(2, wrong)
 			c.Keys = keys(wrong, f.key)

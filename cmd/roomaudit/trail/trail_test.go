@@ -135,7 +135,7 @@ func TestRecord(t *testing.T) {
 		message(3, noon), {Seq: 4, Stored: noon, Subject: "live.x", Body: []byte{0xff, '\n', '"'}}, {Seq: 5, Stored: noon, Body: []byte(lines)},
 		{Seq: 6, Stored: noon, Body: []byte(`{"a":1}`)}, {Seq: 9, Stored: noon, Body: []byte(`{"type":"writer.claimed"}`)},
 	}))
-	must(t, w.Follow(Position{Name: "LIVE", Created: noon.Add(time.Hour)}, noon, "the stream was made anew"))
+	must(t, w.Follow(Position{Name: "LIVE", Created: noon.Add(time.Hour)}, noon, "the stream was recreated"))
 	must(t, w.Append(noon, messages(1, 1, noon)))
 	var got []string
 	must(t, Read(t.Context(), dir, 0, func(l Line, _ []byte) error {

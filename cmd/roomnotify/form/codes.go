@@ -6,7 +6,7 @@ import (
 )
 
 // What the services document of their errors. A code that is in none of these
-// lists, in an answer of status 200, is tried again: a notification must not die
+// lists, in an answer of status 200, is retried: a notification must not die
 // of a code that we do not know.
 var (
 	// Feishu and Lark: "Custom bot usage guide" and "Generic error codes".

@@ -36,8 +36,8 @@ func yamlText(err error) string {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	for library, hint := range map[string]string{
 		"found character that cannot start any token":           "indent with spaces, not tabs, and quote what begins with %, @ or `",
-		"mapping values are not allowed in this context":        "quote a text with a colon in it, and see that the lines above are indented alike",
-		"did not find expected key":                             "see that the lines around it are indented alike",
+		"mapping values are not allowed in this context":        "quote a text with a colon in it, and check that the lines above are indented alike",
+		"did not find expected key":                             "check that the lines around it are indented alike",
 		"did not find expected ',' or ']'":                      "a [ has no ]",
 		"did not find expected ',' or '}'":                      "a { has no }",
 		"did not find expected node content":                    "a [ or { has no end, or a value is missing",

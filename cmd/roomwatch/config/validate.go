@@ -72,7 +72,7 @@ func (c *Config) validateDetection(p *environ.Problems) {
 func (c *Config) validateStream(p *environ.Problems) {
 	p.Add(c.StreamReplicas >= 1 && c.StreamReplicas <= 5, "ROOMWATCH_STREAM_REPLICAS is %d: set 1 to 5", c.StreamReplicas)
 	p.Add(c.StreamReplicas <= 1 || c.NATSURL != "", "ROOMWATCH_STREAM_REPLICAS is %d and NATS_URL is empty: set 1, for the embedded server is alone, or NATS_URL to a cluster", c.StreamReplicas)
-	p.Add(c.StreamMaxAge == 0 || c.StreamMaxAge >= minAge, "ROOMWATCH_STREAM_MAX_AGE is %s: set at least %s, or 0s for ever", c.StreamMaxAge, minAge)
+	p.Add(c.StreamMaxAge == 0 || c.StreamMaxAge >= minAge, "ROOMWATCH_STREAM_MAX_AGE is %s: set at least %s, or 0s for no limit", c.StreamMaxAge, minAge)
 	p.Add(c.StreamMaxBytes == 0 || c.StreamMaxBytes >= streams.LeastBytes,
 		"ROOMWATCH_STREAM_MAX_BYTES is %d: set at least %d, which holds some hundred events, or unlimited", c.StreamMaxBytes, streams.LeastBytes)
 	p.Add(!strings.ContainsAny(c.Stream, ".*>/\\") && isPlain(c.Stream),

@@ -63,7 +63,7 @@ func (r rules) reads(poll poller.Status) []web.Condition {
 		return nil
 	}
 	return condition(web.Degraded, "reads", "see what the error names; until then sweeps of the list alone decide which rooms have ended, which takes longer. "+
-		"Point reads are tried again every ten minutes; ROOMWATCH_POINT_READS_PER_SECOND=0 does without them",
+		"Point reads are retried every ten minutes; ROOMWATCH_POINT_READS_PER_SECOND=0 does without them",
 		"the service refuses get_room_info since %s: %v", stamp(poll.ReadsRefused.At), poll.ReadsRefused.Err)
 }
 
@@ -71,9 +71,9 @@ func (r rules) nats(pub publisher.Status, st state.Status) []web.Condition {
 	if pub.Connected {
 		return nil
 	}
-	fix := "see that NATS runs and can be reached; the connection is tried again for ever"
+	fix := "check that NATS runs and can be reached; it is retried forever"
 	if errors.Is(pub.LastError, natsconn.ErrAuth) {
-		fix = "NATS refuses the credentials: correct them there or here; the connection is tried again for ever"
+		fix = "NATS refuses the credentials: correct them there or here; it is retried forever"
 	}
 	return condition(web.Failing, "nats", fix,
 		"NATS is not connected; %d events wait on disk", st.Waiting)
@@ -89,7 +89,7 @@ func (r rules) stream(now time.Time, pub publisher.Status, st state.Status) []we
 		return condition(level, "stream", r.storeFix(pub.LastError),
 			"events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError)
 	case pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience:
-		return condition(web.Degraded, "outbox", "wait if they become fewer; else look at NATS and its disk",
+		return condition(web.Degraded, "outbox", "wait if they become fewer; otherwise check NATS and its disk",
 			"%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince))
 	}
 	return nil
@@ -102,7 +102,7 @@ func (r rules) history(now time.Time, pub publisher.Status) []web.Condition {
 	}
 	return condition(web.Degraded, "history",
 		"find out who removed it; readers that begin at its start lack the rooms that were told before; this is shown for a day, or until a restart",
-		"stream %s was made anew, found at %s: the events that the one before it had are gone", r.cfg.Stream, stamp(made))
+		"stream %s was recreated, found at %s: the events that the one before it had are gone", r.cfg.Stream, stamp(made))
 }
 
 func (r rules) file(st state.Status) []web.Condition {
@@ -146,11 +146,11 @@ func (r rules) sweepFix(err error) string {
 	case err == nil:
 		return "wait for the first one"
 	case errors.Is(err, poller.ErrSink):
-		return fmt.Sprintf("see that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it; sweeps are retried for ever", r.cfg.DataDir)
+		return fmt.Sprintf("check that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it; sweeps are retried forever", r.cfg.DataDir)
 	case hint != "":
 		return hint
 	}
-	return "look at its failure; sweeps are retried for ever"
+	return "look at its failure; sweeps are retried forever"
 }
 
 // storeFix says what helps a stream that takes no events. What refuses them says
@@ -160,9 +160,9 @@ func (r rules) storeFix(err error) string {
 	case !publisher.Unanswered(err):
 		return ""
 	case r.embedded:
-		return "see that the disk of ROOMWATCH_DATA_DIR has room; the embedded server is started anew by itself when it has"
+		return "check that the disk of ROOMWATCH_DATA_DIR has room; the embedded server is restarted automatically when it has"
 	}
-	return "see that NATS answers and that its disk has room; after a full disk nats-server writes to a stream again only when it was restarted"
+	return "check that NATS answers and that its disk has room; after a full disk nats-server writes to a stream again only when it was restarted"
 }
 
 func lastFailure(s poller.Status) string {

@@ -38,7 +38,7 @@ const recoveryWait = 5 * time.Second
 
 // publishGrace is how long publishing goes on, at most, when the daemon is told
 // to stop. A rebuild of the state takes as long as the stream is large, and what
-// is to be committed waits for it; one that is cut short is made anew by the next
+// is to be committed waits for it; one that is cut short is recreated by the next
 // start.
 const publishGrace = 3 * time.Second
 
@@ -46,7 +46,7 @@ const publishGrace = 3 * time.Second
 // which they are made; they are taken down in the opposite one.
 type Daemon struct {
 	// EmbeddedPatience is how long the embedded server may fail to store before it
-	// is started anew; it doubles with each start that does not help. It may be
+	// is restarted; it doubles with each start that does not help. It may be
 	// changed before Run.
 	EmbeddedPatience time.Duration
 
@@ -208,7 +208,7 @@ func (d *Daemon) whyAway() []any {
 	pub := d.pub.Status()
 	switch {
 	case !pub.Connected:
-		return []any{"fix", "see that NATS runs and can be reached; events wait on disk until then"}
+		return []any{"fix", "check that NATS runs and can be reached; events wait on disk until then"}
 	case pub.LastError != nil:
 		return []any{"error", pub.LastError, "fix", "see what the error names; events wait on disk until then"}
 	}

@@ -166,6 +166,6 @@ func (e *embedded) stop(ctx context.Context) {
 	started := make(chan struct{})
 	close(started)
 	if !giveUp(ctx, s, started) {
-		e.log.WarnContext(ctx, "embedded nats-server does not stop", "after", embeddedGrace, "fix", fmt.Sprintf("look at the disk of %s", e.dir))
+		e.log.WarnContext(ctx, "embedded nats-server does not stop", "after", embeddedGrace, "fix", fmt.Sprintf("check the disk of %s", e.dir))
 	}
 }

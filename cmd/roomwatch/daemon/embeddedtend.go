@@ -42,7 +42,7 @@ func (e *embedded) tend(ctx context.Context, patience time.Duration, status func
 		if !e.stuck(s) || time.Since(since) < wait || TryDisk(e.dir) != nil {
 			continue
 		}
-		e.log.WarnContext(ctx, "embedded nats-server is started anew", "reason", "it stores nothing although its disk takes files",
+		e.log.WarnContext(ctx, "embedded nats-server is restarted", "reason", "it stores nothing although its disk takes files",
 			"error", s.LastError, "server_error", e.newest(), "since", s.LastErrorSince)
 		if e.stop(ctx); ctx.Err() != nil {
 			return // it may still be at work on the files

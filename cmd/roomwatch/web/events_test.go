@@ -109,7 +109,7 @@ func TestReset(t *testing.T) {
 		"-":                                 "not the id",
 		"x-y":                               "not the id",
 		strings.Split(c.id, "-")[0] + "-99": "less than it did",
-		"0-1":                               "made anew",
+		"0-1":                               "recreated",
 	} {
 		rd := r.read("", "Last-Event-ID: "+id)
 		if e := rd.want("reset"); !strings.Contains(e.data, reason) {

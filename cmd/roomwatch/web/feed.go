@@ -52,7 +52,7 @@ func (f *feed) follow(ctx context.Context, q eventQuery, items chan<- item) {
 		// there may be something that only readers are refused.
 		if lasting := pause == pauseMost && !errors.Is(err, errAway); lasting && !told && ctx.Err() == nil {
 			told = true
-			f.log.WarnContext(ctx, "a reader of events waits", "error", streams.Reader(f.c.Stream, 0).Explain(err), "fix", "see that roomwatch may make consumers on the stream")
+			f.log.WarnContext(ctx, "a reader of events waits", "error", streams.Reader(f.c.Stream, 0).Explain(err), "fix", "check that roomwatch may make consumers on the stream")
 		}
 		select {
 		case <-ctx.Done():
@@ -94,7 +94,7 @@ func parsePlace(s string) (place, error) {
 func (p place) lost(i *jetstream.StreamInfo) string {
 	switch s := i.State; {
 	case !p.made.Equal(i.Created):
-		return "the stream was made anew"
+		return "the stream was recreated"
 	case p.seq > s.LastSeq:
 		return "the stream holds less than it did: an older copy was put in its place"
 	case p.seq+1 < s.FirstSeq:

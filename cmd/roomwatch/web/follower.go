@@ -20,7 +20,7 @@ import (
 const (
 	readAhead = 50 // messages that wait here for a slow reader
 	// checkEvery is how often a stream that brings nothing is looked at: one that
-	// was made anew would bring nothing for long.
+	// was recreated would bring nothing for long.
 	checkEvery = 15 * time.Second
 )
 
@@ -126,7 +126,7 @@ func (r *follower) look(ctx context.Context, js jetstream.JetStream) (*jetstream
 	defer cancel()
 	s, err := js.Stream(ctx, r.feed.c.Stream)
 	if err != nil {
-		return nil, fmt.Errorf("look at stream %s: %w", r.feed.c.Stream, err)
+		return nil, fmt.Errorf("inspect stream %s: %w", r.feed.c.Stream, err)
 	}
 	return s.CachedInfo(), nil
 }

@@ -72,7 +72,7 @@ func (l *lossy) want(room string) {
 
 // A reader that leaves is let go at once, whatever NATS does not answer.
 func TestStopEndsFeedWithoutALeader(t *testing.T) {
-	for name, after := range map[string]time.Duration{"a consumer is made anew": 5 * time.Second, "one is made": 17 * time.Second} {
+	for name, after := range map[string]time.Duration{"a consumer is recreated": 5 * time.Second, "one is made": 17 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			readLossy(t, func(l *lossy) {
 				l.Cut("CONSUMER.CREATE")

@@ -2,7 +2,7 @@
 // six connections to a daemon, so its windows share one: a worker holds it.
 
 const maxKept = 1000; // events in the worker's memory, for windows that come later
-const retryPause = 5000; // milliseconds until a feed that was refused is tried again
+const retryPause = 5000; // milliseconds until a feed that was refused is retried
 const past = 5; // minutes that a feed begins with
 const types = ['room.created', 'room.ended', 'viewcount.changed', 'room.updated', 'room.hidden', 'room.shown', 'reset'];
 

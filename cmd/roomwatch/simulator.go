@@ -34,7 +34,7 @@ func simulatorCommand() *cobra.Command {
 			return serveWorld(cmd.Context(), addr, rooms, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:8090", "`ADDRESS` to listen on; :8090 for all addresses of this host")
+	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9000", "`ADDRESS` to listen on; :9000 for all addresses of this host")
 	cmd.Flags().IntVar(&rooms, "rooms", demoRooms, "about `N` rooms are live at any time")
 	return cmd
 }

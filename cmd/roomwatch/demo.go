@@ -23,6 +23,7 @@ import (
 	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/diff"
 	"roomwatch/poller/simulator"
+	"roomwatch/poller/webhook"
 )
 
 // The demo's world: small enough to read along, lively enough to show each kind
@@ -30,6 +31,7 @@ import (
 const (
 	demoApp      = 1400000000
 	demoKey      = "key-of-the-simulated-service"
+	demoToken    = "token-of-the-simulated-service" // of its callbacks
 	demoSeed     = 1
 	demoRooms    = 30
 	demoLife     = 150 * time.Second // of a room, on average
@@ -68,6 +70,13 @@ func validateForDemo(c *config.Config) error {
 	c.SecretKey, c.SecretKeyFile, c.UserSig = demoKey, "", ""
 	c.Endpoint, c.NATSURL, c.NATSDomain = "http://127.0.0.1", "", "" // the port comes with the simulator
 	c.Interval = demoInterval
+	c.WebhookToken, c.WebhookTokenFile = demoToken, ""
+	if c.WebhookAddr == "off" && c.PointReadsPerSecond != 0 {
+		c.WebhookAddr = "127.0.0.1:0"
+	}
+	if environ.Value("ROOMWATCH_EVENTS") == "" && c.PointReadsPerSecond != 0 {
+		c.Events = append(c.Events, string(diff.RoomHidden), string(diff.RoomShown)) // each kind of event is shown
+	}
 	c.DataDir = filepath.Join(c.DataDir, "demo")
 	if environ.Value("ROOMWATCH_LOG_LEVEL") == "" {
 		c.LogLevel = slog.LevelWarn // the events are the show
@@ -106,7 +115,16 @@ func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 	if err := greet(stdout, d, &cfg, moved); err != nil {
 		return errors.Join(err, service.Close())
 	}
+	if addr := d.CallbackAddr(); addr != "" {
+		if err := world.SetCallbacks(simulator.Callbacks{URL: "http://" + addr + webhook.Path, Token: demoToken}); err != nil {
+			return errors.Join(err, service.Close())
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		world.SendCallbacks(ctx)
+		return nil
+	})
 	g.Go(func() error { return serveSimulator(ctx, service, world) })
 	g.Go(func() error { return d.Run(ctx) })
 	g.Go(func() error { return show(ctx, d, &cfg, log, stdout) })

@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/display",
 		"roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/daemon", "roomwatch/cmd/roomwatch/web",
 	},

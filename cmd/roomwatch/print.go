@@ -51,6 +51,10 @@ func (p *eventPrinter) print(e diff.Event) error {
 		style, what = p.ended, fmt.Sprintf("%s  %s, live for %s", title(r), counted(r.ViewCount, "view"), lived(e))
 	case diff.ViewCountChanged:
 		style, what = p.count, fmt.Sprintf("%s  %s", title(r), countChange(e))
+	case diff.RoomHidden:
+		style, what = p.update, title(r)+"  left the list, and lives on"
+	case diff.RoomShown:
+		style, what = p.update, title(r)+"  back on the list"
 	default:
 		style, what = p.update, fmt.Sprintf("%s  %s changed", title(r), strings.Join(changed(e.Previous), ", "))
 	}

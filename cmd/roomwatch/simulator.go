@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/poller/simulator"
@@ -20,6 +21,7 @@ const simulatorMax = 20_000
 func simulatorCommand() *cobra.Command {
 	var addr string
 	var rooms int
+	var calls simulator.Callbacks
 	cmd := &cobra.Command{
 		Use:   "simulator",
 		Short: "Serve a simulated Tencent Live: try run, the chart or the unit without an account",
@@ -31,19 +33,24 @@ func simulatorCommand() *cobra.Command {
 			if rooms < 0 || rooms > simulatorMax {
 				return program.BadFlags(fmt.Errorf("--rooms %d: must be 0 to %d", rooms, simulatorMax))
 			}
-			return serveWorld(cmd.Context(), addr, rooms, cmd.OutOrStdout())
+			return serveWorld(cmd.Context(), addr, rooms, calls, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9000", "`ADDRESS` to listen on; :9000 for all addresses of this host")
+	cmd.Flags().StringVar(&calls.URL, "callbacks", "", "`URL` to call when a room is created, destroyed or updated, such as http://127.0.0.1:8090/webhook")
+	cmd.Flags().StringVar(&calls.Token, "callback-token", demoToken, "`TOKEN` that signs them")
 	cmd.Flags().IntVar(&rooms, "rooms", demoRooms, "about `N` rooms are live at any time")
 	return cmd
 }
 
 // serveWorld serves a new world until ctx is done.
-func serveWorld(ctx context.Context, addr string, rooms int, stdout io.Writer) error {
+func serveWorld(ctx context.Context, addr string, rooms int, calls simulator.Callbacks, stdout io.Writer) error {
 	world, err := simulator.New(worldOf(rooms, time.Now()))
 	if err != nil {
 		return err
+	}
+	if err := world.SetCallbacks(calls); err != nil {
+		return program.BadFlags(fmt.Errorf("--callbacks: %w", err))
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)
@@ -61,7 +68,13 @@ func serveWorld(ctx context.Context, addr string, rooms int, stdout io.Writer) e
 		_ = l.Close()
 		return err
 	}
-	return serveSimulator(ctx, l, world)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		world.SendCallbacks(ctx)
+		return nil
+	})
+	g.Go(func() error { return serveSimulator(ctx, l, world) })
+	return g.Wait()
 }
 
 // worldOf is a world of rooms that live 150 seconds on average: small worlds are
@@ -69,7 +82,7 @@ func serveWorld(ctx context.Context, addr string, rooms int, stdout io.Writer) e
 func worldOf(rooms int, began time.Time) simulator.Config {
 	return simulator.Config{
 		SDKAppID: demoApp, SecretKey: demoKey, Seed: demoSeed, Start: began, Forget: time.Hour,
-		Rooms: rooms, Opens: float64(rooms) / demoLife.Seconds(), Enters: float64(rooms) / 10, Recreates: float64(rooms) / 1500,
+		Rooms: rooms, Opens: float64(rooms) / demoLife.Seconds(), Enters: float64(rooms) / 10, Recreates: float64(rooms) / 1500, Hides: float64(rooms) / 900,
 	}
 }
 

@@ -102,7 +102,7 @@ func (c *Config) validateWebhook(p *environ.Problems) {
 		return
 	}
 	p.Add(serve.IsAddr(c.WebhookAddr), "ROOMWATCH_WEBHOOK_ADDR is %q: write host:port with a port of at most 65535, or off", c.WebhookAddr)
-	p.Add(c.WebhookAddr != c.HTTPAddr, "ROOMWATCH_WEBHOOK_ADDR and ROOMWATCH_HTTP_ADDR are both %q: strangers reach the first; set another port", c.WebhookAddr)
+	p.Add(c.WebhookAddr != c.HTTPAddr || strings.HasSuffix(c.WebhookAddr, ":0"), "ROOMWATCH_WEBHOOK_ADDR and ROOMWATCH_HTTP_ADDR are both %q: strangers reach the first; set another port", c.WebhookAddr)
 	p.Add(err != nil || token != "", "ROOMWATCH_WEBHOOK_ADDR is set without a token: set ROOMWATCH_WEBHOOK_TOKEN or ROOMWATCH_WEBHOOK_TOKEN_FILE to the one of the vendor's console, or everyone could call")
 	p.Add(c.PointReadsPerSecond != 0, "ROOMWATCH_WEBHOOK_ADDR is set and ROOMWATCH_POINT_READS_PER_SECOND is 0: a callback only says which room to read; set a rate, or the address to off")
 }

@@ -30,6 +30,14 @@ func (d *Daemon) listenForCallbacks(ctx context.Context) (err error) {
 	return nil
 }
 
+// CallbackAddr is where callbacks are received, before Run; empty if they are not.
+func (d *Daemon) CallbackAddr() string {
+	if d.callback == nil {
+		return ""
+	}
+	return d.callback.Addr().String()
+}
+
 // callbacks is what has come of the vendor's callbacks; nil if they are not received.
 func (d *Daemon) callbacks() *web.Callbacks {
 	if d.receiver == nil {

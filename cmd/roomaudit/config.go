@@ -24,20 +24,20 @@ const maxFileBytes = 512 << 20
 // A config is every environment variable that roomaudit reads. The tags are
 // what `roomaudit help config` prints.
 type config struct {
-	Dir           string         `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail, which is made if it does not exist"`
-	MaxFileBytes  int64          `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"a file that has grown to this is sealed and compressed (4096 to 536870912), as is one whose day (UTC) is over"`
-	Keep          time.Duration  `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"how old a sealed file may become until it is removed, which is on record; 0s: any, else at least 24h"`
-	SealedCommand string         `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"a command for the shell that is run for each sealed file, in order, until it ends with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
-	SealedTimeout time.Duration  `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"how long that command may take for one file (1s to 24h); then it is killed, and retried"`
-	SQLite        string         `envconfig:"ROOMAUDIT_SQLITE" desc:"a SQLite database that run keeps up, as export does; empty: none"`
-	KeyFile       string         `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), which signs sealed files; it is read for each seal"`
-	Durable       string         `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the name under which NATS shows how far the trail has come; one for each trail"`
+	Dir           string         `envconfig:"ROOMAUDIT_DIR" default:"audit" desc:"the directory of the trail; created if it does not exist"`
+	MaxFileBytes  int64          `envconfig:"ROOMAUDIT_MAX_FILE_BYTES" default:"67108864" desc:"size at which a file is sealed and compressed (4096 to 536870912); a file is sealed at the end of its day (UTC), too"`
+	Keep          time.Duration  `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"max age of a sealed file, then it is removed, on record; 0s: no limit, otherwise at least 24h"`
+	SealedCommand string         `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"shell command to run for each sealed file, in order, until it exits with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
+	SealedTimeout time.Duration  `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"time limit of that command for one file (1s to 24h); then it is killed and retried"`
+	SQLite        string         `envconfig:"ROOMAUDIT_SQLITE" desc:"a SQLite database that run keeps up to date, as export does; empty: none"`
+	KeyFile       string         `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), to sign sealed files; read for each seal"`
+	Durable       string         `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the consumer that shows the position of the trail in NATS; one for each trail"`
 	NATSURL       string         `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
 	Stream        string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
 	HTTPAddr      string         `envconfig:"ROOMAUDIT_HTTP_ADDR" default:"127.0.0.1:8082" desc:"address of the probes and metrics; off for none"`
 	HTTPToken     environ.Secret `envconfig:"ROOMAUDIT_HTTP_TOKEN" desc:"bearer token for the metrics; required, this or its file, for an address that is not loopback"`
-	HTTPTokenFile string         `envconfig:"ROOMAUDIT_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so that it may be exchanged"`
-	HTTPOpen      bool           `envconfig:"ROOMAUDIT_HTTP_OPEN" default:"false" desc:"true: all who reach the address may read, without a token"`
+	HTTPTokenFile string         `envconfig:"ROOMAUDIT_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
+	HTTPOpen      bool           `envconfig:"ROOMAUDIT_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`
 	LogLevel      slog.Level     `envconfig:"ROOMAUDIT_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
 	LogFormat     string         `envconfig:"ROOMAUDIT_LOG_FORMAT" default:"text" desc:"text or json"`
 

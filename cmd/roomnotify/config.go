@@ -21,11 +21,11 @@ var errConfig = errors.New("configuration")
 // A config is every environment variable that roomnotify reads, besides those
 // that the rule file names.
 type config struct {
-	Rules     string        `envconfig:"ROOMNOTIFY_RULES" default:"rules.yaml" desc:"the rule file; --rules says the same"`
-	Name      string        `envconfig:"ROOMNOTIFY_NAME" default:"notify" desc:"of this installation: its durables and subjects begin with it, its stream is it in capitals"`
+	Rules     string        `envconfig:"ROOMNOTIFY_RULES" default:"rules.yaml" desc:"the rule file; --rules overrides it"`
+	Name      string        `envconfig:"ROOMNOTIFY_NAME" default:"notify" desc:"prefix of the durables and subjects of this installation; its stream is the name in capitals"`
 	Replicas  int           `envconfig:"ROOMNOTIFY_STREAM_REPLICAS" default:"1" desc:"replicas of the stream that roomnotify makes"`
-	MaxAge    time.Duration `envconfig:"ROOMNOTIFY_STREAM_MAX_AGE" default:"720h" desc:"how long the stream that roomnotify makes keeps what was held back, dead letters and told milestones"`
-	MaxBytes  environ.Bytes `envconfig:"ROOMNOTIFY_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of the stream that roomnotify makes, at least 65536, or unlimited; a full one takes nothing more, and events wait"`
+	MaxAge    time.Duration `envconfig:"ROOMNOTIFY_STREAM_MAX_AGE" default:"720h" desc:"max age of messages in that stream: held notifications, dead letters and sent milestones"`
+	MaxBytes  environ.Bytes `envconfig:"ROOMNOTIFY_STREAM_MAX_BYTES" default:"unlimited" desc:"max size of that stream in bytes, at least 65536, or unlimited; when it is full, events wait in the event stream"`
 	NATSURL   string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
 	Stream    string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
 	Prefix    string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of its subjects"`

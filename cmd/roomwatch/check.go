@@ -85,7 +85,7 @@ func noState(path string) string {
 	if _, err := os.Stat(path); err != nil {
 		return "does not exist yet: the next start makes it, and rebuilds the state from the stream if that has events"
 	}
-	return "is there and holds nothing, as after a crash in its making or a copy that went wrong: " +
+	return "exists and is empty, as after a crash during its creation or a failed copy: " +
 		"the next start makes a new state, and rebuilds it from the stream if that has events"
 }
 

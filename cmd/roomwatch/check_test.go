@@ -57,7 +57,7 @@ func TestCheckFindsWhatRunWouldFind(t *testing.T) {
 		{name: "another's NATS that asks who we are", env: []string{"NATS_URL=", "ROOMWATCH_NATS_PORT=" + portOf(t, guarded.ClientURL())},
 			line: "nats", want: []string{"ROOMWATCH_NATS_PORT", "NATS_URL=" + guarded.ClientURL()}, run: 1},
 		{name: "something else on the port", env: []string{"NATS_URL=", "ROOMWATCH_NATS_PORT=" + portOf(t, page.URL)},
-			line: "nats", want: []string{"no NATS server", "ROOMWATCH_NATS_PORT"}, run: 1},
+			line: "nats", want: []string{"not by a NATS server", "ROOMWATCH_NATS_PORT"}, run: 1},
 		{name: "the address is taken", env: []string{"ROOMWATCH_HTTP_ADDR=127.0.0.1:" + portOf(t, page.URL)},
 			line: "http", want: []string{"address already in use", "ROOMWATCH_HTTP_ADDR"}, run: 1},
 		{name: "no place for the state", env: []string{"ROOMWATCH_DATA_DIR=" + filepath.Join(file, "data")},

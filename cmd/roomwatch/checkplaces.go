@@ -62,13 +62,13 @@ func stranger(conn *natsconn.Conn, err error, url string, running bool) error {
 	const port = "set ROOMWATCH_NATS_PORT to a free port"
 	switch {
 	case errors.Is(err, natsconn.ErrAuth):
-		return fmt.Errorf("a NATS server that is not roomwatch's own has the port of %s; %s, or NATS_URL=%s to use that server, with what it asks for: %w", url, port, url, err)
+		return fmt.Errorf("the port of %s is in use by a NATS server that is not roomwatch's own; %s, or NATS_URL=%s to use that server, with what it asks for: %w", url, port, url, err)
 	case err != nil:
-		return fmt.Errorf("what has the port of %s is no NATS server: %w; %s", url, err, port)
+		return fmt.Errorf("the port of %s is in use, and not by a NATS server: %w; %s", url, err, port)
 	case conn.Client().ConnectedServerName() != daemon.EmbeddedName:
-		return fmt.Errorf("a NATS server that is not roomwatch's own, %q, has the port of %s; %s, or NATS_URL=%s to use that server", conn.Client().ConnectedServerName(), url, port, url)
+		return fmt.Errorf("the port of %s is in use by a NATS server that is not roomwatch's own, %q; %s, or NATS_URL=%s to use that server", url, conn.Client().ConnectedServerName(), port, url)
 	case !running:
-		return fmt.Errorf("a roomwatch with another data directory has the port of %s; %s, or ROOMWATCH_DATA_DIR to its directory", url, port)
+		return fmt.Errorf("the port of %s is in use by a roomwatch with another data directory; %s, or ROOMWATCH_DATA_DIR to its directory", url, port)
 	}
 	return nil
 }

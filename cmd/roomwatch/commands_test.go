@@ -164,7 +164,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, out := runWith(t, r.env(data), "check"); status != 0 || strings.Contains(out, "state.db does not exist yet") ||
-		!strings.Contains(out, "is there and holds nothing") {
+		!strings.Contains(out, "exists and is empty") {
 		t.Errorf("with a state file of no bytes: status %d\n%s", status, out)
 	}
 

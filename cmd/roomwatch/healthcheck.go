@@ -49,7 +49,7 @@ func healthcheck(ctx context.Context, base string) error {
 		return fmt.Errorf("check health: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("check health: %s answers %s; check the log of the daemon, and check that ROOMWATCH_HTTP_ADDR is where it answers", base, resp.Status)
+		return fmt.Errorf("check health: %s answers %s; check the log of the daemon, and that it answers at ROOMWATCH_HTTP_ADDR", base, resp.Status)
 	}
 	return nil
 }

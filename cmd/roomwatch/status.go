@@ -79,9 +79,9 @@ func statusText(s web.Status) string {
 	}
 	line("version", "%s, started %s", s.Version, ago(s.Started))
 	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
-	line("rooms", "%s live, %s of them not shown by the newest sweeps, %s hidden", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)), number(int64(s.Rooms.Hidden)))
+	line("rooms", "%s live, %s of them missing in the newest sweeps, %s hidden", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)), number(int64(s.Rooms.Hidden)))
 	if p := s.Sweep; p != nil {
-		line("sweep", "no. %d goes on since %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
+		line("sweep", "no. %d in progress for %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
 			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
 	}
 	if p := s.LastComplete; p != nil {
@@ -91,7 +91,7 @@ func statusText(s web.Status) string {
 	if f := s.LastFailure; f != nil {
 		line("last failure", "%s: %s", ago(f.At), f.Text)
 	}
-	line("outbox", "%s, numbers given to %d, stored to %d, epoch %s", waiting(s), s.Outbox.Assigned, s.Outbox.Stored, s.Outbox.Epoch)
+	line("outbox", "%s, assigned up to %d, stored up to %d, epoch %s", waiting(s), s.Outbox.Assigned, s.Outbox.Stored, s.Outbox.Epoch)
 	nats := "not connected"
 	if s.NATS.Connected {
 		nats = "connected to " + s.NATS.Server

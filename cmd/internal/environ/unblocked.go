@@ -72,7 +72,7 @@ func (b *backlog) write(w io.Writer, own *slog.Logger) {
 			_, _ = w.Write(line)
 		}
 		if lost > 0 {
-			own.Error("log lines lost", "lines", lost, "reason", "nobody read the log for a while")
+			own.Error("log lines lost", "lines", lost, "reason", "the reader of the log was blocked")
 		}
 		if ended {
 			return

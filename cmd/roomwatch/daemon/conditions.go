@@ -42,7 +42,7 @@ func condition(level, about, fix, format string, args ...any) []web.Condition {
 func (r rules) sweeps(now time.Time, poll poller.Status) []web.Condition {
 	switch last := poll.LastComplete; {
 	case poll.Refused.Err != nil:
-		return condition(web.Failing, "source", "change what it names and start roomwatch again; `roomwatch check` tries it with one request",
+		return condition(web.Failing, "source", "correct what the error names and restart roomwatch, unless it is a file that is read again; `roomwatch check` tries it with one request",
 			"the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err)
 	case last == nil:
 		return condition(web.Failing, "sweep", r.sweepFix(poll.LastFailure.Err), "no sweep has been complete since the start%s", lastFailure(poll))
@@ -62,8 +62,8 @@ func (r rules) reads(poll poller.Status) []web.Condition {
 	if poll.ReadsRefused.Err == nil {
 		return nil
 	}
-	return condition(web.Degraded, "reads", "see what the error names; until then sweeps of the list alone decide which rooms have ended, which takes longer. "+
-		"Point reads are retried every ten minutes; ROOMWATCH_POINT_READS_PER_SECOND=0 does without them",
+	return condition(web.Degraded, "reads", "correct what the error names. Until then sweeps of the list decide which rooms have ended, which takes longer. "+
+		"Point reads are retried every ten minutes; ROOMWATCH_POINT_READS_PER_SECOND=0 turns them off",
 		"the service refuses get_room_info since %s: %v", stamp(poll.ReadsRefused.At), poll.ReadsRefused.Err)
 }
 
@@ -89,7 +89,7 @@ func (r rules) stream(now time.Time, pub publisher.Status, st state.Status) []we
 		return condition(level, "stream", r.storeFix(pub.LastError),
 			"events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError)
 	case pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience:
-		return condition(web.Degraded, "outbox", "wait if they become fewer; otherwise check NATS and its disk",
+		return condition(web.Degraded, "outbox", "wait if the number falls; otherwise check NATS and its disk",
 			"%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince))
 	}
 	return nil
@@ -101,8 +101,8 @@ func (r rules) history(now time.Time, pub publisher.Status) []web.Condition {
 		return nil
 	}
 	return condition(web.Degraded, "history",
-		"find out who removed it; readers that begin at its start lack the rooms that were told before; this is shown for a day, or until a restart",
-		"stream %s was recreated, found at %s: the events that the one before it had are gone", r.cfg.Stream, stamp(made))
+		"find out who removed it; readers that begin at its start miss the rooms that were published before; this is shown for a day, or until a restart",
+		"stream %s was recreated, detected at %s: the older events are gone", r.cfg.Stream, stamp(made))
 }
 
 func (r rules) file(st state.Status) []web.Condition {
@@ -125,7 +125,7 @@ func (r rules) guard(st state.Status) []web.Condition {
 	if !st.Guarded {
 		return nil
 	}
-	return condition(web.Degraded, "guard", "look at what the service answers; if the rooms are really gone, nothing is to be done",
+	return condition(web.Degraded, "guard", "check what the service really has; if the rooms have ended, no action is needed",
 		"%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
 		st.Missing, st.Rooms, r.cfg.MassEndSweeps, r.cfg.Policy().MassEndSpan(), st.Doubted)
 }
@@ -144,13 +144,13 @@ func (r rules) callbacks(hooks webhook.Status) []web.Condition {
 func (r rules) sweepFix(err error) string {
 	switch hint := poller.Hint(err); {
 	case err == nil:
-		return "wait for the first one"
+		return "wait for the first sweep"
 	case errors.Is(err, poller.ErrSink):
 		return fmt.Sprintf("check that the disk of ROOMWATCH_DATA_DIR, %s, has room and that roomwatch may write to it; sweeps are retried forever", r.cfg.DataDir)
 	case hint != "":
 		return hint
 	}
-	return "look at its failure; sweeps are retried forever"
+	return "see the error; sweeps are retried forever"
 }
 
 // storeFix says what helps a stream that takes no events. What refuses them says

@@ -94,7 +94,7 @@ test('searches, sorts, filters and pages', async (t) => {
   await page.click('#search button[type=reset]');
   await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
   await page.fill('#q', 'no room is called this');
-  await eventually(page, () => document.getElementById('rooms-note').textContent === 'No live room is like that.');
+  await eventually(page, () => document.getElementById('rooms-note').textContent === 'No matching rooms.');
   assert.deepEqual(page.faults, []);
 });
 

@@ -5,7 +5,7 @@ import { element, exactly, number, plural, put, serverNow, setServerTime, since,
 
 const verdicts = {
   ok: ['ok', 'Working'],
-  degraded: ['degraded', 'Working, but look at this'],
+  degraded: ['degraded', 'Degraded'],
   failing: ['failing', 'Not working'],
 };
 const marks = {
@@ -34,8 +34,8 @@ export function watchNow(changed) {
       unanswered ||= Date.now();
       document.body.classList.add('stale');
       showVerdict('failing', [{
-        text: `No answer from the daemon since ${time(answered || unanswered)}; what stands below is old.`,
-        fix: 'See that it runs and can be reached. This page goes on by itself.',
+        text: `No answer from the daemon since ${time(answered || unanswered)}; the values below are old.`,
+        fix: 'Check that it runs and can be reached. This page reconnects automatically.',
       }], 'No answer');
       throw err;
     } finally {
@@ -75,15 +75,15 @@ function showFacts(s) {
       last ? `${exactly(last.ended)}; ${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}` : ''],
     ['Sweep in progress', s.sweep ? `no. ${number(s.sweep.number)}` : 'idle',
       s.sweep ? `${plural(s.sweep.pages, 'page')}, ${plural(s.sweep.rooms, 'room')}` : ''],
-    ['Rooms', number(s.rooms.known), (s.rooms.missing ? `${number(s.rooms.missing)} missing, end not yet believed` : 'none missing')
+    ['Rooms', number(s.rooms.known), (s.rooms.missing ? `${number(s.rooms.missing)} missing, end not confirmed yet` : 'none missing')
       + (s.rooms.hidden ? `; ${number(s.rooms.hidden)} hidden` : '')],
     ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}, ${exactly(s.outbox.oldest)}` : 'events; all are stored'],
-    ['NATS', s.nats.connected ? 'connected' : 'away', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
+    ['NATS', s.nats.connected ? 'connected' : 'disconnected', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
     ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
   ];
   const calls = s.callbacks;
   if (calls) {
-    facts.push(['Callbacks', number(calls.taken), `${calls.last ? `newest ${since(calls.last)}, ${exactly(calls.last)}` : 'none has come yet'}; ${number(calls.refused)} refused`]);
+    facts.push(['Callbacks', number(calls.taken), `${calls.last ? `newest ${since(calls.last)}, ${exactly(calls.last)}` : 'none received yet'}; ${number(calls.refused)} refused`]);
   }
   const list = document.getElementById('facts');
   facts.forEach(([name, value, more], i) => {

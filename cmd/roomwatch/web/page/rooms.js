@@ -52,7 +52,7 @@ async function refresh() {
 function show(list) {
   const filtered = fields.some((f) => f.value.trim());
   put('rooms-count', plural(list.known, 'room'));
-  note(list.rooms.length ? '' : filtered ? 'No live room is like that.' : 'No room is live.');
+  note(list.rooms.length ? '' : filtered ? 'No matching rooms.' : 'No live rooms.');
   const focused = document.activeElement;
   const keys = new Set();
   list.rooms.forEach((room, i) => {

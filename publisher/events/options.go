@@ -46,8 +46,8 @@ type Options struct {
 	RetryMax time.Duration // 0 means 30 s
 
 	// Park is a subject of another stream, to which an event goes that failed
-	// Tries times, and a message that is no event. Empty: such a thing is tried
-	// for ever, and holds up its room.
+	// Tries times, and a message that is no event. The user needs the permission to
+	// publish to it. Empty: such a thing is retried forever, and holds up its room.
 	Park  string
 	Tries int // 0 means 5
 

@@ -121,9 +121,7 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 	m := s.parked(d, reason, tries)
 	pause := s.o.RetryMin
 	for {
-		ctx, cancel := context.WithTimeout(s.handlers, askWait)
-		_, err := s.js.PublishMsg(ctx, m)
-		cancel()
+		err := s.publish(m)
 		if err == nil {
 			break
 		}
@@ -136,6 +134,18 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 	s.o.Log.ErrorContext(s.handlers, "parked event", "sequence", d.seq, "subject", s.o.Park, "tries", tries, "reason", reason)
 	s.settled(d, func(m jetstream.Msg) error { return m.TermWithReason("parked on " + s.o.Park) })
 	return true
+}
+
+// publish publishes a message. NATS does not answer what it does not allow: the
+// reason comes by itself, as an error of the connection.
+func (s *subscription) publish(m *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(s.handlers, askWait)
+	defer cancel()
+	_, err := s.js.PublishMsg(ctx, m)
+	if last := s.js.Conn().LastError(); errors.Is(err, context.DeadlineExceeded) && errors.Is(last, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w (%w); ask the account administrator to grant it", err, last)
+	}
+	return err
 }
 
 // parked is the message as it is parked: the body as it was, the reason beside

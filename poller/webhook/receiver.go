@@ -80,7 +80,7 @@ func (r *Receiver) Status() Status {
 // ServeHTTP answers a callback before anything is done about it: the service does not
 // wait for long, and calls no second time.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	v, status, err := r.receive(w, req, time.Now())
+	v, status, err := r.receive(w, req)
 	r.metrics.callbacks.WithLabelValues(string(v)).Inc()
 	r.note(err)
 	if err != nil {
@@ -94,7 +94,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // receive takes a callback. After an error, which says what is wrong with it, nobody
 // was told.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, now time.Time) (verdict, int, error) {
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (verdict, int, error) {
+	now := time.Now()
+	if err := http.NewResponseController(w).SetReadDeadline(now.Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return badRequest, http.StatusInternalServerError, fmt.Errorf("bound the reading of the body: %w", err)
+	}
+	// The body of a stranger is not waited for.
+	w.Header().Set("Connection", "close")
 	if req.URL.Path != Path {
 		return badRequest, http.StatusNotFound, fmt.Errorf("callbacks are received at %s", Path)
 	}
@@ -102,12 +108,11 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, now time.Ti
 		w.Header().Set("Allow", http.MethodPost)
 		return badRequest, http.StatusMethodNotAllowed, errors.New("a callback is a POST")
 	}
-	if v, err := r.authenticate(req.URL.Query(), now); err != nil {
+	v, err := r.authenticate(req.URL.Query(), now)
+	if err != nil {
 		return v, http.StatusForbidden, err
 	}
-	if err := http.NewResponseController(w).SetReadDeadline(now.Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return badRequest, http.StatusInternalServerError, fmt.Errorf("bound the reading of the body: %w", err)
-	}
+	w.Header().Del("Connection")
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, bodyBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return badRequest, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", bodyBytes)
@@ -122,7 +127,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, now time.Ti
 	case !known:
 		return otherCommand, http.StatusOK, nil
 	}
-	c.At = now
+	c.At = time.Now() // not when the request began: what has shown the room meanwhile came before
 	r.tell(c)
 	return taken, http.StatusOK, nil
 }
@@ -143,21 +148,17 @@ func (r *Receiver) note(err error) {
 	}
 }
 
+var errNoCallback = errors.New("the body is no JSON object of a callback")
+
 // decode returns what a body says, and false if it is not of a room that comes, goes or
 // changes. Of the body only the command and the RoomId are used.
 func decode(body []byte, command string) (c diff.Callback, known bool, err error) {
-	var b struct {
-		CallbackCommand string
-		RoomID          string `json:"RoomId"`
-		RoomInfo        struct {
-			RoomID string `json:"RoomId"`
-		}
+	var head struct{ CallbackCommand string }
+	if err := json.Unmarshal(body, &head); err != nil {
+		return c, false, errNoCallback
 	}
-	if err := json.Unmarshal(body, &b); err != nil {
-		return c, false, errors.New("the body is no JSON object of a callback")
-	}
-	if b.CallbackCommand != "" {
-		command = b.CallbackCommand
+	if head.CallbackCommand != "" {
+		command = head.CallbackCommand
 	}
 	switch command {
 	case "Live.CallbackAfterCreateRoom":
@@ -168,6 +169,15 @@ func decode(body []byte, command string) (c diff.Callback, known bool, err error
 		c.Kind = diff.Updated
 	default:
 		return c, false, nil
+	}
+	var b struct {
+		RoomID   string `json:"RoomId"`
+		RoomInfo struct {
+			RoomID string `json:"RoomId"`
+		}
+	}
+	if err := json.Unmarshal(body, &b); err != nil {
+		return c, false, errNoCallback
 	}
 	if c.RoomID = b.RoomID; c.RoomID == "" {
 		c.RoomID = b.RoomInfo.RoomID

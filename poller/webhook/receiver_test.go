@@ -103,6 +103,7 @@ func TestReceive(t *testing.T) {
 		{"the other spelling", "POST", target("t", now, "SdkAppid", "", "SdkAppId", "88888888"), create, 200, "OK", "created:a", taken},
 		{"an upper-case sign", "POST", upperSign(target("t", now)), create, 200, "OK", "created:a", taken},
 		{"another command", "POST", target("t", now), `{"CallbackCommand":"Mic.CallbackAfterSeatInfoChanged","RoomInfo":{}}`, 200, "OK", "", otherCommand},
+		{"another command, of a room with a number", "POST", target("t", now), `{"CallbackCommand":"Group.CallbackAfterSendMsg","RoomId":7,"RoomInfo":[]}`, 200, "OK", "", otherCommand},
 		{"nearly too old", "POST", target("t", now.Add(-58*time.Second)), create, 200, "OK", "created:a", taken},
 		{"too old", "POST", target("t", now.Add(-62*time.Second)), create, 403, "clock", "", wrongTime},
 		{"of the future", "POST", target("t", now.Add(70*time.Second)), create, 403, "clock", "", wrongTime},

@@ -19,10 +19,10 @@ func (w *Witnesses) Control(now time.Time) (id string, ok bool) {
 func (w *Witnesses) candidate(now time.Time) (id string, ok bool) {
 	if now.Sub(w.shownAt) > w.span() {
 		_, asked := w.asked[w.found]
-		return w.found, w.found != "" && !asked && now.Sub(w.foundAt) <= w.span()
+		return w.found, w.found != "" && !asked && !w.leaving(w.found, now) && now.Sub(w.foundAt) <= w.span()
 	}
 	for i, id := range w.candidates {
-		if _, asked := w.asked[id]; asked {
+		if _, asked := w.asked[id]; asked || w.leaving(id, now) {
 			continue
 		}
 		// The next control is another room: this one may have ended a moment ago.

@@ -7,7 +7,13 @@ type Proof struct {
 	RoomID   string
 	Evidence Evidence
 	Newer    *Read // of the life that has taken the room's place; nil if none has
+	callback bool  // a callback is one of the witnesses
+	signed   int64 // see [Callback.Signed]
 }
+
+// Means reports whether the proof is one of a life of its room: a callback that was sent
+// before the life began, or in the second in which it did, means an earlier one.
+func (p Proof) Means(life Room) bool { return !p.callback || life.CreateTime < p.signed }
 
 // Proved returns the ends that are proved by reads. known is how many rooms
 // are known, marked which of them sweeps have missed, and missing how many.
@@ -27,7 +33,7 @@ func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []Pr
 	}
 	for id, a := range w.gone {
 		if a.proved(w.trusted) {
-			add(Proof{RoomID: id, Evidence: Evidence{By: ByInfo, Requests: Requested(a.first.request, a.last.request)}}, a.last.at.Sub(a.first.at))
+			add(Proof{RoomID: id, Evidence: Evidence{By: ByInfo, Requests: Requested(a.first.request, a.last.request)}, callback: a.first.callback, signed: a.first.signed}, a.last.at.Sub(a.first.at))
 		}
 	}
 	for id, n := range w.newer {

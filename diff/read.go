@@ -45,16 +45,17 @@ const (
 	HiddenRoom                   // the room is known as hidden: is it still?
 	AskedAgain                   // a read of the room asks for a second one
 	ToldByCallback               // the vendor's server says that something has happened to it
+	ToldOtherwise                // a read of the room said something else than a callback
 )
 
 // Sources returns all sources.
 func Sources() []Source {
-	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain, ToldByCallback}
+	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain, ToldByCallback, ToldOtherwise}
 }
 
 // String returns the source as metrics show it.
 func (s Source) String() string {
-	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again", "callback"}[s]
+	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again", "callback", "callback_again"}[s]
 }
 
 // A Proposal is a RoomID that somebody would like to know about. It carries no

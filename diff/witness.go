@@ -61,8 +61,10 @@ type question struct {
 }
 
 type witness struct {
-	at      time.Time
-	request string
+	at       time.Time
+	request  string
+	callback bool  // it is no read
+	signed   int64 // the callback, see [Callback.Signed]
 }
 
 func (a absence) witnesses() int {
@@ -187,7 +189,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 		}
 	case NoAnswer:
 		f.Again = r.At.Add(minWitnessSpan)
-		_, f.Told = w.told[r.RoomID]
+		_, f.Told = w.notice(r.RoomID, r.At)
 		w.fail(r)
 	}
 	return f
@@ -196,7 +198,7 @@ func (w *Witnesses) Hear(r Read) Finding {
 // testify takes a read that did not find its room as a witness, and returns how many
 // there are now: one or two.
 func (w *Witnesses) testify(r Read) (witnesses int) {
-	now := witness{r.At, r.RequestID}
+	now := witness{at: r.At, request: r.RequestID}
 	a, ok := w.gone[r.RoomID]
 	switch {
 	case !ok:

@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ func (c *court) play(t *testing.T, script string) string {
 		case what == "told": // "told a-" destroyed, "told a+" created, "told a~" updated
 			kinds := map[byte]CallbackKind{'-': Destroyed, '+': Created, '~': Updated}
 			id := f[2][:len(f[2])-1]
-			c.Tell(Callback{RoomID: id, Kind: kinds[f[2][len(id)]], At: at})
+			c.Tell(Callback{RoomID: id, Kind: kinds[f[2][len(id)]], At: at, Signed: 2})
 		case what[0] == '[':
 			c.Ask(what[1:])
 			sent[what[1:]] = at
@@ -127,6 +128,11 @@ func TestWitnesses(t *testing.T) {
 		{"a callback of another kind is no witness", "0 page x; 1 told a~; 1.1 a-; 1.2 ctl +; 2 told a+; 2.1 a-; 2.3 ctl +", ""},
 		{"a callback and a read, and the control is not found", "0 page x y; 1 told a-; 1.1 a-; 1.2 ctl -; 2.3 ctl +; 2.4 a-; 3.5 ctl +", ""},
 		{"a callback is a witness once", "0 page x; 1 told a-; 1.1 a-; 1.2 ctl +; 2 page a x; 3 a-; 3.1 ctl +", "a"},
+		{"a callback that comes twice, and a page showed it between", "0 page x; 1 told a-; 1.1 page a x; 1.2 told a-; 1.3 a-; 1.4 ctl +", ""},
+		{"an update after it changes nothing", "0 page x; 1 told a-; 1.05 told a~; 1.1 a-; 1.2 ctl +", "a"},
+		{"a callback is too old", "0 page x; 1 told a-; 61 page x; 62 a-; 62.1 ctl +", ""},
+		{"what a callback ends is no control", "0 page a x; 1 told a-; 1.1 a-; 1.2 ctl +", "a"},
+		{"what a callback may end is no control", "0 page a; 0.5 b-; 1 told a-; 1.2 ctl none; 1.3 a+; 1.4 ctl +", ""},
 		{"one control a second", "0 page x y; 1 a-; 1 ctl +; 1.9 ctl none; 2 ctl +", ""},
 		{"nothing to believe, no control", "0 page x; 1 a+; 2 a?; 3 ctl none", ""},
 	}
@@ -324,7 +330,8 @@ func TestPassedBySweepThatBreaksOff(t *testing.T) {
 }
 
 // A court of a random world: pages, reads and controls that take their time are
-// truthful of one moment on their way, but for lies of up to two seconds.
+// truthful of one moment on their way, but for lies of up to two seconds. Callbacks are late,
+// doubled, replayed, lost or forged.
 type worldCourt struct {
 	*rapid.T
 	w        *watcher
@@ -337,7 +344,11 @@ type worldCourt struct {
 	coming   map[int][]func(now time.Time)
 	lieEnds  int
 	lies     [2]bool // the list shows nothing; no read finds anything
+	rooms    int
+	forges   bool // callbacks may be forged; reads do not lie then: one that lies and one that is forged are two witnesses
+	calls    []Callback
 	ends     int
+	byCall   int // ends of which a callback is a witness
 }
 
 const ticksPerSecond = 4
@@ -383,7 +394,7 @@ func (c *worldCourt) hear(r Read) {
 	f := c.court.Hear(r)
 	l := Look{At: r.At, Wall: r.At, Sweep: c.w.sweep, LastComplete: c.w.history.Begin}
 	if !f.Again.IsZero() {
-		c.due[r.RoomID] = c.tick + 3*ticksPerSecond
+		c.due[r.RoomID] = c.tick + max(1, int(math.Ceil(f.Again.Sub(r.At).Seconds()*ticksPerSecond)))
 	}
 	if f.Present {
 		k, ok := c.w.rooms[r.RoomID]
@@ -401,9 +412,18 @@ func (c *worldCourt) hear(r Read) {
 	for _, p := range c.court.Proved(len(c.w.rooms), 0, func(string) bool { return false }) {
 		id := p.RoomID
 		k, ok := c.w.rooms[id]
-		c.court.Forget(id)
 		if !ok {
+			c.court.Forget(id)
 			continue
+		}
+		if !p.Means(k.Room) {
+			c.court.Disbelieve(id)
+			c.due[id] = c.tick + 3*ticksPerSecond
+			continue
+		}
+		c.court.Forget(id)
+		if p.callback {
+			c.byCall++
 		}
 		if p.Newer != nil {
 			if p.Newer.Replaces(&k) {
@@ -465,19 +485,49 @@ func (c *worldCourt) page() {
 	})
 }
 
+// call lets a callback come, up to five seconds late, or never.
+func (c *worldCourt) call(cb Callback) {
+	if c.rng.IntN(8) == 0 {
+		return
+	}
+	c.calls = append(c.calls, cb)
+	if len(c.calls) > 30 {
+		c.calls = c.calls[1:]
+	}
+	late := 0
+	if c.rng.IntN(2) == 0 {
+		late = c.rng.IntN(5 * ticksPerSecond)
+	}
+	c.coming[c.tick+late] = append(c.coming[c.tick+late], func(now time.Time) {
+		cb.At = now
+		c.court.Tell(cb)
+		if _, ok := c.due[cb.RoomID]; !ok {
+			c.due[cb.RoomID] = c.tick
+		}
+	})
+}
+
 func (c *worldCourt) step(changes bool) {
 	c.tick++
-	id := fmt.Sprintf("r%d", c.rng.IntN(12))
+	id := fmt.Sprintf("r%d", c.rng.IntN(c.rooms))
 	if _, live := c.truth[id]; changes && c.rng.IntN(6) == 0 {
 		if live {
 			delete(c.truth, id)
+			c.call(Callback{RoomID: id, Kind: Destroyed, Signed: int64(c.tick)})
 		} else {
 			c.truth[id] = Room{RoomID: id, CreateTime: int64(c.tick)}
+			c.call(Callback{RoomID: id, Kind: Created, Signed: int64(c.tick)})
 		}
+	}
+	if changes && c.forges && c.rng.IntN(6) == 0 {
+		c.call(Callback{RoomID: id, Kind: CallbackKind(c.rng.IntN(3)), Signed: int64(c.tick)})
+	}
+	if len(c.calls) > 0 && c.rng.IntN(12) == 0 { // one that comes again, or is replayed
+		c.call(c.calls[c.rng.IntN(len(c.calls))])
 	}
 	if changes && c.tick > c.lieEnds+15*ticksPerSecond && c.rng.IntN(20) == 0 {
 		c.lieEnds = c.tick + c.rng.IntN(2*ticksPerSecond)
-		c.lies = [2]bool{c.rng.IntN(2) == 0, c.rng.IntN(2) == 0}
+		c.lies = [2]bool{c.rng.IntN(2) == 0, c.rng.IntN(2) == 0 && !c.forges}
 	}
 	if c.rng.IntN(3) == 0 {
 		c.page()
@@ -502,15 +552,15 @@ func (c *worldCourt) step(changes bool) {
 	delete(c.coming, c.tick)
 }
 
-// No order of truthful pages and reads, and no lie of two seconds, ends a room that
+// No order of truthful pages and reads, no lie of two seconds and no callback ends a room that
 // lives or tells an event twice; at rest the events fold to the truth.
 func TestWitnessesInRandomWorlds(t *testing.T) {
-	ends := 0
+	ends, byCall := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWatcher(DefaultPolicy())
 		c := &worldCourt{
 			T: rt, w: w, court: NewWitnesses(w.policy), rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)),
-			truth: map[string]Room{"x": {RoomID: "x", CreateTime: 1}}, inFlight: map[string]bool{}, due: map[string]int{}, coming: map[int][]func(time.Time){},
+			truth: map[string]Room{"x": {RoomID: "x", CreateTime: 1}}, inFlight: map[string]bool{}, due: map[string]int{}, coming: map[int][]func(time.Time){}, forges: rapid.Bool().Draw(rt, "forges"), rooms: rapid.IntRange(1, 12).Draw(rt, "rooms"),
 		}
 		for range rapid.IntRange(100, 600).Draw(rt, "ticks") {
 			c.step(true)
@@ -542,8 +592,11 @@ func TestWitnessesInRandomWorlds(t *testing.T) {
 		if len(told) != len(c.truth) {
 			rt.Errorf("told are %d rooms, %d live", len(told), len(c.truth))
 		}
-		ends += c.ends
+		ends, byCall = ends+c.ends, byCall+c.byCall
 	})
+	if ends == byCall || byCall == 0 {
+		t.Errorf("%d ends by reads, %d with a callback", ends, byCall)
+	}
 	if ends == 0 {
 		t.Error("no room has ended by reads: the test proves nothing")
 	}

@@ -30,7 +30,7 @@ func (c class) share() float64 { return [classes]float64{1. / 2, 1. / 4, 1. / 4}
 
 func classOfSource(s diff.Source) class {
 	switch s {
-	case diff.ToldByCallback:
+	case diff.ToldByCallback, diff.ToldOtherwise:
 		return callbacks
 	case diff.ShownAgain, diff.HiddenRoom:
 		return others
@@ -38,6 +38,10 @@ func classOfSource(s diff.Source) class {
 		return absences
 	}
 }
+
+// again reports whether a proposal asks for another read of a room, which need not be
+// readApart from the one before.
+func again(s diff.Source) bool { return s == diff.AskedAgain || s == diff.ToldOtherwise }
 
 // What became of a proposal, as metrics show it.
 const (
@@ -89,7 +93,7 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 	if p.Due.Before(now) {
 		p.Due = now
 	}
-	if last, ok := q.recent[p.RoomID]; ok && p.Source != diff.AskedAgain && p.Due.Before(last.Add(readApart)) {
+	if last, ok := q.recent[p.RoomID]; ok && !again(p.Source) && p.Due.Before(last.Add(readApart)) {
 		p.Due = last.Add(readApart)
 	}
 	if _, ok := q.reading[p.RoomID]; ok && p.Due.Before(now.Add(readApart)) {
@@ -214,7 +218,7 @@ func (q *proposals) done(id string, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.reading, id)
-	if p := q.waiting[id]; p != nil && p.Source != diff.AskedAgain && p.Due.Before(at.Add(readApart)) { // proposed before the answer
+	if p := q.waiting[id]; p != nil && !again(p.Source) && p.Due.Before(at.Add(readApart)) { // proposed before the answer
 		p.Due = at.Add(readApart)
 		heap.Fix(&q.queues[p.class], p.index)
 	}

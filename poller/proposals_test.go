@@ -53,7 +53,7 @@ func TestClassesShareTheRate(t *testing.T) {
 	now := time.Now()
 	q := newProposals(func(diff.Source, string) {})
 	for i := range 1000 {
-		for name, s := range map[string]diff.Source{"absent": diff.MissedBySweep, "told": diff.ToldByCallback, "other": diff.HiddenRoom} {
+		for name, s := range map[string]diff.Source{"absent": diff.MissedBySweep, "told": diff.ToldByCallback, "told again": diff.ToldOtherwise, "other": diff.HiddenRoom} {
 			q.propose(diff.Proposal{RoomID: fmt.Sprint(name, " ", i), Source: s}, now)
 		}
 	}
@@ -96,5 +96,17 @@ func TestFloodOfCallbacks(t *testing.T) {
 	}
 	if !read["told 9000"] || !read["missing"] {
 		t.Errorf("read first: %v", read)
+	}
+}
+
+// A read that contradicts a callback is made again before three seconds are over.
+func TestToldOtherwiseIsReadSoon(t *testing.T) {
+	start := time.Now()
+	q := newProposals(func(diff.Source, string) {})
+	q.begin("a")
+	q.done("a", start)
+	q.propose(diff.Proposal{RoomID: "a", Source: diff.ToldOtherwise, Due: start.Add(time.Second)}, start)
+	if _, wait, ok := q.next(start); ok || wait != time.Second {
+		t.Errorf("due in %s", wait)
 	}
 }

@@ -12,7 +12,7 @@ func TestCallbacks(t *testing.T) {
 	s, p := openReading(t)
 	whole(t, s, 0, "a@1=0")
 	tell := func(n float64, id string, kind diff.CallbackKind) {
-		s.Tell(diff.Callback{RoomID: id, Kind: kind, At: second(n)})
+		s.Tell(diff.Callback{RoomID: id, Kind: kind, At: second(n), Signed: 2})
 	}
 	proposed := func(when, want string) {
 		t.Helper()
@@ -23,9 +23,9 @@ func TestCallbacks(t *testing.T) {
 	tell(5, "b", diff.Created)
 	proposed("created", "callback:b")
 	answer(t, s, 5.1, "b-")
-	proposed("not there yet", "asked_again:b")
+	proposed("not there yet", "callback_again:b")
 	answer(t, s, 6, "b-")
-	proposed("still not there", "asked_again:b")
+	proposed("still not there", "callback_again:b")
 	answer(t, s, 8, "b+")
 	proposed("there", "")
 	wantWaiting(t, s, 1, "2 +b@1=0")
@@ -48,8 +48,42 @@ func TestCallbacks(t *testing.T) {
 	// A forged one: the room lives.
 	tell(40, "a", diff.Destroyed)
 	answer(t, s, 40.1, "a+")
-	proposed("lives", "asked_again:a callback:a")
+	proposed("lives", "callback:a callback_again:a")
 	see(t, s, page(t, 40.2, "a@1=0"))
 	wantWaiting(t, s, 3, "")
 	checked(t, s)
+}
+
+// A callback that was sent before the known life began means an earlier one, however
+// late or how often it comes: one read beside it ends nothing.
+func TestCallbackOfAnEarlierLife(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		signed int64
+		one    string // told after one read
+	}{
+		{"before", 9, ""},
+		{"in the same second", 10, ""},
+		{"after", 11, "3 -b@10"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, p := openReading(t)
+			whole(t, s, 0, "a@1=0 b@10=0")
+			s.Tell(diff.Callback{RoomID: "b", Kind: diff.Destroyed, At: second(5), Signed: tt.signed})
+			p.take()
+			answer(t, s, 5.1, "b-")
+			see(t, s, page(t, 5.2, "a@1=0"))
+			control(t, s, 5.3)
+			wantWaiting(t, s, 2, tt.one)
+			if got := p.take(); (got == "asked_again:b") != (tt.one == "") {
+				t.Errorf("proposed %q", got)
+			}
+			if tt.one == "" {
+				answer(t, s, 8.2, "b-")
+				control(t, s, 8.3)
+				wantWaiting(t, s, 2, "3 -b@10")
+			}
+			checked(t, s)
+		})
+	}
 }

@@ -92,6 +92,15 @@ func (s *Store) Tell(c diff.Callback) {
 
 func (r *reads) forget(id string) { r.with(func(w *diff.Witnesses) { w.Forget(id) }) }
 
+// disbelieve takes back what a callback of an earlier life has said of a room.
+func (r *reads) disbelieve(id string) {
+	r.with(func(w *diff.Witnesses) {
+		if again := w.Disbelieve(id); !again.IsZero() {
+			r.propose(diff.Proposal{RoomID: id, Source: diff.AskedAgain, Due: again})
+		}
+	})
+}
+
 // CommitReads takes the answers of point reads and writes what they prove. It
 // writes in one transaction, and nothing if they prove nothing; a crash before it
 // commits leaves nothing of it, and the rooms are proposed again.
@@ -114,7 +123,11 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 				s.hidden.remove(r.RoomID)
 			}
 			if !f.Again.IsZero() && (known || f.Told) {
-				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: diff.AskedAgain, Due: f.Again})
+				source := diff.AskedAgain
+				if f.Told {
+					source = diff.ToldOtherwise
+				}
+				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: source, Due: f.Again})
 			}
 		}
 	})
@@ -244,6 +257,10 @@ func (s *Store) endProved(w *writer, at time.Time) error {
 		}
 		if known == nil || p.Newer != nil && !p.Newer.Replaces(known) { // sweeps or pages were faster
 			w.after = append(w.after, func() { s.reads.forget(p.RoomID) })
+			continue
+		}
+		if !p.Means(known.Room) {
+			w.after = append(w.after, func() { s.reads.disbelieve(p.RoomID) })
 			continue
 		}
 		w.evidence = p.Evidence

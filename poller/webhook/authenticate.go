@@ -25,10 +25,10 @@ func (e *timeError) Error() string {
 	return fmt.Sprintf("RequestTime is %s off; at most %s is allowed: see that the clock of this machine is right", e.offset, maxOffset)
 }
 
-// authenticate checks who calls: Sign is the hexadecimal SHA-256 of token and
+// authenticate checks who calls, and returns when the callback was signed: Sign is the hexadecimal SHA-256 of token and
 // RequestTime, which is in Unix seconds. The parameter of the application has two
 // spellings in the vendor's documentation.
-func (r *Receiver) authenticate(q url.Values, now time.Time) (verdict, error) {
+func (r *Receiver) authenticate(q url.Values, now time.Time) (seconds int64, v verdict, err error) {
 	stamp, sign := q.Get("RequestTime"), strings.ToLower(q.Get("Sign"))
 	signed := false
 	for _, token := range r.tokens.valid(now) {
@@ -36,23 +36,23 @@ func (r *Receiver) authenticate(q url.Values, now time.Time) (verdict, error) {
 		signed = token != "" && hmac.Equal([]byte(hex.EncodeToString(sum[:])), []byte(sign)) || signed
 	}
 	if !signed || stamp == "" {
-		return wrongSign, errors.New("Sign is not that of RequestTime: set the same token here and at the vendor's console")
+		return 0, wrongSign, errors.New("Sign is not that of RequestTime: set the same token here and at the vendor's console")
 	}
 	app := q.Get("SdkAppid")
 	if app == "" {
 		app = q.Get("SdkAppId")
 	}
 	if app != r.app {
-		return otherApp, fmt.Errorf("SdkAppid is %.20q: callbacks of %s are received here", app, r.app)
+		return 0, otherApp, fmt.Errorf("SdkAppid is %.20q: callbacks of %s are received here", app, r.app)
 	}
-	seconds, err := strconv.ParseInt(stamp, 10, 64)
+	seconds, err = strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
-		return wrongTime, fmt.Errorf("RequestTime is %.20q: it has to be Unix seconds", stamp)
+		return 0, wrongTime, fmt.Errorf("RequestTime is %.20q: it has to be Unix seconds", stamp)
 	}
 	if offset := time.Unix(seconds, 0).Sub(now.Truncate(time.Second)); offset.Abs() > maxOffset {
-		return wrongTime, &timeError{offset}
+		return 0, wrongTime, &timeError{offset}
 	}
-	return taken, nil
+	return seconds, taken, nil
 }
 
 // tokens are those that hold: the current one, and for a while the one before.

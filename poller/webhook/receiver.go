@@ -108,7 +108,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (verdict, i
 		w.Header().Set("Allow", http.MethodPost)
 		return badRequest, http.StatusMethodNotAllowed, errors.New("a callback is a POST")
 	}
-	v, err := r.authenticate(req.URL.Query(), now)
+	signed, v, err := r.authenticate(req.URL.Query(), now)
 	if err != nil {
 		return v, http.StatusForbidden, err
 	}
@@ -127,7 +127,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (verdict, i
 	case !known:
 		return otherCommand, http.StatusOK, nil
 	}
-	c.At = time.Now() // not when the request began: what has shown the room meanwhile came before
+	c.At, c.Signed = time.Now(), signed // not when the request began: what has shown the room meanwhile came before
 	r.tell(c)
 	return taken, http.StatusOK, nil
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // explain adds to the error of a question what an operator can do, and the reason
-// that NATS tells apart from the answer, such as a permission that lacks.
+// that NATS tells apart from the answer, such as a missing permission.
 func (p *Publisher) explain(q natsconn.Question, err error) error {
 	var api *jetstream.APIError
 	switch {

@@ -43,7 +43,7 @@ func TestPublishLosesItsConnection(t *testing.T) {
 	})
 }
 
-// Of a connection that is closed for good while a message is on its way the log
+// Of a connection that is closed permanently while a message is on its way the log
 // says just that.
 func TestPublishOverAClosedConnection(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {

@@ -25,7 +25,7 @@ type StreamConfig struct {
 	Prefix string // first token or tokens of every subject, such as live
 
 	Replicas int           // 0 means 1
-	MaxAge   time.Duration // 0 means for ever
+	MaxAge   time.Duration // 0 means forever
 	MaxBytes int64         // 0 or less means unlimited
 }
 

@@ -22,7 +22,7 @@ import (
 const (
 	retryFirst = 100 * time.Millisecond
 	retryMost  = 30 * time.Second
-	// awayLook is how often a connection that is away is looked at.
+	// awayLook is how often a connection that is away is checked.
 	awayLook = 100 * time.Millisecond
 )
 
@@ -44,7 +44,7 @@ type Outbox interface {
 	Stored(seq uint64) error
 	// Rebuild replaces everything that is known by the fold of events, and begins
 	// an epoch that follows last, the last event of the stream. Other rooms that
-	// were live at watchedSince are no news. After an error nothing is believed any
+	// were live at watchedSince are not news. After an error nothing is believed any
 	// more, and the next comparison asks for it again.
 	Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error
 	// Renumber begins an epoch with the events that are not stored, which follows
@@ -173,7 +173,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return nil
 }
 
-// connect puts a new connection in the place of one that is closed for good.
+// connect puts a new connection in the place of one that is closed permanently.
 func (p *Publisher) connect(ctx context.Context) {
 	if err := p.conn.Connect(ctx); err != nil && ctx.Err() == nil {
 		p.failed(ctx, err)

@@ -76,7 +76,7 @@ func (s *session) message(ctx context.Context, which, subject string, query map[
 }
 
 // recover compares the stream with the outbox and returns the sequence number
-// after which to go on. The claim must have been stored before.
+// after which to continue. The claim must have been stored before.
 //
 //	the stream has none of this application's events   the state is believed
 //	its last one is one of the outbox, or the last
@@ -176,7 +176,7 @@ func (s *session) toldSince(ctx context.Context, filter string) (time.Time, erro
 
 // decode returns the event in a message of the stream. One that is not on the
 // subject of its own room was not put there by roomwatch, or by a build before
-// the first release: then the error is [ErrUnfit], because to go on without those
+// the first release: then the error is [ErrUnfit], because to continue without those
 // events is to announce their rooms again.
 func (p *Publisher) decode(subject string, body []byte) (diff.Event, error) {
 	e, err := Decode(body)
@@ -209,7 +209,7 @@ func (p *Publisher) isOurs(e diff.Event, seq, stored uint64) (bool, error) {
 	return bytes.Equal(Encode(p.app, own), Encode(p.app, e)), nil
 }
 
-// goOn returns the number after which to go on, where events up to seq are stored.
+// goOn returns the number after which to continue, where events up to seq are stored.
 func (s *session) goOn(ctx context.Context, seq uint64) (uint64, error) {
 	epoch, _, _ := s.outbox.Position()
 	next := epoch + "-" + diff.FormatSeq(seq+1)

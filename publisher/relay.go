@@ -22,7 +22,7 @@ var (
 	// errRenew ends a relay that has to claim anew: before its claim grows too old,
 	// and where another WatchedSince belongs into it.
 	errRenew = errors.New("the claim is to be renewed")
-	// errReconnected ends a relay whose connection was made again, or is closed for good.
+	// errReconnected ends a relay whose connection was made again, or is closed permanently.
 	errReconnected = errors.New("reconnected")
 	// errAway takes the place of what the client says of a request that it has
 	// nobody to send to, or whose connection was lost before its answer.

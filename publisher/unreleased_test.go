@@ -14,7 +14,7 @@ import (
 )
 
 // A stream of a build before the first release, which wrote % for =, is neither
-// continued nor passed over: the start ends with the command that fixes it.
+// continued nor skipped: the start ends with the command that fixes it.
 func TestStreamOfABuildBeforeTheRelease(t *testing.T) {
 	for name, rooms := range map[string][]string{
 		"its event is the last": {"plain", "a.b"},

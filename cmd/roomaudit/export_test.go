@@ -131,7 +131,7 @@ func TestExportToOlderDatabase(t *testing.T) {
 }
 
 // The copy of a running roomaudit keeps itself up, also from where a kill has left it;
-// one that cannot be written is told of, and events are recorded meanwhile.
+// one that cannot be written is reported, and events are recorded meanwhile.
 func TestSQLiteKeepsUp(t *testing.T) {
 	r := newRig(t)
 	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "audit.db")

@@ -54,7 +54,7 @@ func TestLimitsOfNATS(t *testing.T) {
 	}
 }
 
-// A stream that becomes unfit is waited for, and told of.
+// A stream that becomes unfit is waited for, and reported.
 func TestUnfitWhileRunning(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()

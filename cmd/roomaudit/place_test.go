@@ -179,7 +179,7 @@ func TestStreamCountsFromLater(t *testing.T) {
 }
 
 // A server that lost its newest messages, or was put back from a copy, gives
-// their numbers to others. None of these is passed over as known.
+// their numbers to others. None of these is skipped as known.
 func TestPutBack(t *testing.T) {
 	for _, running := range []bool{false, true} {
 		r := newRig(t)

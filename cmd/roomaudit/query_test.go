@@ -206,7 +206,7 @@ func TestMisspeltVariableIsNamed(t *testing.T) {
 	}
 }
 
-// A directory without a trail is not taken for a trail without events.
+// A directory without a trail is not mistaken for a trail without events.
 func TestNoTrail(t *testing.T) {
 	empty := t.TempDir()
 	for _, dir := range []string{empty, filepath.Join(empty, "missing")} {

@@ -8,7 +8,7 @@ import (
 	"roomwatch/publisher/natstest"
 )
 
-// The client library ends a connection for good when the server reports an error
+// The client library ends a connection permanently when the server reports an error
 // that the library does not know. roomaudit makes another one, says why, and has
 // each message on record once.
 func TestConnectionClosedForGood(t *testing.T) {

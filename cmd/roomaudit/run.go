@@ -26,7 +26,7 @@ const (
 	// mostPending is how many messages NATS delivers before they are on the disk.
 	mostPending = 10 * batchRows
 	askWait     = 5 * time.Second
-	idleWait    = 5 * time.Second // for one more message, before the stream is looked at
+	idleWait    = 5 * time.Second // for one more message, before the stream is checked
 	ackWait     = time.Minute     // more than a file takes to be sealed and compressed
 	pauseMost   = 10 * time.Second
 )
@@ -167,7 +167,7 @@ func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *sl
 	return nil
 }
 
-// over is a session over a connection. One that NATS has closed for good is
+// over is a session over a connection. One that NATS has closed permanently is
 // replaced first.
 func (r *recorder) over(ctx context.Context, conn *natsconn.Conn) error {
 	if err := conn.Connect(ctx); err != nil {

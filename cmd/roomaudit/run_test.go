@@ -154,7 +154,7 @@ func TestWhatDoesNotCome(t *testing.T) {
 }
 
 // A stream that is recreated begins at 1 again: that is on record, and nothing is
-// passed over as known.
+// skipped as known.
 func TestStreamMadeAnew(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()
@@ -179,7 +179,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	}
 }
 
-// NATS is away at the start, and a trail that is broken is not gone on with.
+// NATS is away at the start, and a trail that is broken is not continued.
 func TestStart(t *testing.T) {
 	r := newRig(t)
 	dir := t.TempDir()

@@ -53,7 +53,7 @@ func (r *recorder) idle(ctx context.Context) error {
 }
 
 // An upkeep keeps a trail in order, whether NATS answers or not. What it cannot do
-// it tries again, and is no reason to record nothing.
+// it retries, and is no reason to record nothing.
 type upkeep struct {
 	*config
 	trail *trail.Writer

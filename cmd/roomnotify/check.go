@@ -148,7 +148,7 @@ func (l *checklist) limits(ctx context.Context, cfg *config, js jetstream.JetStr
 	l.Line("account", err, "within its limits")
 }
 
-// store tells what waits, and what waits for ever because its rule is gone.
+// store tells what waits, and what waits forever because its rule is gone.
 func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 	waits, err := s.waiting(ctx)
 	if err != nil {

@@ -178,7 +178,7 @@ func TestKeptOnce(t *testing.T) {
 }
 
 // A notification that comes back to where it was in the store, such as held, then
-// waiting for a busy target, then held again, is not taken for a duplicate of
+// waiting for a busy target, then held again, is not mistaken for a duplicate of
 // its own first time there.
 func TestKeptAgainIsNoDuplicate(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {

@@ -10,7 +10,7 @@ import (
 
 // A window lets so many notifications pass in any minute: those at the end of
 // one minute count in the beginning of the next, as they do for the services.
-// After a restart it begins anew.
+// After a restart it begins again.
 type window struct {
 	limit  int         // 0: any number
 	passed []time.Time // the newest, up to limit, as a ring

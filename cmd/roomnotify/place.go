@@ -12,7 +12,7 @@ import (
 	"roomwatch/publisher/events"
 )
 
-// mindEvery is how often the store's stream is looked at.
+// mindEvery is how often the store's stream is checked.
 const mindEvery = 5 * time.Second
 
 // A place is where a target is in the events, kept in the store: a durable that

@@ -81,7 +81,7 @@ func TestStoreRemoved(t *testing.T) {
 }
 
 // A second roomnotify of the same name takes nothing from the first, says who that
-// is and how to fix it, and goes on when it is stopped.
+// is and how to fix it, and continues when it is stopped.
 func TestSecondStandsBy(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n  s: {"+all+", limit: 1, targets: [a]}\n", func(r *rig) {
 		first := r.start()

@@ -15,7 +15,7 @@ import (
 	"roomwatch/publisher/natstest"
 )
 
-// The client library ends a connection for good when the server reports an error
+// The client library ends a connection permanently when the server reports an error
 // that the library does not know. roomnotify makes another one, says why, and
 // tells what comes.
 func TestConnectionClosedForGood(t *testing.T) {

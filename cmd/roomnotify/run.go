@@ -24,7 +24,7 @@ import (
 const (
 	startPause    = 2 * time.Second // between tries to find the streams
 	sharedPause   = 15 * time.Second
-	dialPauseMax  = 30 * time.Second // between connections that NATS closes for good
+	dialPauseMax  = 30 * time.Second // between connections that NATS closes permanently
 	mostPending   = 256              // events that wait in memory for one target; the others wait in the stream
 	ackWait       = 5 * time.Second  // after which the next roomnotify gets what one that was killed had taken
 	graceOverTime = 2 * time.Second  // what a handler needs after its request has ended
@@ -91,7 +91,7 @@ type daemon struct {
 	left      map[string]time.Time // when an earlier roomnotify was last at work for each target; none if that is not known
 }
 
-// runOver runs over a connection. When NATS has closed it for good, there is
+// runOver runs over a connection. When NATS has closed it permanently, there is
 // another one, and everything begins as after a start: what was on its way comes
 // again from the streams.
 func (d *daemon) runOver(ctx context.Context, conn *natsconn.Conn) error {
@@ -122,7 +122,7 @@ func (d *daemon) runOver(ctx context.Context, conn *natsconn.Conn) error {
 }
 
 // run returns nil when ctx is done, and an error for what waiting does not fix, or
-// when NATS has closed the connection for good.
+// when NATS has closed the connection permanently.
 func (d *daemon) run(ctx context.Context) error {
 	if d.me.Instance == "" {
 		d.me = newOwner()
@@ -246,7 +246,7 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	return s, err
 }
 
-// changes says which of the errors that come again and again are logged.
+// changes says which of the errors that come repeatedly are logged.
 type changes struct {
 	last  string
 	again retry.Reminder

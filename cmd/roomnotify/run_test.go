@@ -95,7 +95,7 @@ func TestLateForOneTargetAlone(t *testing.T) {
 	})
 }
 
-// A stream that becomes unfit while roomnotify runs is told of once, with the
+// A stream that becomes unfit while roomnotify runs is reported once, with the
 // fix, and so is that it can be used again.
 func TestStreamsThatBecomeUnfit(t *testing.T) {
 	for name, fix := range map[string]string{"NOTIFY": "`nats stream edit NOTIFY --max-msgs-per-subject=-1`", "LIVE": "`nats stream edit LIVE --retention=limits`"} {

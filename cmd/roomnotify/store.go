@@ -246,7 +246,7 @@ func (s *store) last(ctx context.Context, subject string) (string, error) {
 // again is one that NATS delivers again, because nobody has said yet that it was told.
 //
 // It is forgotten with the age that the stream keeps. A life that lasts longer,
-// and falls below a milestone and crosses it again, is told of once more.
+// and falls below a milestone and crosses it again, is reported once more.
 func (s *store) told(ctx context.Context, target, rule string, e events.Event, milestone int64) (bool, error) {
 	subject := s.subject(toldPart, target, rule, life(e), strconv.FormatInt(milestone, 10))
 	ask, cancel := context.WithTimeout(ctx, askWait)

@@ -219,7 +219,7 @@ func (g *target) holdAgain(ctx context.Context, s *stored) (bool, error) {
 	return held, err
 }
 
-// tellStored tells one notification that waits; it reports false if it goes on
+// tellStored tells one notification that waits; it reports false if it continues
 // waiting.
 func (g *target) tellStored(ctx context.Context, s *stored) (settled bool, err error) {
 	err = g.attempt(ctx, s.n)

@@ -89,7 +89,7 @@ func TestBusyAmongWhatHasWaited(t *testing.T) {
 	})
 }
 
-// What waits for a rule that is gone is not read again and again.
+// What waits for a rule that is gone is not read repeatedly.
 func TestAbandonedIsNotRescanned(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
 		s, err := openStore(r.t.Context(), r.js, storeConfig{name: "notify", replicas: 1, maxAge: time.Hour}, true)

@@ -9,14 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// lookEvery is how often the connection to NATS is looked at.
+// lookEvery is how often the connection to NATS is checked.
 const lookEvery = time.Second
 
 // maxAbsences bounds what is remembered; older events are through by then.
 const maxAbsences = 100
 
 // A watch knows when roomnotify could see the events for a target, so that an
-// event that waits behind others is not taken for one that came late.
+// event that waits behind others is not mistaken for one that came late.
 type watch struct {
 	mu       sync.Mutex
 	absences []absence // in order

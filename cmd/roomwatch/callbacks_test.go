@@ -154,7 +154,7 @@ func forge(t *testing.T, addr, room string) {
 }
 
 // Callbacks come late, twice or not at all, replicas lag behind, the daemon is killed, the
-// service lies for two seconds: nothing false is told, and at rest all is.
+// service lies for two seconds: nothing false is told, and in the end all is.
 func TestUnreliableCallbacks(t *testing.T) {
 	t.Parallel()
 	r, env := readsRig(t, simulator.Config{
@@ -167,7 +167,7 @@ func TestUnreliableCallbacks(t *testing.T) {
 	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 100 })
 	r.sendCallbacks(simulator.Callbacks{URL: "http://" + hook + webhook.Path, Token: callbackToken, Lag: 2 * time.Second, Drop: 0.2, Double: 0.3})
 	for i := range 3 {
-		<-time.After(5 * time.Second) // the world goes on
+		<-time.After(5 * time.Second) // the world continues
 		r.world.Lie([]simulator.Lies{simulator.LieInfo, simulator.LieList | simulator.LieInfo, simulator.LieList}[i], 2*time.Second)
 		<-time.After(5 * time.Second)
 		if i == 1 {

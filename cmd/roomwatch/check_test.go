@@ -137,7 +137,7 @@ func TestCheckBesideTheDaemon(t *testing.T) {
 	p.stop()
 }
 
-// A daemon whose token is not known here is not taken for a stranger.
+// A daemon whose token is not known here is not mistaken for a stranger.
 func TestCheckWithoutTheToken(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
 	data, addr := t.TempDir(), freeAddr(t)

@@ -21,7 +21,7 @@ import (
 )
 
 // The newcomer's first command: events on the screen, a clean stop with Ctrl-C,
-// and a second start that goes on where the first one was.
+// and a second start that resumes where the first one was.
 func TestDemo(t *testing.T) {
 	env := []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=127.0.0.1:0"}
 	for start := range 2 {

@@ -37,7 +37,7 @@ const (
 	demoLife     = 150 * time.Second // of a room, on average
 	demoInterval = 2 * time.Second
 	demoTimeout  = 5 * time.Second // for a request, and for its answer
-	// demoAge is how long a world goes on between two starts. An older one would
+	// demoAge is how long a world continues between two starts. An older one would
 	// take noticeable time to catch up; a new one takes its place.
 	demoAge = 24 * time.Hour
 

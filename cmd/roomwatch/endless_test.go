@@ -30,7 +30,7 @@ var endlessReads = map[string]func(ctx context.Context, conn *natsconn.Conn, cfg
 }
 
 // readLeaderless begins a read of many events, and takes the leader away at the
-// first. what goes on from there, with the end of the read.
+// first. what continues from there, with the end of the read.
 func readLeaderless(t *testing.T, command string, what func(l *natstest.Leaderless, stop func(), ended <-chan error, seen *atomic.Int64)) {
 	const rooms = 1500 // more than the client fetches at once
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {

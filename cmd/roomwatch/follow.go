@@ -17,7 +17,7 @@ import (
 	"roomwatch/publisher/streams"
 )
 
-// followPause is between two tries to go on.
+// followPause is between two tries to continue.
 const followPause = time.Second
 
 // A tailer shows the events of a stream.
@@ -30,7 +30,7 @@ type tailer struct {
 	show func([]byte, diff.Event) error
 
 	begun bool
-	at    uint64 // the last message of the stream that was shown or passed over
+	at    uint64 // the last message of the stream that was shown or skipped
 	alive time.Time
 }
 
@@ -40,9 +40,9 @@ type shownError struct{ err error }
 func (e shownError) Error() string { return e.err.Error() }
 
 // follow shows the selected events of a stream, in order, until ctx is done. A
-// message that is none of roomwatch's is passed over with a warning.
+// message that is none of roomwatch's is skipped with a warning.
 //
-// It goes on where it was when NATS was away, however long. A JetStream that gives
+// It resumes where it was when NATS was away, however long. A JetStream that gives
 // no answer for longer than patience, while NATS is there, ends it with an error.
 func follow(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, s selection, log *slog.Logger, patience time.Duration, show func([]byte, diff.Event) error) error {
 	js, err := conn.JetStream()

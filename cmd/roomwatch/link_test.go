@@ -13,7 +13,7 @@ import (
 	"roomwatch/poller/simulator"
 )
 
-// The client library ends a connection for good when the server reports an
+// The client library ends a connection permanently when the server reports an
 // error that the library does not know. The daemon makes another one.
 func TestNATSReportsAnUnknownError(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))

@@ -244,7 +244,7 @@ var errListed = errors.New("listed")
 
 // subscribes is a subscriber in Go, as the README has it: it follows the rooms
 // until it knows them, and handles events until one is acknowledged. It returns
-// whether NATS told it of the permission that lacks.
+// whether NATS told it of the missing permission.
 func (g *guarded) subscribes(t *testing.T) bool {
 	told := make(chan error, 100)
 	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))

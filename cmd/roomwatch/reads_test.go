@@ -78,7 +78,7 @@ func TestReadsEndRooms(t *testing.T) {
 	}
 }
 
-// The service lies for two seconds, again and again, in one call or in both: no
+// The service lies for two seconds, repeatedly, in one call or in both: no
 // room ends.
 func TestLiesEndNoRoom(t *testing.T) {
 	t.Parallel()
@@ -180,7 +180,7 @@ func TestHiddenRoomsLiveOn(t *testing.T) {
 
 // Everything at once: rooms come, go, hide and are re-created, a fifth of the point
 // reads fails, all of them lag by a second, the service lies now and then in one call
-// or in both, and the daemon is killed. No end is false, and at rest all is told.
+// or in both, and the daemon is killed. No end is false, and in the end all is told.
 func TestReadsUnderStorm(t *testing.T) {
 	t.Parallel()
 	var calm atomic.Bool

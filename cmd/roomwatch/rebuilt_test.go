@@ -22,7 +22,7 @@ import (
 )
 
 // A watch is a state file and a publisher on a real stream, in a bubble. Its
-// rooms are looked at by the test.
+// rooms are checked by the test.
 type watch struct {
 	t      *testing.T
 	nc     *nats.Conn
@@ -98,7 +98,7 @@ func (w *watch) publish() {
 	<-pub.Recovered()
 }
 
-// live makes a room begin now, and time go on.
+// live makes a room begin now, and time continue.
 func (w *watch) live(id string) {
 	w.rooms = append(w.rooms, diff.Room{RoomID: id, CreateTime: time.Now().Unix()})
 	time.Sleep(10 * time.Second)

@@ -69,7 +69,7 @@ func readStream(t *testing.T, nc *nats.Conn) []wireEvent {
 	defer msgs.Stop()
 	var events []wireEvent
 	for left := info.NumPending; left > 0; left-- {
-		// A cluster that is at rest only now may lose the consumer, which the client recreates after ten seconds.
+		// A cluster that is idle only now may lose the consumer, which the client recreates after ten seconds.
 		msg, err := msgs.Next(jetstream.NextMaxWait(30 * time.Second))
 		if err != nil {
 			t.Fatalf("read stream: %v, %d messages left", err, left)
@@ -225,7 +225,7 @@ func falseEnds(events []wireEvent, truth simulator.Truth) []string {
 	return faults
 }
 
-// differences compares what the events add up to with the truth of a world at rest.
+// differences compares what the events add up to with the truth of an idle world.
 func differences(live map[lifeKey]foldedLife, truth simulator.Truth) []string {
 	var diffs []string
 	count := 0
@@ -248,7 +248,7 @@ func differences(live map[lifeKey]foldedLife, truth simulator.Truth) []string {
 	return diffs
 }
 
-// settle waits until the stream says what is true of a world at rest, and
+// settle waits until the stream says what is true of an idle world, and
 // returns all events after checking every promise about them.
 func settle(t *testing.T, nc *nats.Conn, world *simulator.Service) []wireEvent {
 	t.Helper()

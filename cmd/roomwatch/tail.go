@@ -22,7 +22,7 @@ import (
 // lookTimeout bounds each question that `tail` and `check` ask of NATS.
 const lookTimeout = 5 * time.Second
 
-// tailPatience is how long `tail` tries to go on with a JetStream that gives no
+// tailPatience is how long `tail` tries to continue with a JetStream that gives no
 // answer while NATS is there.
 const tailPatience = 30 * time.Second
 

@@ -31,7 +31,7 @@ func verifyHere(t *testing.T, r *rig, args ...string) (int, string) {
 	return status, out.String()
 }
 
-// What a daemon leaves that is killed again and again adds up; what is wrong
+// What a daemon leaves that is killed repeatedly adds up; what is wrong
 // with a stream is told, and the oldest events may be gone.
 func TestVerify(t *testing.T) {
 	r := newRig(t, lively(simulator.NextRank))

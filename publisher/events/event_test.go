@@ -43,7 +43,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// Later versions add: fields are passed over, and a type is told apart from nonsense.
+// Later versions add: fields are skipped, and a type is told apart from nonsense.
 func TestDecodeTakesWhatLaterVersionsAdd(t *testing.T) {
 	e := event("A", 42, events.RoomUpdated, "r")
 	e.Data.Version = 2

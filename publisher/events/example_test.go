@@ -68,7 +68,7 @@ func ExampleFollow() {
 			clear(live)
 		case c.Step == events.Ready:
 			fmt.Println(len(live), "rooms are live")
-			stop() // a program goes on
+			stop() // a program continues
 		case c.Event.Type == events.RoomEnded:
 			delete(live, room.RoomID)
 		default:

@@ -16,7 +16,7 @@ import (
 	"roomwatch/publisher/reader"
 )
 
-// checkEvery is how often a stream that brings nothing is looked at: one that
+// checkEvery is how often a stream that brings nothing is checked: one that
 // was recreated would bring nothing for long.
 const checkEvery = 15 * time.Second
 
@@ -46,7 +46,7 @@ type Change struct {
 // without telling anything twice. Of o it uses Stream, Prefix, Types (of the
 // news), App, Rooms and Log.
 //
-// It goes on where it was when NATS was away. Where that is impossible, because
+// It resumes where it was when NATS was away. Where that is impossible, because
 // the stream was recreated or no longer has what came next, it begins again
 // with Begin. Who died and comes back begins with the list, too; what must not be
 // missed then is for [Subscribe].
@@ -95,7 +95,7 @@ type follower struct {
 	filters []string
 
 	made  time.Time // of the stream that is followed; zero: none yet
-	at    uint64    // the last message that was told or passed over
+	at    uint64    // the last message that was told or skipped
 	ready bool      // the list was told
 }
 

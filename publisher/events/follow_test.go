@@ -167,7 +167,7 @@ func (g *gate) InProcessConn() (net.Conn, error) {
 	return g.Server.InProcessConn()
 }
 
-// Where it cannot go on, it says so and begins again.
+// Where it cannot continue, it says so and begins again.
 func TestFollowBeginsAgain(t *testing.T) {
 	for name, change := range map[string]func(*rig, *gate){
 		"the stream was recreated": func(r *rig, _ *gate) {

@@ -10,7 +10,7 @@ import (
 	"roomwatch/publisher/events"
 )
 
-// What was written once is read for ever, and nothing of it is changed or lost:
+// What was written once is read forever, and nothing of it is changed or lost:
 // a later version may add files here, and change none.
 func TestGolden(t *testing.T) {
 	names, err := filepath.Glob("testdata/v1/*.json")

@@ -46,7 +46,7 @@ func TestStopEndsFollowWithoutALeader(t *testing.T) {
 	})
 }
 
-// A follower goes on where it was when its consumer can be made again, and when
+// A follower resumes where it was when its consumer can be made again, and when
 // it brings nothing although it is there.
 func TestFollowGoesOnWithALeader(t *testing.T) {
 	for name, away := range map[string]func(l *natstest.Leaderless){

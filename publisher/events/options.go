@@ -21,11 +21,11 @@ type Options struct {
 	Rooms []string // RoomIds; none means all
 
 	// Where a durable begins that does not exist yet; the first event of the
-	// stream if both are zero. One that exists goes on where it was.
+	// stream if both are zero. One that exists resumes where it was.
 	From    time.Time
 	OnlyNew bool
 
-	// Place keeps the position of the subscriber beside the durable. It goes on there
+	// Place keeps the position of the subscriber beside the durable. It continues there
 	// when the durable was removed, or begins with the first message of a stream that
 	// was recreated, and logs what is gone. Without it the position is known only
 	// while the subscriber runs: the next one begins as a new one.
@@ -51,7 +51,7 @@ type Options struct {
 	Park  string
 	Tries int // 0 means 5
 
-	// Grace is how long handlers may go on after ctx is done before their context
+	// Grace is how long handlers may continue after ctx is done before their context
 	// is cancelled, too; 0 means 30 s.
 	Grace time.Duration
 	// Remember is how many ids of finished events are kept, so that what NATS

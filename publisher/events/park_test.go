@@ -11,8 +11,8 @@ import (
 	"roomwatch/publisher/natstest"
 )
 
-// What fails again and again, panics or is no event is parked with its reason,
-// and then its room goes on; while it cannot be parked it is kept.
+// What fails repeatedly, panics or is no event is parked with its reason,
+// and then its room continues; while it cannot be parked it is kept.
 func TestPark(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r := newRig(t, srv)

@@ -173,7 +173,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	}
 }
 
-// What a stream no longer has is told of.
+// What a stream no longer has is reported.
 func TestPlaceIsNoLongerInTheStream(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r, w := newRig(t, srv), &worker{}
@@ -219,7 +219,7 @@ func logger() (*slog.Logger, func() string) {
 }
 
 // A handler that fails for long, and a message that is no event, of a stream that
-// was recreated hold up no other room, and are not taken for messages of the new
+// was recreated hold up no other room, and are not mistaken for messages of the new
 // one that have their numbers.
 func TestHandlersAtWorkWhenTheStreamIsMadeAnew(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
@@ -262,7 +262,7 @@ func TestHandlersAtWorkWhenTheStreamIsMadeAnew(t *testing.T) {
 }
 
 // A place that cannot be read for a while, because the stream in which it is
-// kept is gone, is not taken for the stream of the events.
+// kept is gone, is not mistaken for the stream of the events.
 func TestPlaceThatCannotBeRead(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r, w, place := newRig(t, srv), &worker{}, &brokenPlace{err: fmt.Errorf("read it: %w", jetstream.ErrStreamNotFound)}
@@ -298,7 +298,7 @@ func (b *brokenPlace) Load(ctx context.Context) (events.Position, error) {
 	return b.memory.Load(ctx)
 }
 
-// A stream that is removed under a subscriber is told of with the fix.
+// A stream that is removed under a subscriber is reported with the fix.
 func TestStreamRemovedIsAnError(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r, w := newRig(t, srv), &worker{}

@@ -34,7 +34,7 @@ type Handler func(ctx context.Context, e Event) error
 // returned nil. It is handled again only if the program died, or NATS was away,
 // between the two. The events of a room are handled one after the other in the
 // order of the stream, also when one fails: those behind it wait while other
-// rooms go on. What NATS delivers late, because a delivery was lost or an
+// rooms continue. What NATS delivers late, because a delivery was lost or an
 // earlier subscriber died with it, is waited for before anything newer is begun.
 //
 // One subscriber can use a durable at a time. One that comes while another is at

@@ -15,7 +15,7 @@ import (
 	"roomwatch/publisher/natstest"
 )
 
-// Many rooms, handlers that fail again and again: each event is done once, in
+// Many rooms, handlers that fail repeatedly: each event is done once, in
 // the order of its room.
 func TestOrderOfEachRoom(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
@@ -48,7 +48,7 @@ func TestOrderOfEachRoom(t *testing.T) {
 	})
 }
 
-// While an event fails, those behind it wait and other rooms go on.
+// While an event fails, those behind it wait and other rooms continue.
 func TestFailingRoomHoldsUpOnlyItself(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r := newRig(t, srv)
@@ -91,7 +91,7 @@ func TestFilter(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
-		// The same durable goes on with another selection.
+		// The same durable continues with another selection.
 		r.put("a", "b", "b")
 		stop = r.subscribe(events.Options{Rooms: []string{"b"}}, w.handle)
 		until(t, "done", func() bool { return strings.HasSuffix(w.inOrder("b"), "b4") })
@@ -147,7 +147,7 @@ func TestLateDeliveryKeepsOrder(t *testing.T) {
 	})
 }
 
-// NATS is away again and again; acknowledgements get lost on the way.
+// NATS is away repeatedly; acknowledgements get lost on the way.
 func TestSubscriberSurvivesRestarts(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, srv *natstest.Server) {
 		r := newRig(t, srv)

@@ -57,7 +57,7 @@ type Verifier struct {
 	// first that is heard of a life may have version 2.
 	SilentBeginnings bool
 	// SilentEnds is for one without room.ended in ROOMWATCH_EVENTS: a life may
-	// begin while an earlier one of that room seems to go on.
+	// begin while an earlier one of that room seems to continue.
 	SilentEnds bool
 
 	prefix string
@@ -103,7 +103,7 @@ func NewVerifier(prefix string) *Verifier {
 }
 
 // Check takes the next message of the stream and returns what does not add up.
-// After a fault it goes on from what the message says, so that one fault is
+// After a fault it continues from what the message says, so that one fault is
 // told once.
 func (v *Verifier) Check(m Message) []Fault {
 	v.sum.Messages++

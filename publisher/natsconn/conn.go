@@ -11,7 +11,7 @@ import (
 )
 
 // A Conn is the connection of a program to NATS. A connection that is lost is
-// tried again for ever. One that is closed for good, because the server reported
+// tried again forever. One that is closed permanently, because the server reported
 // an error that the client library does not know, is replaced by the next Connect.
 //
 // What the files of its configuration hold is read before each connection and each
@@ -22,7 +22,7 @@ type Conn struct {
 	files  *files
 
 	link   atomic.Pointer[link] // nil before the first
-	turn   chan struct{}        // holds one element while a link is made, or closed is looked at
+	turn   chan struct{}        // holds one element while a link is made, or closed is checked
 	closed bool                 // no more links
 }
 
@@ -110,7 +110,7 @@ func (c *Conn) dial(ctx context.Context) (*link, error) {
 	return l, nil
 }
 
-// replace puts a link in the place of one that is closed for good, if there is any.
+// replace puts a link in the place of one that is closed permanently, if there is any.
 func (c *Conn) replace(ctx context.Context, dial func() (*link, error)) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -143,7 +143,7 @@ func (c *Conn) make(ctx context.Context, more ...nats.Option) (*link, error) {
 	return &link{nc, d.gate}, nil
 }
 
-// Close ends the connection for good.
+// Close ends the connection permanently.
 func (c *Conn) Close() {
 	c.turn <- struct{}{}
 	defer func() { <-c.turn }()

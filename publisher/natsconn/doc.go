@@ -1,5 +1,5 @@
 // Package natsconn is how the programs here talk to NATS: one [Conn] that dials,
-// dials again, holds, and explains.
+// reconnects, holds, and explains.
 //
 // config.go says where NATS is and who asks, settings.go what is wrong with that,
 // and credentials.go reads the files that it names. conn.go is the connection,

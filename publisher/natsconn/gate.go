@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// errHeld keeps the client from reconnecting; it tries again within a second.
+// errHeld keeps the client from reconnecting; it retries within a second.
 var errHeld = errors.New("a message is on its way over the connection before")
 
 // A gate keeps a client from making a new connection while a message is given to

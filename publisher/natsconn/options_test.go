@@ -45,7 +45,7 @@ func (d *doorman) Check(server.ClientAuthentication) bool {
 	return d.open.Load()
 }
 
-// Credentials that are refused again and again may be let in after that: the
+// Credentials that are refused repeatedly may be let in after that: the
 // account's server is back, or somebody has corrected the password there.
 func TestRefusedAgainAndAgain(t *testing.T) {
 	var door doorman

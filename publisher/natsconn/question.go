@@ -39,7 +39,7 @@ func noAnswers(err error) bool {
 	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "violation for subscription")
 }
 
-// Denied adds to the error of a question the permission that lacks.
+// Denied adds to the error of a question the missing permission.
 func (q Question) Denied(err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrPermissionViolation) {
 		return err // an answer, or it is named already

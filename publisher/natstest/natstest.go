@@ -94,7 +94,7 @@ func (s *Server) MaxPayload(limit int32) {
 // of a stopped server does nothing.
 //
 // The server sleeps with a mutex held while it stops, and for whoever waits for a
-// mutex the bubble's clock stands still, for ever. So what it was just doing for a
+// mutex the bubble's clock stands still, forever. So what it was just doing for a
 // client comes to an end first. A connection that it was just about to greet it
 // would leave open, and the client waits for that with a mutex held, too.
 func (s *Server) Down() {

@@ -47,7 +47,7 @@ func NewTap(t testing.TB, url string) *Tap {
 // URL is where the program connects to.
 func (p *Tap) URL() string { return "nats://" + p.listener.Addr().String() }
 
-// Watch calls hook for every chunk from now on; it returns what goes on its way.
+// Watch calls hook for every chunk from now on; it returns what is forwarded.
 func (p *Tap) Watch(hook func(fromClient bool, chunk []byte) []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +55,7 @@ func (p *Tap) Watch(hook func(fromClient bool, chunk []byte) []byte) {
 }
 
 // Report puts an error that the client library does not know before the next
-// message for the program, once: the library ends the connection for good. reported
+// message for the program, once: the library ends the connection permanently. reported
 // is closed then.
 func (p *Tap) Report() (reported <-chan struct{}) {
 	done := make(chan struct{})

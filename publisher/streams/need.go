@@ -113,7 +113,7 @@ func (s *stream) rewrite(part string) string {
 
 // anew says how a stream is replaced whose settings cannot be edited. A mirror
 // has the messages and their sequence numbers, and none of the settings. Before
-// nats-server 2.12 a mirror stays one for ever: there it is a copy with numbers
+// nats-server 2.12 a mirror stays one forever: there it is a copy with numbers
 // and times of its own, on which nothing rests.
 func (s *stream) anew() string {
 	name := s.need.Name

@@ -15,7 +15,7 @@ const (
 )
 
 // Unblocked returns a logger for a daemon: where nobody reads what is written to
-// w, lines wait, and what does not fit is lost, but whoever logs goes on. When w
+// w, lines wait, and what does not fit is lost, but whoever logs continues. When w
 // takes lines again, one of them says how many were lost. The function writes
 // what still waits, for at most two seconds; lines after it are lost.
 func Unblocked(logger func(io.Writer) *slog.Logger, w io.Writer) (log *slog.Logger, flush func()) {

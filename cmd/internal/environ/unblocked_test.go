@@ -51,7 +51,7 @@ func TestUnblockedLogger(t *testing.T) {
 	})
 }
 
-// The end of a program does not wait for ever for the reader of its log.
+// The end of a program does not wait forever for the reader of its log.
 func TestFlushIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()

@@ -12,7 +12,7 @@ import (
 	"roomwatch/publisher/events"
 )
 
-// An index that hides a line is told of by verify.
+// An index that hides a line is reported by verify.
 func TestVerifyIndex(t *testing.T) {
 	f := newForger(t)
 	w := mustOpen(t, Options{Dir: f.dir})
@@ -67,7 +67,7 @@ func TestVerifyIndex(t *testing.T) {
 }
 
 // All files of a trail have one mode, so that who may read it finds nothing that he
-// may not; and the name of its directory is not taken for a pattern.
+// may not; and the name of its directory is not mistaken for a pattern.
 func TestModesAndOddDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a[b*")
 	crowd(t, dir, 30)

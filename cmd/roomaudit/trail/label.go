@@ -24,7 +24,7 @@ type label struct {
 	Hash   string   `json:"hash"`
 	Stream Position `json:"stream"`
 	Copied int      `json:"copied,omitzero"` // the newest file that is on record as copied; perhaps more are
-	// Continued is the line behind which an operator had the record go on; nil: none.
+	// Continued is the line behind which an operator had the record continue; nil: none.
 	Continued *Place `json:"continued,omitempty"`
 }
 
@@ -111,7 +111,7 @@ func (w *Writer) shortened(l label, what, reason string, args ...any) {
 	w.o.Log.Warn("the trail is shorter than it was", "what", what, "file", l.File, "line", l.Line, "fix", "find out who took it away; that is on record")
 }
 
-// resumeBehind goes on behind files that were moved away, if an operator said so.
+// resumeBehind continues behind files that were moved away, if an operator said so.
 func (w *Writer) resumeBehind(l label, path string) error {
 	c := w.o.Continue
 	switch {

@@ -21,7 +21,7 @@ func archive(t *testing.T, dir string) string {
 	return away
 }
 
-// A trail whose files were all moved away is gone on with only behind the line
+// A trail whose files were all moved away is continued only behind the line
 // that an operator names, and the files of both places are one sound trail.
 func TestContinue(t *testing.T) {
 	dir := t.TempDir()
@@ -136,7 +136,7 @@ func stealLine(f forger) {
 }
 
 // stealEnd takes the open file away, and the end of the one before, which lies there
-// plain: the record goes on in that one.
+// plain: the record continues in that one.
 func stealEnd(f forger) {
 	must(f.t, os.Remove(f.files[3].Path))
 	f.rows(2, func(rows [][]byte) [][]byte { return rows[:len(rows)-1] })

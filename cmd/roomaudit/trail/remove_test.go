@@ -81,7 +81,7 @@ func TestRemoveOldBelievesNoWrongClock(t *testing.T) {
 	}
 	must(t, w.Close())
 
-	// A message from the future keeps no file for ever.
+	// A message from the future keeps no file forever.
 	dir = t.TempDir()
 	w = mustOpen(t, Options{Dir: dir, Keep: 3 * dayLong})
 	must(t, w.Append(noon, messages(1, 1, noon.Add(1000*dayLong))))

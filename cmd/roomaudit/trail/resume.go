@@ -78,7 +78,7 @@ func (w *Writer) tidy() error {
 	return w.disk.syncDir(w.o.Dir)
 }
 
-// measure reads the newest file, and goes on behind its last whole line. It
+// measure reads the newest file, and continues behind its last whole line. It
 // returns false if there is none. What is wrong before the last line was not left
 // by a crash; it is not touched.
 func (w *Writer) measure(f File) (bool, error) {

@@ -20,7 +20,7 @@ const (
 	spoiledMax = 50                     // looks at a line that cannot be read: it may be one that is cut off and rewritten
 )
 
-// Tail is [Find] that goes on: it waits for what is recorded, until ctx is done,
+// Tail is [Find] that continues: it waits for what is recorded, until ctx is done,
 // which is no error. It calls gap with each hole as it comes.
 func Tail(ctx context.Context, dir string, s Search, take func(Found) error, gap func(Hole) error) error {
 	list := listed

@@ -178,7 +178,7 @@ func (v *verifier) unexplained() error {
 	return v.fault("files %d to %d are missing", g.from, g.to)
 }
 
-// line checks a line against the one before, and then goes on behind it whatever
+// line checks a line against the one before, and then continues behind it whatever
 // it is, so that one fault is told once.
 func (v *verifier) line(f File, text []byte) error {
 	l, err := Parse(text)

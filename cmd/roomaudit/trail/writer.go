@@ -32,7 +32,7 @@ type Options struct {
 	// Copies has [Writer.RemoveOld] remove no file that is not on record as copied.
 	Copies bool
 	// Continue is the last line of a trail whose files were all moved away, by the
-	// word of an operator. nil: there is none, and such a trail is not gone on with.
+	// word of an operator. nil: there is none, and such a trail is not continued.
 	Continue *Place
 
 	// Refuse is called before each change of a file; an error stands for that of the
@@ -65,7 +65,7 @@ type Writer struct {
 	keptCopied int
 	kept       string // the day before which this process has removed the old files; empty: none yet
 	reason     string // not on record yet: what is missing before the next line, and why; empty: nothing
-	// continuedAt is the line behind which an operator had the record go on; nil: none.
+	// continuedAt is the line behind which an operator had the record continue; nil: none.
 	continuedAt *Place
 }
 
@@ -177,11 +177,11 @@ func (w *Writer) Follow(p Position, at time.Time, reason string) error {
 
 // Append records messages in the order of the stream, at a time by the clock of
 // the recorder: no time in a message decides about a file. One that is on record, or
-// behind one that follows it, is passed over; what lacks between two is recorded as gone, so the caller must
+// behind one that follows it, is skipped; what lacks between two is recorded as gone, so the caller must
 // have seen to it that the stream no longer has it.
 //
 // After an error the messages up to [Writer.Position] are on disk, and of the
-// others nothing; the caller tries again.
+// others nothing; the caller retries.
 func (w *Writer) Append(now time.Time, batch []Message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

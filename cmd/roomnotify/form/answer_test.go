@@ -11,7 +11,7 @@ import (
 	"roomwatch/cmd/roomnotify/form"
 )
 
-// What each answer means: taken, refused for ever, or to be tried again after a time.
+// What each answer means: taken, refused forever, or to be tried again after a time.
 func TestJudge(t *testing.T) {
 	date := now.Add(90 * time.Second).Format(http.TimeFormat)
 	tests := []struct {

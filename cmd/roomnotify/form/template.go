@@ -149,7 +149,7 @@ func (t *Text) message(n Notification, v voice) message {
 	return message{title: Clean(lines[0], maxTitle), lines: lines[1:]}
 }
 
-// bounded is a text that does not grow for ever.
+// bounded is a text that does not grow forever.
 type bounded struct {
 	strings.Builder
 	left int

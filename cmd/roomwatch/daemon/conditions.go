@@ -19,7 +19,7 @@ import (
 // should look, and the stream may refuse events before roomwatch is not ready.
 const outboxPatience = time.Minute
 
-// lossTold is how long a stream that has lost its history is told of.
+// lossTold is how long a stream that has lost its history is reported.
 const lossTold = 24 * time.Hour
 
 // The rules say what keeps the daemon from doing what it is for, and what

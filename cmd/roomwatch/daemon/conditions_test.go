@@ -119,7 +119,7 @@ func TestReasonOfAFullStream(t *testing.T) {
 	}
 }
 
-// What is wrong is told of the part that it is wrong with.
+// What is wrong is said of the part that it is wrong with.
 func TestConditionOfTheSink(t *testing.T) {
 	r := rules{cfg: &config.Config{DataDir: "/data", Interval: time.Second}}
 	now := time.Now()

@@ -36,7 +36,7 @@ import (
 // for longer, the events wait, and the rebuild comes when it is back.
 const recoveryWait = 5 * time.Second
 
-// publishGrace is how long publishing goes on, at most, when the daemon is told
+// publishGrace is how long publishing continues, at most, when the daemon is told
 // to stop. A rebuild of the state takes as long as the stream is large, and what
 // is to be committed waits for it; one that is cut short is recreated by the next
 // start.

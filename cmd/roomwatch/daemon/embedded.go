@@ -136,7 +136,7 @@ func giveUp(ctx context.Context, s *server.Server, started <-chan struct{}) bool
 }
 
 // InProcessConn implements [nats.InProcessConnProvider]: clients of a server that
-// was started anew find it again.
+// was restarted find it again.
 func (e *embedded) InProcessConn() (net.Conn, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

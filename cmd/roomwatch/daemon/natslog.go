@@ -12,7 +12,7 @@ import (
 // rest at debug.
 type natsLog struct {
 	log   *slog.Logger
-	fatal chan string            // the first reason why the server cannot go on
+	fatal chan string            // the first reason why the server cannot continue
 	last  atomic.Pointer[string] // the newest error
 }
 

@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// The library tells a value that it cannot read, logs it and goes on without it:
-// spans would go to another place, or be refused for ever. So the variables are
+// The library tells a value that it cannot read, logs it and continues without it:
+// spans would go to another place, or be refused forever. So the variables are
 // looked at before, and a wrong one is named without its value, which may be a
 // secret.
 

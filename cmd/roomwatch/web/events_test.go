@@ -75,7 +75,7 @@ func TestReadersLeaveNoConsumer(t *testing.T) {
 	}
 }
 
-// A reader that comes back goes on behind the last event it has: from the
+// A reader that comes back continues behind the last event it has: from the
 // header, which goes before the query, or from the query.
 func TestResume(t *testing.T) {
 	r := newRig(t, nil).serve()
@@ -92,7 +92,7 @@ func TestResume(t *testing.T) {
 	r.read("?since=1h&last_event_id="+a.id, "Last-Event-ID: "+b.id).want("room.created c")
 }
 
-// Who cannot go on where it was is told so, and gets what comes next.
+// Who cannot resume where it was is told so, and gets what comes next.
 func TestReset(t *testing.T) {
 	r := newRig(t, nil).serve()
 	rd := r.read("")
@@ -142,7 +142,7 @@ func TestReset(t *testing.T) {
 	r.read("", "Last-Event-ID: "+reset.id).want("room.created e") // the id of the reset is one to resume from
 }
 
-// The server comes back with another stream under the same name, which goes on
+// The server comes back with another stream under the same name, which continues
 // beyond where the readers are: what it has is not what they miss.
 func TestResetAfterAnExchange(t *testing.T) {
 	r := newRig(t, nil).serve()
@@ -205,7 +205,7 @@ func TestEventsWhileNATSIsAway(t *testing.T) {
 	}
 }
 
-// NATS can end a connection for good. Readers go on over another one.
+// NATS can end a connection permanently. Readers continue over another one.
 func TestEventsAfterTheirConnectionWasClosed(t *testing.T) {
 	var conn *natsconn.Conn
 	r := newRig(t, func(c *Config) { conn = c.Conn }).serve()

@@ -22,7 +22,7 @@ const (
 	pauseMost  = 2 * time.Second
 )
 
-// errAway ends a session of a follower; the next one goes on where it ended.
+// errAway ends a session of a follower; the next one resumes where it ended.
 var errAway = errors.New("NATS is away")
 
 // A feed lets readers follow the stream. They share one connection.

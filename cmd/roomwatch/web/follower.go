@@ -19,7 +19,7 @@ import (
 
 const (
 	readAhead = 50 // messages that wait here for a slow reader
-	// checkEvery is how often a stream that brings nothing is looked at: one that
+	// checkEvery is how often a stream that brings nothing is checked: one that
 	// was recreated would bring nothing for long.
 	checkEvery = 15 * time.Second
 )
@@ -55,7 +55,7 @@ func newFollower(f *feed, q eventQuery, items chan<- item) *follower {
 // the stream is not the one it was. It never returns nil.
 func (r *follower) session(ctx context.Context) error {
 	conn := r.feed.c.Conn
-	if err := conn.Connect(ctx); err != nil { // NATS can end one for good
+	if err := conn.Connect(ctx); err != nil { // NATS can end one permanently
 		return err
 	}
 	if !conn.IsConnected() {

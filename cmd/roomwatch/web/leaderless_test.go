@@ -88,7 +88,7 @@ func TestStopEndsFeedWithoutALeader(t *testing.T) {
 	}
 }
 
-// A reader goes on where it was when its consumer can be made again, and when it
+// A reader resumes where it was when its consumer can be made again, and when it
 // brings nothing although it is there.
 func TestFeedGoesOnWithALeader(t *testing.T) {
 	for name, away := range map[string]func(l *lossy){

@@ -154,7 +154,7 @@ func (r *rig) publish(t diff.Type, room string) {
 	r.put(publisher.Subject("live", t, testApp, room), body)
 }
 
-// put stores a message; while NATS comes back it tries again.
+// put stores a message; while NATS comes back it retries.
 func (r *rig) put(subject string, body []byte) {
 	r.t.Helper()
 	var err error

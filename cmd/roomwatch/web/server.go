@@ -18,7 +18,7 @@ import (
 
 // Rooms are the rooms that are known to be live.
 type Rooms interface {
-	// Rooms returns a part of a list, and where it goes on if it does.
+	// Rooms returns a part of a list, and where it continues if it does.
 	Rooms(ctx context.Context, q state.RoomQuery) ([]state.LiveRoom, *state.RoomPlace, error)
 	// Room returns one room, and false if it is not known to be live.
 	Room(id string) (state.LiveRoom, bool, error)

@@ -8,6 +8,8 @@
 //	                                  events published meanwhile, and peak memory
 //	go run ./cmd/roombench quota      10,000 rooms at the vendor's quota, 1 % of
 //	                                  them changing a sweep: lag, use of the quota, CPU
+//	go run ./cmd/roombench fresh      4,000 rooms that come and go: how old news is, with sweeps
+//	                                  alone, with point reads, with callbacks
 //
 // It reports ratios within one run; the figures of two machines do not compare.
 package main
@@ -20,6 +22,9 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
+
+	"roomwatch/poller/simulator"
 )
 
 func main() {
@@ -34,7 +39,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("name what to measure: sweeps or quota")
+		return fmt.Errorf("name what to measure: sweeps, quota or fresh")
 	}
 	flags := flag.NewFlagSet("roombench "+args[0], flag.ContinueOnError)
 	addr := flags.String("addr", "", "address of the stub or of nats-server (used by roombench itself)")
@@ -56,6 +61,13 @@ func run(ctx context.Context, args []string) error {
 		}
 		printMachine()
 		return benchQuota(ctx, *rooms, *sweeps, *readers)
+	case "fresh":
+		l, err := parseLiveliness(flags, args[1:])
+		if err != nil {
+			return err
+		}
+		printMachine()
+		return benchFresh(ctx, l)
 	case "stub":
 		rooms := flags.Int("rooms", 0, "rooms on the list")
 		if err := flags.Parse(args[1:]); err != nil {
@@ -74,8 +86,27 @@ func run(ctx context.Context, args []string) error {
 		}
 		return readList(ctx, *addr)
 	default:
-		return fmt.Errorf("%q is unknown: name sweeps or quota", args[0])
+		return fmt.Errorf("%q is unknown: name sweeps, quota or fresh", args[0])
 	}
+}
+
+func parseLiveliness(flags *flag.FlagSet, args []string) (l liveliness, err error) {
+	next := flags.String("next", "rank", "cursor of the list: rank, key or frozen")
+	flags.IntVar(&l.rooms, "rooms", 4000, "rooms on the list")
+	flags.Float64Var(&l.opens, "opens", 2, "rooms opened a second, and as many closed")
+	flags.Float64Var(&l.enters, "enters", 250, "people entering a second")
+	flags.DurationVar(&l.latency, "latency", 40*time.Millisecond, "of each answer of the service")
+	flags.DurationVar(&l.watch, "watch", 2*time.Minute, "time of the changes that count")
+	flags.DurationVar(&l.wait, "wait", 150*time.Second, "time for the news of them")
+	if err := flags.Parse(args); err != nil {
+		return l, err
+	}
+	cursors := map[string]simulator.Next{"rank": simulator.NextRank, "key": simulator.NextKey, "frozen": simulator.NextFrozen}
+	var ok bool
+	if l.next, ok = cursors[*next]; !ok {
+		return l, fmt.Errorf("-next is %q: choose rank, key or frozen", *next)
+	}
+	return l, nil
 }
 
 func printMachine() {

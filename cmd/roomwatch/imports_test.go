@@ -75,7 +75,7 @@ var mayImport = map[string][]string{
 		"roomwatch/diff/retry", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/display", "roomwatch/cmd/internal/environ",
 		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomaudit/trail",
 	},
-	"roomwatch/cmd/roombench": {"roomwatch/diff/retry", "roomwatch/diff", "roomwatch/poller", "roomwatch/publisher"},
+	"roomwatch/cmd/roombench": {"roomwatch/diff/retry", "roomwatch/diff", "roomwatch/poller", "roomwatch/poller/simulator", "roomwatch/publisher", "roomwatch/publisher/events"},
 }
 
 func TestImportGraph(t *testing.T) {

@@ -32,7 +32,7 @@ const answer = `{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}`
 type Config struct {
 	SDKAppID int
 	Token    func() string       // the one of this moment
-	Tell     func(diff.Callback) // must not block
+	Tell     func(diff.Callback) // called after the answer
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer // nil: none
 }
@@ -80,7 +80,7 @@ func (r *Receiver) Status() Status {
 // ServeHTTP answers a callback before anything is done about it: the service does not
 // wait for long, and calls no second time.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	v, status, err := r.receive(w, req)
+	c, v, status, err := r.receive(w, req)
 	r.metrics.callbacks.WithLabelValues(string(v)).Inc()
 	r.note(err)
 	if err != nil {
@@ -89,47 +89,50 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	_, _ = io.WriteString(w, answer) // who does not take it loses nothing
+	_ = http.NewResponseController(w).Flush()
+	if v == taken {
+		r.tell(c)
+	}
 }
 
-// receive takes a callback. After an error, which says what is wrong with it, nobody
-// was told.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (verdict, int, error) {
+// receive reads a callback. An error says what is wrong with it.
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (c diff.Callback, v verdict, status int, err error) {
 	now := time.Now()
 	if err := http.NewResponseController(w).SetReadDeadline(now.Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return badRequest, http.StatusInternalServerError, fmt.Errorf("bound the reading of the body: %w", err)
+		return c, badRequest, http.StatusInternalServerError, fmt.Errorf("bound the reading of the body: %w", err)
 	}
 	// The body of a stranger is not waited for.
 	w.Header().Set("Connection", "close")
 	if req.URL.Path != Path {
-		return badRequest, http.StatusNotFound, fmt.Errorf("callbacks are received at %s", Path)
+		return c, badRequest, http.StatusNotFound, fmt.Errorf("callbacks are received at %s", Path)
 	}
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return badRequest, http.StatusMethodNotAllowed, errors.New("a callback is a POST")
+		return c, badRequest, http.StatusMethodNotAllowed, errors.New("a callback is a POST")
 	}
 	signed, v, err := r.authenticate(req.URL.Query(), now)
 	if err != nil {
-		return v, http.StatusForbidden, err
+		return c, v, http.StatusForbidden, err
 	}
 	w.Header().Del("Connection")
 	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, bodyBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return badRequest, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", bodyBytes)
+		return c, badRequest, http.StatusRequestEntityTooLarge, fmt.Errorf("the body is larger than %d bytes", bodyBytes)
 	}
 	if err != nil {
-		return badRequest, http.StatusBadRequest, errors.New("the body ends early")
+		return c, badRequest, http.StatusBadRequest, errors.New("the body ends early")
 	}
 	c, known, err := decode(body, req.URL.Query().Get("CallbackCommand"))
 	switch {
 	case err != nil:
-		return badRequest, http.StatusBadRequest, err
+		return c, badRequest, http.StatusBadRequest, err
 	case !known:
-		return otherCommand, http.StatusOK, nil
+		return c, otherCommand, http.StatusOK, nil
 	}
 	c.At, c.Signed = time.Now(), signed // not when the request began: what has shown the room meanwhile came before
-	r.tell(c)
-	return taken, http.StatusOK, nil
+	return c, taken, http.StatusOK, nil
 }
 
 // note counts what came for [Receiver.Status].

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -195,6 +196,34 @@ func TestOutdatedCallbacks(t *testing.T) {
 	}
 	if !slices.Equal(got, []int{1, 1, 2, 0}) {
 		t.Errorf("outdated in a row: %v", got)
+	}
+}
+
+// The answer does not wait for what is done about a callback.
+func TestAnswerComesFirst(t *testing.T) {
+	done := make(chan struct{})
+	r, err := New(Config{
+		SDKAppID: testApp, Token: func() string { return "t" }, Log: slog.New(slog.DiscardHandler),
+		Tell: func(diff.Callback) { <-done },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(r)
+	defer srv.Close()
+	defer close(done)
+	client := &http.Client{Timeout: 5 * time.Second}
+	for range 3 { // each on a connection of its own, or they would wait for each other
+		res, err := client.Post(srv.URL+target("t", time.Now()), "application/json", strings.NewReader(`{"RoomId":"a"}`)) //nolint:noctx // it has a timeout
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil || string(body) != answer || res.ContentLength != int64(len(answer)) {
+			t.Errorf("%q of %d bytes, %v", body, res.ContentLength, err)
+		}
+		_ = res.Body.Close()
+		client.CloseIdleConnections()
 	}
 }
 

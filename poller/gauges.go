@@ -20,7 +20,7 @@ func gauges(interval time.Duration, q *quota, s *Signer, h *health) []prometheus
 		gauge("interval_seconds",
 			"Time from the start of one sweep to the start of the next, as configured.", interval.Seconds),
 		gauge("configuration_refused",
-			"1 while the service refuses the credentials or the application's configuration: someone has to mend it, see the log.",
+			"1 while the service refuses the credentials or the application's configuration: someone has to fix it, see the log.",
 			func() float64 {
 				if h.snapshot().Refused.Err != nil {
 					return 1

@@ -112,7 +112,7 @@ func TestRefusedConfiguration(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		st = p.Status()
 		if st.Refused.Err != nil || st.LastComplete == nil || !st.FailingSince.IsZero() {
-			t.Errorf("after it was mended: %+v", st)
+			t.Errorf("after it was fixed: %+v", st)
 		}
 		expectLog(t, &log,
 			`level=ERROR msg=configuration condition=refused error="page 1: configuration refused: get_room_list http://live.test: code 60020`,

@@ -41,7 +41,7 @@ func newMetrics(state []prometheus.Collector) *metrics {
 		state: state,
 		requests: prometheus.NewCounterVec(counter("requests_total",
 			"Requests to get_room_list by outcome; every try counts. Anything but ok is trouble: transport is the network or an answer that is not the API's, "+
-				"throttle means that the quota is used by others too, fatal needs someone to mend the configuration."), []string{"outcome"}),
+				"throttle means that the quota is used by others too, fatal needs someone to fix the configuration."), []string{"outcome"}),
 		requestTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "request_duration_seconds",
 			Help:    "Time from sending a request to the end of its answer. Above 0.05 it slows the sweeps down; near the request time-out, requests fail.",

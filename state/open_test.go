@@ -66,7 +66,7 @@ func TestOpenAfterCrashInMaking(t *testing.T) {
 }
 
 // A file that cannot be used is left as it is; the error names the file, the
-// reason and the mend.
+// reason and the fix.
 func TestOpenErrors(t *testing.T) {
 	update := func(f func(tx *bbolt.Tx) error) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
@@ -196,7 +196,7 @@ func TestOpenLocked(t *testing.T) {
 	s := open(t, newPath(t))
 	_, err := Open(Config{Path: s.path, SDKAppID: testApp})
 	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), s.path) || !strings.Contains(err.Error(), "ROOMWATCH_DATA_DIR") {
-		t.Errorf("Open = %v, want %v, the file and the mend", err, ErrLocked)
+		t.Errorf("Open = %v, want %v, the file and the fix", err, ErrLocked)
 	}
 	commit(t, s, page(t, 1, "a@1=1"))
 }
@@ -223,7 +223,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 			continue
 		}
 		if room == 32 || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room on its disk") {
-			t.Errorf("%d KiB left: Open = %v, want %v and the mend", room, err, syscall.ENOSPC)
+			t.Errorf("%d KiB left: Open = %v, want %v and the fix", room, err, syscall.ENOSPC)
 		}
 		if err := os.Remove(filler); err != nil {
 			t.Fatal(err)
@@ -251,7 +251,7 @@ func TestOpenForbidden(t *testing.T) {
 		}
 		_, err := Open(Config{Path: s.path, SDKAppID: testApp})
 		if !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), "make it readable and writable") {
-			t.Errorf("mode %v: Open = %v, want %v and the mend", mode, err, os.ErrPermission)
+			t.Errorf("mode %v: Open = %v, want %v and the fix", mode, err, os.ErrPermission)
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestOpenDirectory(t *testing.T) {
 	} {
 		_, err := Open(Config{Path: path, SDKAppID: testApp})
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "ROOMWATCH_DATA_DIR") {
-			t.Errorf("Open(%s) = %v, want an error with the file and the mend", path, err)
+			t.Errorf("Open(%s) = %v, want an error with the file and the fix", path, err)
 		}
 	}
 }

@@ -107,30 +107,7 @@ func (r *reads) disbelieve(id string) {
 func (s *Store) CommitReads(answers ...diff.Read) error {
 	s.write.Lock()
 	defer s.write.Unlock()
-	has := s.knows()
-	var present []diff.Read
-	var trusted bool
-	s.reads.with(func(w *diff.Witnesses) {
-		for _, r := range answers {
-			f := w.Hear(r)
-			trusted = trusted || f.Trusted
-			if f.Present {
-				present = append(present, r)
-			}
-			known := has(r.RoomID)
-			if !known {
-				w.Forget(r.RoomID)
-				s.hidden.remove(r.RoomID)
-			}
-			if !f.Again.IsZero() && (known || f.Told) {
-				source := diff.AskedAgain
-				if f.Told {
-					source = diff.ToldOtherwise
-				}
-				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: source, Due: f.Again})
-			}
-		}
-	})
+	present, trusted := s.hear(answers)
 	if len(present) == 0 && !trusted {
 		return nil
 	}
@@ -165,6 +142,34 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 		}
 	})
 	return nil
+}
+
+// hear takes the answers, and proposes the rooms that are to be read again. It returns those
+// that show a room, and whether a control was found, so that absences may be proved.
+func (s *Store) hear(answers []diff.Read) (present []diff.Read, trusted bool) {
+	has := s.knows()
+	s.reads.with(func(w *diff.Witnesses) {
+		for _, r := range answers {
+			f := w.Hear(r)
+			trusted = trusted || f.Trusted
+			if f.Present {
+				present = append(present, r)
+			}
+			known := has(r.RoomID)
+			if !known {
+				w.Forget(r.RoomID)
+				s.hidden.remove(r.RoomID)
+			}
+			if !f.Again.IsZero() && (known || f.Told) {
+				source := diff.AskedAgain
+				if f.Told {
+					source = diff.ToldOtherwise
+				}
+				s.reads.propose(diff.Proposal{RoomID: r.RoomID, Source: source, Due: f.Again})
+			}
+		}
+	})
+	return present, trusted
 }
 
 // knows returns what tells whether a room is known. After a write that did not

@@ -113,7 +113,7 @@ type Store struct {
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names
-// the file, the reason and the mend; nothing in the file is changed then.
+// the file, the reason and the fix; nothing in the file is changed then.
 func Open(c Config) (_ *Store, err error) {
 	defer func() {
 		if err != nil {

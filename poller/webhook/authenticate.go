@@ -36,7 +36,7 @@ func (r *Receiver) authenticate(q url.Values, now time.Time) (seconds int64, v v
 		signed = token != "" && hmac.Equal([]byte(hex.EncodeToString(sum[:])), []byte(sign)) || signed
 	}
 	if !signed || stamp == "" {
-		return 0, wrongSign, errors.New("Sign is not that of RequestTime: set the same token here and at the vendor's console")
+		return 0, wrongSign, errors.New("the Sign is not that of RequestTime: set the same token here and at the vendor's console")
 	}
 	app := q.Get("SdkAppid")
 	if app == "" {

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -52,7 +53,7 @@ func newDesk(t *testing.T, token string) *desk {
 
 func (d *desk) call(method, target, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	d.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
+	d.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), method, target, strings.NewReader(body)))
 	return w
 }
 
@@ -75,7 +76,7 @@ func TestSignOfTheDocumentation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, "xxxxyyyy")
 		at := time.Unix(1669872112, 0)
-		time.Sleep(at.Sub(time.Now())) // the bubble's clock begins in 2000
+		time.Sleep(time.Until(at)) // the bubble's clock begins in 2000
 		q := "?SdkAppid=88888888&Sign=17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061&RequestTime=1669872112"
 		if w := d.call("POST", Path+q, `{"CallbackCommand":"Live.CallbackAfterCreateRoom","RoomInfo":{"RoomId":"a"}}`); w.Code != 200 {
 			t.Errorf("%d %s", w.Code, w.Body)
@@ -231,7 +232,7 @@ func TestAnswerComesFirst(t *testing.T) {
 func TestBodyThatDoesNotCome(t *testing.T) {
 	d := newDesk(t, "t")
 	deadline := &recorder{ResponseRecorder: httptest.NewRecorder()}
-	d.ServeHTTP(deadline, httptest.NewRequest(http.MethodPost, target("t", time.Now()), strings.NewReader(`{"RoomId":"a"}`)))
+	d.ServeHTTP(deadline, httptest.NewRequestWithContext(t.Context(), http.MethodPost, target("t", time.Now()), strings.NewReader(`{"RoomId":"a"}`)))
 	if left := time.Until(deadline.at); left < 9*time.Second || left > 10*time.Second {
 		t.Errorf("the body may take %s", left)
 	}

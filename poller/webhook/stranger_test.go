@@ -27,17 +27,18 @@ func TestBodyOfAStranger(t *testing.T) {
 	} {
 		for _, body := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked", "Content-Length: 1000\r\nExpect: 100-continue"} {
 			t.Run(tt.name+", "+body, func(t *testing.T) {
-				c, err := net.Dial("tcp", srv.Listener.Addr().String())
+				c, err := new(net.Dialer).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 				_, _ = fmt.Fprintf(c, "%s\r\nHost: a\r\nConnection: keep-alive\r\n%s\r\n\r\n", tt.request, body)
 				res, err := http.ReadResponse(bufio.NewReader(c), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
+				defer func() { _ = res.Body.Close() }()
 				if res.StatusCode != tt.status || !res.Close {
 					t.Errorf("status %d, want %d; closes %t", res.StatusCode, tt.status, res.Close)
 				}

@@ -88,7 +88,7 @@ func (r *reporter) warn(cause, message string, attrs ...any) {
 	if !r.lost.IsZero() {
 		attrs = append(attrs, "since", r.lost.UTC().Truncate(time.Second))
 	}
-	r.log.WarnContext(context.Background(), message, attrs...)
+	r.log.WarnContext(context.Background(), message, attrs...) //nolint:sloglint // a literal of the caller
 }
 
 // innermost is the error without what changes from try to try, such as ports.

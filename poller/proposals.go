@@ -173,7 +173,7 @@ func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool)
 	}
 	p := q.queues[best][0]
 	q.take(p)
-	q.charge(best)
+	q.charge(best, now)
 	q.reading[p.RoomID] = struct{}{}
 	q.fate(p.Source, fateRead)
 	return p.RoomID, 0, true
@@ -192,11 +192,11 @@ func (q *proposals) postpone(c class, now time.Time) {
 	}
 }
 
-// charge counts a read of a class. A class saves nothing up while nothing of it waits.
-func (q *proposals) charge(c class) {
+// charge counts a read of a class. A class saves nothing up while nothing of it is due.
+func (q *proposals) charge(c class, now time.Time) {
 	q.used[c] += 1 / c.share()
 	for o := range classes {
-		if len(q.queues[o]) == 0 {
+		if len(q.queues[o]) == 0 || q.queues[o][0].Due.After(now) {
 			q.used[o] = max(q.used[o], q.used[c])
 		}
 	}

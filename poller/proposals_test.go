@@ -99,6 +99,35 @@ func TestFloodOfCallbacks(t *testing.T) {
 	}
 }
 
+// A class whose rooms are only due later saves nothing up, either.
+func TestClassThatWaitsForLater(t *testing.T) {
+	now := time.Now()
+	q := newProposals(func(diff.Source, string) {})
+	q.propose(diff.Proposal{RoomID: "later", Source: diff.ToldOtherwise, Due: now.Add(10 * time.Second)}, now)
+	reads := func(n int) (told int) {
+		for range n {
+			id, _, ok := q.next(now)
+			if !ok {
+				t.Fatal("nothing is due")
+			}
+			if strings.HasPrefix(id, "told") {
+				told++
+			}
+		}
+		return told
+	}
+	for i := range 1000 {
+		q.propose(diff.Proposal{RoomID: fmt.Sprint("absent ", i), Source: diff.MissedBySweep}, now)
+	}
+	reads(500)
+	for i := range 1000 {
+		q.propose(diff.Proposal{RoomID: fmt.Sprint("told ", i), Source: diff.ToldByCallback}, now)
+	}
+	if n := reads(300); n < 99 || n > 101 {
+		t.Errorf("%d of 300 reads are for callbacks, and absences wait", n)
+	}
+}
+
 // A read that contradicts a callback is made again before three seconds are over.
 func TestToldOtherwiseIsReadSoon(t *testing.T) {
 	start := time.Now()

@@ -141,7 +141,7 @@ func (w *Witnesses) span() time.Duration { return max(w.policy.Interval, minWitn
 
 // A Finding is what an answer asks for.
 type Finding struct {
-	Present bool      // the room lives: see [Policy.SeeRead]
+	Present bool      // the room lives, and is hidden only if no page has shown it since the read left: see [Policy.SeeRead]
 	Again   time.Time // the room is to be read again then; zero: it is not
 	Told    bool      // also if the room is not known: a callback said something else of it
 	Trusted bool      // a control was found: see [Witnesses.Proved]
@@ -162,8 +162,10 @@ func (w *Witnesses) Hear(r Read) Finding {
 		w.failing, w.odd = time.Time{}, ""
 		w.saw(r.RoomID, r.Room.CreateTime)
 		w.found, w.foundAt = r.RoomID, r.At
-		f.Present = true
-		f.Again, f.Told = w.callback(r)
+		f.Present = r.Outcome == Live || !q.seen
+		if f.Again, f.Told = w.callback(r); !f.Present && f.Again.IsZero() {
+			f.Again = r.At.Add(minWitnessSpan) // the list has shown it meanwhile: neither is newer
+		}
 		if control {
 			w.distrusted, w.trusted, f.Trusted = false, r.Sent, true
 		}

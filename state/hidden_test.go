@@ -154,3 +154,26 @@ func TestOnlyHiddenRooms(t *testing.T) {
 	wantWaiting(t, s, 2, "3 -a@1")
 	checked(t, s)
 }
+
+// A read that finds a room hidden is not newer than a page that has shown it while the
+// read was on its way: nothing is told, and the room is read again.
+func TestHiddenWhileAPageShowsIt(t *testing.T) {
+	s, p := openReading(t)
+	whole(t, s, 0, "a@1=0")
+	s.reads.with(func(w *diff.Witnesses) { w.Ask("a") })
+	see(t, s, page(t, 5, "a@1=0"))
+	read := diff.Read{RoomID: "a", Sent: second(4), At: second(6), Outcome: diff.Hidden, Room: diff.Room{RoomID: "a", CreateTime: 1}}
+	if err := s.CommitReads(read); err != nil {
+		t.Fatal(err)
+	}
+	if r, _, err := s.Room("a"); err != nil || r.Room.Hidden {
+		t.Errorf("hidden %t, %v", r.Room.Hidden, err)
+	}
+	if got := p.take(); got != "asked_again:a" {
+		t.Errorf("proposed %q", got)
+	}
+	heard(t, s, 9, diff.Hidden, read.Room)
+	if r, _, err := s.Room("a"); err != nil || !r.Room.Hidden {
+		t.Errorf("hidden %t, %v", r.Room.Hidden, err)
+	}
+}

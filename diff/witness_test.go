@@ -174,6 +174,27 @@ func TestMassEndByReads(t *testing.T) {
 	}
 }
 
+// Callbacks of a mass of ends do not pass its guard: they and the reads after them have to
+// be as far apart as reads have.
+func TestMassEndByCallbacks(t *testing.T) {
+	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 40}
+	each := func(format string) (script string) {
+		for i := range 21 {
+			script += fmt.Sprintf(format, i)
+		}
+		return script
+	}
+	if c.play(t, "0 page x"+each("; 1 told r%d-")+each("; 1.1 r%d-")+"; 1.2 ctl +"); len(c.ended) > 0 {
+		t.Errorf("%d ended at once", len(c.ended))
+	}
+	if !c.Wants("r0", second(11.1)) {
+		t.Error("no read is wanted after an interval")
+	}
+	if c.play(t, "11 page x"+each("; 11.1 r%d-")+"; 11.2 ctl +"); len(c.ended) != 21 {
+		t.Errorf("%d of 21 ended after an interval", len(c.ended))
+	}
+}
+
 // One early witness does not prove a mass of others that came within three seconds.
 func TestMassEndNeedsWitnessesFarApart(t *testing.T) {
 	c := &court{Witnesses: NewWitnesses(DefaultPolicy()), known: 100}

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	controlEvery = time.Second // how often a control is read while there are absences to believe
+	controlEvery = 500 * time.Millisecond // between two controls while there are absences to believe: an end by a callback waits for one
 	controlVoids = 5 * time.Second
 	queuedFor    = 30 * time.Second // a second read that has not come by then is one of too many
 	failedFor    = time.Hour        // for which it is remembered that reads of a room failed

@@ -133,7 +133,7 @@ func TestWitnesses(t *testing.T) {
 		{"a callback is too old", "0 page x; 1 told a-; 61 page x; 62 a-; 62.1 ctl +", ""},
 		{"what a callback ends is no control", "0 page a x; 1 told a-; 1.1 a-; 1.2 ctl +", "a"},
 		{"what a callback may end is no control", "0 page a; 0.5 b-; 1 told a-; 1.2 ctl none; 1.3 a+; 1.4 ctl +", ""},
-		{"one control a second", "0 page x y; 1 a-; 1 ctl +; 1.9 ctl none; 2 ctl +", ""},
+		{"two controls a second", "0 page x y; 1 a-; 1 ctl +; 1.4 ctl none; 1.5 ctl +", ""},
 		{"nothing to believe, no control", "0 page x; 1 a+; 2 a?; 3 ctl none", ""},
 	}
 	for _, tt := range tests {

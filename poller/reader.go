@@ -17,7 +17,7 @@ const (
 	// read that fails for long must not hold that up.
 	readBudget   = 2 * time.Second
 	refusedReads = 10 * time.Minute       // until point reads that the service refuses are tried again
-	controlTick  = 250 * time.Millisecond // how often a Reader asks for a control
+	controlTick  = 100 * time.Millisecond // how often a Reader asks for a control
 	// readsPerWorker is how many reads a second one worker can make, for as long as
 	// an answer takes no more than 250 ms.
 	readsPerWorker = 4

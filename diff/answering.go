@@ -54,11 +54,11 @@ func (w *Witnesses) Answering(now time.Time) bool {
 }
 
 // Waits reports whether the end of a room that sweeps have missed, and that was
-// seen last at a moment, waits for reads of its own: while reads are answered, and
-// those of the room have not failed five times: one that is hidden would end. A room that one read did not find waits
-// for what proves its end: unless so many wait that the second read does not come,
-// or two reads did not find it and there is no room for a control. A read that is on
-// its way is waited for, but not for ever.
+// seen last at a moment, waits for reads of its own. It does while reads are answered
+// and those of the room have not failed five times: sweeps never show a hidden room, and
+// would end it. A room that one read did not find waits for what proves its end, unless
+// so many wait that the second read does not come, or two reads did not find it and
+// there is no room for a control. A read that is on its way is waited for, but not for ever.
 func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
 	f := w.failed[id]
 	if _, ok := w.asked[id]; ok {

@@ -19,9 +19,8 @@ func (p Proof) Means(life Room) bool { return !p.callback || life.CreateTime < p
 // are known, marked which of them sweeps have missed, and missing how many.
 //
 // Where more than MassEndPercent of at least 20 known rooms are missing, passed,
-// not found or shown in a newer life, nothing ends until so many have two witnesses
-// of their own, the first and the last of them an interval apart, that the share is
-// proved.
+// not found or shown in a newer life, nothing ends until more than that share is proved:
+// each of those rooms by two answers of its own at least [Policy.MassEndSpan] apart.
 func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []Proof {
 	var proofs []Proof
 	apart := 0 // of them, those whose own witnesses are far apart

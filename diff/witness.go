@@ -22,9 +22,10 @@ const (
 //   - A second read, sent at least three seconds after the first was answered,
 //     finds none either, and nothing has shown the room in between. A callback that says that
 //     the room was destroyed stands for the first, if nothing has shown the room since.
-//   - After that a control, which is the read of a room that a page has just
-//     shown, or a read where no page has shown any, finds it. A control that is not found voids all absences of the last
-//     five seconds, and those that follow until a control is found.
+//   - After that a control succeeds: the read of a room of the newest page or, where no
+//     page has shown one of late, of the room that a read has found last. A control that
+//     finds no room voids all absences of the last five seconds, and those that follow
+//     until a control succeeds.
 //
 // Without a room for a control no room ends by reads, and sweeps decide.
 type Witnesses struct {

@@ -15,6 +15,10 @@
 //     the service in any second (see quota for the proof and its limit).
 //  3. No error, log line or metric holds a UserSig or a secret key.
 //
+// The way of a page: client.go asks → wire.go decodes → fetch.go retries → sweep.go puts
+// the pages in a row and hands each to the Sink → poller.go decides when the next
+// sweep begins. Point reads go from proposals.go (what is next) by reader.go.
+//
 // Each file has one subject: wire.go is the only place that knows the JSON of
 // the API, errorcode.go the only one that knows its error codes.
 package poller

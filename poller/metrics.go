@@ -48,7 +48,7 @@ func newMetrics(state []prometheus.Collector) *metrics {
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 		sweeps: prometheus.NewCounterVec(counter("sweeps_total",
-			"Sweeps of the list by verdict. While none is complete, no end of a room is reported."), []string{"verdict"}),
+			"Sweeps of the list by outcome. While none is complete, no end of a room is reported."), []string{"outcome"}),
 		sweepTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "sweep_duration_seconds",
 			Help:    "Time that complete sweeps took. Above the configured interval, it is the interval.",
@@ -68,7 +68,7 @@ func newMetrics(state []prometheus.Collector) *metrics {
 	for _, o := range outcomes {
 		m.requests.WithLabelValues(o)
 	}
-	for _, v := range [...]string{verdictComplete, verdictFailed} {
+	for _, v := range [...]string{sweepComplete, sweepFailed} {
 		m.sweeps.WithLabelValues(v)
 	}
 	return m
@@ -93,18 +93,18 @@ func (m *metrics) request(outcome string, took time.Duration) {
 }
 
 const (
-	verdictComplete = "complete"
-	verdictFailed   = "failed"
+	sweepComplete = "complete"
+	sweepFailed   = "failed"
 )
 
 func (m *metrics) sweep(r Report, err error) {
 	m.duplicates.Add(float64(r.Duplicates))
 	m.unusableRows.Add(float64(r.UnusableRows))
 	if err != nil {
-		m.sweeps.WithLabelValues(verdictFailed).Inc()
+		m.sweeps.WithLabelValues(sweepFailed).Inc()
 		return
 	}
-	m.sweeps.WithLabelValues(verdictComplete).Inc()
+	m.sweeps.WithLabelValues(sweepComplete).Inc()
 	took := r.End.Sub(r.Begin).Seconds()
 	m.sweepTime.Observe(took)
 	m.lastTime.Set(took)

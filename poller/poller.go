@@ -186,7 +186,7 @@ func (p *Poller) pause(took time.Duration, again bool, err error) time.Duration 
 }
 
 // sweep reads the list once, hands the end of it to the sink, and notes the
-// verdict. The error says why the sweep is not complete.
+// outcome. The error says why the sweep is not complete.
 func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	ctx, span := p.tracer.Start(ctx, "sweep")
 	defer func() { spans.End(span, err) }()

@@ -45,17 +45,17 @@ func again(s diff.Source) bool { return s == diff.AskedAgain || s == diff.ToldOt
 
 // What became of a proposal, as metrics show it.
 const (
-	fateRead    = "read"
-	fateJoined  = "joined"  // the room was waiting already
-	fateDropped = "dropped" // too many rooms were waiting
-	fateRefused = "refused" // the service refuses point reads
+	outcomeRead    = "read"
+	outcomeJoined  = "joined"  // the room was waiting already
+	outcomeDropped = "dropped" // too many rooms were waiting
+	outcomeRefused = "refused" // the service refuses point reads
 )
 
 // A proposals queue holds the RoomIDs that are to be read: each once, oldest
 // first, and none again within readApart. It is safe for concurrent use.
 type proposals struct {
-	fate func(s diff.Source, fate string) // told what becomes of each proposal
-	wake chan struct{}                    // capacity 1: something may have become due
+	count func(s diff.Source, outcome string) // told what becomes of each proposal
+	wake  chan struct{}                       // capacity 1: something may have become due
 
 	mu      sync.Mutex
 	waiting map[string]*proposal
@@ -78,9 +78,9 @@ type recentRead struct {
 	at time.Time
 }
 
-func newProposals(fate func(diff.Source, string)) *proposals {
+func newProposals(count func(diff.Source, string)) *proposals {
 	return &proposals{
-		fate: fate, wake: make(chan struct{}, 1), waiting: make(map[string]*proposal),
+		count: count, wake: make(chan struct{}, 1), waiting: make(map[string]*proposal),
 		reading: make(map[string]struct{}), recent: make(map[string]time.Time),
 	}
 }
@@ -102,10 +102,10 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 	old := q.waiting[p.RoomID]
 	switch {
 	case q.refused:
-		q.fate(p.Source, fateRefused)
+		q.count(p.Source, outcomeRefused)
 		return
 	case old != nil:
-		q.fate(p.Source, fateJoined)
+		q.count(p.Source, outcomeJoined)
 		if class := min(old.class, classOfSource(p.Source)); class < old.class || p.Due.Before(old.Due) {
 			q.take(old)
 			old.class = class
@@ -115,7 +115,7 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 			q.put(old)
 		}
 	case len(q.waiting) >= maxProposals && (classOfSource(p.Source) == callbacks || !q.dropCallback()):
-		q.fate(p.Source, fateDropped)
+		q.count(p.Source, outcomeDropped)
 		return
 	default:
 		q.put(&proposal{Proposal: p, class: classOfSource(p.Source)})
@@ -143,7 +143,7 @@ func (q *proposals) dropCallback() bool {
 	}
 	newest := slices.MaxFunc(q.queues[callbacks], func(a, b *proposal) int { return a.Due.Compare(b.Due) })
 	q.take(newest)
-	q.fate(newest.Source, fateDropped)
+	q.count(newest.Source, outcomeDropped)
 	return true
 }
 
@@ -175,7 +175,7 @@ func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool)
 	q.take(p)
 	q.charge(best, now)
 	q.reading[p.RoomID] = struct{}{}
-	q.fate(p.Source, fateRead)
+	q.count(p.Source, outcomeRead)
 	return p.RoomID, 0, true
 }
 
@@ -209,7 +209,7 @@ func (q *proposals) begin(id string) {
 	q.reading[id] = struct{}{}
 	if p := q.waiting[id]; p != nil {
 		q.take(p)
-		q.fate(p.Source, fateRead)
+		q.count(p.Source, outcomeRead)
 	}
 }
 
@@ -238,7 +238,7 @@ func (q *proposals) refuse() {
 	defer q.mu.Unlock()
 	q.refused = true
 	for _, p := range q.waiting {
-		q.fate(p.Source, fateRefused)
+		q.count(p.Source, outcomeRefused)
 	}
 	clear(q.waiting)
 	q.queues = [classes]proposalHeap{}

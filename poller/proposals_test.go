@@ -26,8 +26,8 @@ func TestProposedWhileRead(t *testing.T) {
 			{4, "done", false}, {6.5, "next", false}, {7, "next", true}},
 		"a control is its read": {{0, "propose", false}, {0, "begin", false}, {0, "next", false}, {1, "done", false}, {9, "next", false}},
 	} {
-		fates := map[string]int{}
-		q := newProposals(func(_ diff.Source, fate string) { fates[fate]++ })
+		outcomes := map[string]int{}
+		q := newProposals(func(_ diff.Source, outcome string) { outcomes[outcome]++ })
 		for i, s := range steps {
 			switch s.do {
 			case "propose":
@@ -42,8 +42,8 @@ func TestProposedWhileRead(t *testing.T) {
 				}
 			}
 		}
-		if fates[fateRead] == 0 {
-			t.Errorf("%s: %v", name, fates)
+		if outcomes[outcomeRead] == 0 {
+			t.Errorf("%s: %v", name, outcomes)
 		}
 	}
 }
@@ -75,8 +75,8 @@ func TestClassesShareTheRate(t *testing.T) {
 // among the missing ones, and where too many wait, the newest callbacks give way.
 func TestFloodOfCallbacks(t *testing.T) {
 	start := time.Now()
-	fates := map[string]int{}
-	q := newProposals(func(s diff.Source, fate string) { fates[s.String()+" "+fate]++ })
+	outcomes := map[string]int{}
+	q := newProposals(func(s diff.Source, outcome string) { outcomes[s.String()+" "+outcome]++ })
 	for i := range maxProposals + 5 {
 		q.propose(diff.Proposal{RoomID: fmt.Sprint("told ", i), Source: diff.ToldByCallback}, start.Add(time.Duration(i)))
 	}
@@ -86,8 +86,8 @@ func TestFloodOfCallbacks(t *testing.T) {
 	if q.waiting["told 9999"] != nil || q.waiting["told 9998"] == nil || q.waiting["missing"] == nil {
 		t.Error("it was not the newest callback that gave way")
 	}
-	if fates["callback dropped"] != 6 || fates["missed joined"] != 1 || fates["missed dropped"] != 0 {
-		t.Errorf("fates %v", fates)
+	if outcomes["callback dropped"] != 6 || outcomes["missed joined"] != 1 || outcomes["missed dropped"] != 0 {
+		t.Errorf("outcomes %v", outcomes)
 	}
 	read := map[string]bool{}
 	for range 6 {

@@ -58,7 +58,7 @@ func newReader(c Config) (*Reader, error) {
 	log := c.Log.With("call", infoCall)
 	r := &Reader{log: log, workers: int(math.Ceil(rate / readsPerWorker))}
 	r.metrics = newReadMetrics(r)
-	r.queue = newProposals(r.metrics.fate)
+	r.queue = newProposals(r.metrics.proposal)
 	r.fetch = fetcher{
 		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, r.workers, c.Dial), signer: c.Signer,
 		quota: newQuota(rate, max(1, int(rate))), count: func(string, time.Duration) {}, health: &health{log: log}, budget: readBudget,

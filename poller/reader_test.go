@@ -249,8 +249,8 @@ func TestProposalsJoin(t *testing.T) {
 // Where both classes wait, rooms that may have ended get two thirds; alone, each
 // gets all. What is too much is dropped and counted.
 func TestProposalShares(t *testing.T) {
-	fates := map[string]int{}
-	q := newProposals(func(s diff.Source, fate string) { fates[s.String()+" "+fate]++ })
+	outcomes := map[string]int{}
+	q := newProposals(func(s diff.Source, outcome string) { outcomes[s.String()+" "+outcome]++ })
 	now := time.Now()
 	for i := range 3000 {
 		q.propose(diff.Proposal{RoomID: fmt.Sprint("again", i), Source: diff.ShownAgain}, now)
@@ -276,8 +276,8 @@ func TestProposalShares(t *testing.T) {
 	if n := read(300); n < 198 || n > 202 {
 		t.Errorf("%d of 300 reads are of missed rooms, want 200", n)
 	}
-	if fates["missed dropped"] != 1000 {
-		t.Errorf("fates %v, want 1000 dropped: 10,000 may wait", fates)
+	if outcomes["missed dropped"] != 1000 {
+		t.Errorf("outcomes %v, want 1000 dropped: 10,000 may wait", outcomes)
 	}
 	if q.len() != 9700 {
 		t.Errorf("%d rooms wait, want 9700", q.len())

@@ -25,7 +25,7 @@ func newReadMetrics(r *Reader) *readMetrics {
 		proposals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "proposals_total",
 			Help: "Rooms that were proposed for a point read, by source and by what became of the proposal. Many dropped: raise ROOMWATCH_POINT_READS_PER_SECOND.",
-		}, []string{"source", "fate"}),
+		}, []string{"source", "outcome"}),
 	}
 	gauge := func(name, help string, value func() float64) {
 		m.state = append(m.state, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, value))
@@ -41,7 +41,7 @@ func newReadMetrics(r *Reader) *readMetrics {
 		m.reads.WithLabelValues(o.String())
 	}
 	for _, s := range diff.Sources() {
-		for _, f := range [...]string{fateRead, fateJoined, fateDropped, fateRefused} {
+		for _, f := range [...]string{outcomeRead, outcomeJoined, outcomeDropped, outcomeRefused} {
 			m.proposals.WithLabelValues(s.String(), f)
 		}
 	}
@@ -50,8 +50,8 @@ func newReadMetrics(r *Reader) *readMetrics {
 
 func (m *readMetrics) read(o diff.Outcome) { m.reads.WithLabelValues(o.String()).Inc() }
 
-func (m *readMetrics) fate(s diff.Source, fate string) {
-	m.proposals.WithLabelValues(s.String(), fate).Inc()
+func (m *readMetrics) proposal(s diff.Source, outcome string) {
+	m.proposals.WithLabelValues(s.String(), outcome).Inc()
 }
 
 // register registers all of them, or returns every reason why not.

@@ -7,10 +7,15 @@
 // on from there (recovery), and then relays what is committed. Whatever ends a
 // session, the next one begins with the same steps, so recovery is the normal way.
 //
+// The way of an event: Outbox.Events → relay.go → batch.go → encode.go and subject.go →
+// publish → Outbox.Stored. Each file does its part once.
+//
 // Invariants:
 //
-//	P1  every message carries the stream sequence of the newest claim that this
-//	    process made (the fence); the server refuses it when there is a newer one
+//	P1  the first message of each batch carries the stream sequence of the newest
+//	    claim that this process made (the fence); the server refuses the batch when
+//	    there is a newer one, and stores a batch whole or not at all. Two writers
+//	    would give one number to two events
 //	P2  no more than one batch is in flight, and after an outcome that is unknown
 //	    nothing is sent before a new claim is stored and the stream was read
 //	P3  nothing is sent over a connection that was made after the stream was read:

@@ -62,7 +62,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			[]float64{0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60})),
 		rebuilds: f.NewCounter(counter("rebuilds_total", "Times that the stream knew more than the state. More than one after a restore: someone changes the stream.")),
 		madeAnew: f.NewCounter(counter("streams_recreated_total", "Times that the stream was found to be a new one, without the events that the one before it had. Each: who removed it, and is there a backup?")),
-		claims:   f.NewCounter(counter("claims_total", "Claims to be the writer: one at the start and one for each connection after it, and one after each outcome that was unknown.")),
+		claims:   f.NewCounter(counter("claims_total", "Claims to be the writer: one at the start and one for each connection after it, one after each outcome that was unknown, and one when the newest is half as old as the stream keeps messages.")),
 		takeovers: f.NewCounterVec(counter("takeovers_total", "Claims that took over from another process. One after a restart; "+
 			"from another_host at every start, though nobody moved roomwatch: two run for one application and drive each other out."), []string{"from"}),
 	}

@@ -87,7 +87,8 @@ func (s *session) message(ctx context.Context, which, subject string, query map[
 //	or the stream was cut or restored                  the state is rebuilt from
 //	                                                   the stream, in a new epoch
 //
-// An event of the stream is one of ours if its number and its content are.
+// An event of the stream counts as ours only if the outbox has the same number with the
+// same content.
 //
 // The server can remember the id of an event that the stream lacks: it was stored,
 // its acknowledgement was lost, and then somebody removed it; or another copy of the

@@ -9,8 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A session is one way from the check of the stream to an outcome that is unknown,
-// over one connection. It is used by one goroutine.
+// A session is one attempt to publish over one connection: it checks the stream,
+// claims, recovers and relays. It ends at the first error, when the claim is to be
+// renewed, or when the connection is lost. It is used by one goroutine.
 type session struct {
 	*Publisher
 	legacy
@@ -84,9 +85,8 @@ func (s *session) warn(ctx context.Context, warnings []string) {
 }
 
 // reconnected reports whether the connection is not the one of this session any
-// more. The server at its other end may have lost what it had acknowledged, and
-// with the events that are gone the claim need not be gone: it can be older than
-// they, and then the fence lets the next event pass and leaves a hole.
+// more. The server at its other end may have lost our newest events and kept our
+// older claim. The fence would then accept the next event, and leave a gap.
 func (s *session) reconnected() bool {
 	return s.nc.Stats().Reconnects != s.reconnects || s.nc.IsClosed()
 }

@@ -141,7 +141,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	if err := d.warnOfLeftovers(ctx, s); err != nil {
-		d.log.WarnContext(ctx, "read what was kept", "error", err) // it is of use to a person alone
+		d.log.WarnContext(ctx, "stored notifications cannot be read", "error", err) // it is of use to a person alone
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

@@ -55,7 +55,7 @@ func TestSaysWhyNothingIsRestored(t *testing.T) {
 		restored := make(chan bool, 1)
 		go func() { restored <- g.restored(ctx) }()
 		time.Sleep(time.Minute)
-		if n := strings.Count(r.log.String(), `msg="read what was kept"`); n != 1 {
+		if n := strings.Count(r.log.String(), `msg="stored notifications cannot be read"`); n != 1 {
 			t.Errorf("the log says %d times what is wrong, want once:\n%s", n, r.log)
 		}
 		if s, err = openStore(r.t.Context(), r.js, c, true); err != nil {

@@ -35,7 +35,7 @@ func (g *target) restored(ctx context.Context) bool {
 }
 
 func (g *target) readFailed(ctx context.Context, err error) {
-	g.log.WarnContext(ctx, "read what was kept", "error", err, "fix", "check that NATS runs; it is retried forever")
+	g.log.WarnContext(ctx, "stored notifications cannot be read", "error", err, "fix", "check that NATS runs; it is retried forever")
 }
 
 // restore takes over what an earlier roomnotify has left in the store.

@@ -28,7 +28,7 @@ func (e *timeError) Error() string {
 // authenticate checks who calls, and returns when the callback was signed: Sign is the hexadecimal SHA-256 of token and
 // RequestTime, which is in Unix seconds. The parameter of the application has two
 // spellings in the vendor's documentation.
-func (r *Receiver) authenticate(q url.Values, now time.Time) (seconds int64, v verdict, err error) {
+func (r *Receiver) authenticate(q url.Values, now time.Time) (seconds int64, v outcome, err error) {
 	stamp, sign := q.Get("RequestTime"), strings.ToLower(q.Get("Sign"))
 	signed := false
 	for _, token := range r.tokens.valid(now) {

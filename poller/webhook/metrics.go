@@ -2,20 +2,20 @@ package webhook
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// A verdict is what became of a callback, as metrics show it.
-type verdict string
+// An outcome is what became of a callback, as metrics show it.
+type outcome string
 
 const (
-	taken        verdict = "taken"         // of a room: a read of it is proposed
-	otherCommand verdict = "other_command" // taken, and of nothing that is watched
-	wrongSign    verdict = "wrong_sign"
-	wrongTime    verdict = "wrong_time"
-	otherApp     verdict = "other_application"
-	badRequest   verdict = "bad_request" // no callback of the vendor looks like that
+	taken        outcome = "taken"         // of a room: a read of it is proposed
+	otherCommand outcome = "other_command" // taken, and of nothing that is watched
+	wrongSign    outcome = "wrong_sign"
+	wrongTime    outcome = "wrong_time"
+	otherApp     outcome = "other_application"
+	badRequest   outcome = "bad_request" // no callback of the vendor looks like that
 )
 
-func verdicts() []verdict {
-	return []verdict{taken, otherCommand, wrongSign, wrongTime, otherApp, badRequest}
+func outcomes() []outcome {
+	return []outcome{taken, otherCommand, wrongSign, wrongTime, otherApp, badRequest}
 }
 
 type metrics struct{ callbacks *prometheus.CounterVec }
@@ -23,9 +23,9 @@ type metrics struct{ callbacks *prometheus.CounterVec }
 func newMetrics() *metrics {
 	m := &metrics{callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "roomwatch", Subsystem: "poller", Name: "callbacks_total",
-		Help: "Callbacks (webhooks) of the service by verdict. None taken while rooms come and go: they do not arrive. Many with wrong_time: a clock is off.",
-	}, []string{"verdict"})}
-	for _, v := range verdicts() {
+		Help: "Callbacks (webhooks) of the service by outcome. None taken while rooms come and go: they do not arrive. Many with wrong_time: a clock is off.",
+	}, []string{"outcome"})}
+	for _, v := range outcomes() {
 		m.callbacks.WithLabelValues(string(v))
 	}
 	return m

@@ -84,7 +84,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.metrics.callbacks.WithLabelValues(string(v)).Inc()
 	r.note(err)
 	if err != nil {
-		r.log.DebugContext(req.Context(), "callback refused", "verdict", v, "error", err)
+		r.log.DebugContext(req.Context(), "callback refused", "outcome", v, "error", err)
 		http.Error(w, err.Error(), status)
 		return
 	}
@@ -98,7 +98,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // receive reads a callback. An error says what is wrong with it.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (c diff.Callback, v verdict, status int, err error) {
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (c diff.Callback, v outcome, status int, err error) {
 	now := time.Now()
 	if err := http.NewResponseController(w).SetReadDeadline(now.Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return c, badRequest, http.StatusInternalServerError, fmt.Errorf("bound the reading of the body: %w", err)

@@ -96,7 +96,7 @@ func TestReceive(t *testing.T) {
 		name, method, target, body string
 		status                     int
 		says, told                 string
-		verdict                    verdict
+		outcome                    outcome
 	}{
 		{"created", "POST", target("t", now), create, 200, `{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}`, "created:a", taken},
 		{"destroyed", "POST", target("t", now), destroy, 200, "OK", "destroyed:b", taken},
@@ -135,8 +135,8 @@ func TestReceive(t *testing.T) {
 			if got := strings.Join(d.told, " "); got != tt.told {
 				t.Errorf("told %q, want %q", got, tt.told)
 			}
-			if n := testutil.ToFloat64(d.metrics.callbacks.WithLabelValues(string(tt.verdict))); n != 1 {
-				t.Errorf("verdict %s is not counted", tt.verdict)
+			if n := testutil.ToFloat64(d.metrics.callbacks.WithLabelValues(string(tt.outcome))); n != 1 {
+				t.Errorf("outcome %s is not counted", tt.outcome)
 			}
 			if st := d.Status(); st.Taken+st.Refused != 1 || (st.Taken == 1) != (tt.status == 200) || st.Last.IsZero() == (tt.status == 200) {
 				t.Errorf("status %+v", st)

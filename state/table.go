@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"math"
 	"sync"
 
 	"go.etcd.io/bbolt"
@@ -129,9 +130,13 @@ type roomIndex struct {
 type entry struct {
 	slot  uint64 // 0: removed, and others of its hash may follow
 	print uint64 // the fingerprint of the room, if it is settled; 0: look at its record
-	views int64  // the count with which the list showed it last; 0 if it has not since the start
-	sweep uint64 // the sweep that did
+	views uint32 // the count with which the list showed it last, see place; 0 if it has not since the start
+	sweep uint32 // the low bits of the sweep that did
 }
+
+// place is a view count in 32 bits, to save memory. Counts that do not fit are equal, so
+// that none of them is before another one in the list.
+func place(views int64) uint32 { return uint32(min(max(views, 0), math.MaxUint32)) }
 
 func newRoomIndex() *roomIndex {
 	seed := maphash.MakeSeed()
@@ -154,7 +159,7 @@ func (x *roomIndex) settled(r diff.Room, sweep uint64) bool {
 			return false
 		}
 		if e.print == print {
-			e.views, e.sweep = r.ViewCount, sweep
+			e.views, e.sweep = place(r.ViewCount), uint32(sweep)
 			x.entries[h] = e
 			return true
 		}
@@ -167,7 +172,7 @@ func (x *roomIndex) listed(r diff.Room, slot, sweep uint64) {
 	defer x.mu.Unlock()
 	h := x.locate(r.RoomID, slot)
 	e := x.entries[h]
-	e.views, e.sweep = r.ViewCount, sweep
+	e.views, e.sweep = place(r.ViewCount), uint32(sweep)
 	x.entries[h] = e
 }
 
@@ -185,7 +190,7 @@ func (x *roomIndex) passed(views int64, sweep uint64) []uint64 {
 	defer x.mu.RUnlock()
 	var slots []uint64
 	for _, e := range x.entries {
-		if e.slot != 0 && e.views > views && e.sweep != sweep {
+		if e.slot != 0 && e.views > place(views) && e.sweep != uint32(sweep) {
 			slots = append(slots, e.slot)
 		}
 	}

@@ -175,14 +175,7 @@ func TestUnreliableCallbacks(t *testing.T) {
 			p = startProcess(t, env, "run")
 		}
 	}
-	r.world.Freeze()
-	for _, l := range r.world.Truth().Lives {
-		if l.Ended.IsZero() && !l.Hidden.IsZero() {
-			if err := r.world.Flip(l.RoomID); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	r.freezeInSight()
 	events := settle(t, r.nc, r.world)
 	c := r.world.CallbacksSent()
 	t.Logf("%d events: %s; callbacks: %+v", len(events), count(events), c)

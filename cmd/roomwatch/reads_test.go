@@ -178,6 +178,20 @@ func TestHiddenRoomsLiveOn(t *testing.T) {
 	}
 }
 
+// freezeInSight stops the world and has the list show its hidden rooms, so that what is
+// told can be compared with it.
+func (r *rig) freezeInSight() {
+	r.t.Helper()
+	r.world.Freeze()
+	for _, l := range r.world.Truth().Lives {
+		if l.Ended.IsZero() && !l.Hidden.IsZero() {
+			if err := r.world.Flip(l.RoomID); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // Everything at once: rooms come, go, hide and are re-created, a fifth of the point
 // reads fails, all of them lag by a second, the service lies now and then in one call
 // or in both, and the daemon is killed. No end is false, and in the end all is told.
@@ -209,14 +223,7 @@ func TestReadsUnderStorm(t *testing.T) {
 		}
 	}
 	calm.Store(true)
-	r.world.Freeze()
-	for _, l := range r.world.Truth().Lives {
-		if l.Ended.IsZero() && !l.Hidden.IsZero() {
-			if err := r.world.Flip(l.RoomID); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	r.freezeInSight()
 	events := settle(t, r.nc, r.world)
 	over := map[lifeKey]time.Time{}
 	for _, l := range r.world.Truth().Lives {

@@ -54,7 +54,7 @@ func TestSaysWhyNothingIsRestored(t *testing.T) {
 		g := newTarget(ctx, target, r.file.Of("a"), s, nil, newWatch(time.Time{}, time.Now()), slog.New(slog.NewTextHandler(r.log, nil)))
 		restored := make(chan bool, 1)
 		go func() { restored <- g.restored(ctx) }()
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + startPause/2) // between two tries: none finds the new stream still empty
 		if n := strings.Count(r.log.String(), `msg="stored notifications cannot be read"`); n != 1 {
 			t.Errorf("the log says %d times what is wrong, want once:\n%s", n, r.log)
 		}

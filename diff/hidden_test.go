@@ -97,3 +97,58 @@ func TestFirstPageOfAReadRoom(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", all, want)
 	}
 }
+
+// A hidden room has the attributes and the count that reads show of it; the first page
+// that shows it again replaces the attributes without an event. That sweeps have missed it
+// was no fault of theirs.
+func TestAttributesOfAHiddenRoom(t *testing.T) {
+	p := DefaultPolicy()
+	p.Publish = Types()
+	named := func(name string, views int64) Room {
+		return Room{RoomID: "a", CreateTime: 1, RoomName: name, ViewCount: views}
+	}
+	known := &Known{Room: named("of the list", 5), Version: 1, Published: 5, Missing: Missing{First: 1}}
+	var got []string
+	take := func(s Sight) {
+		t.Helper()
+		if s.Missed > 0 {
+			t.Error("the sweeps were right to miss it")
+		}
+		for _, e := range s.Events {
+			got = append(got, fmt.Sprint(e.Type, " ", e.Room.RoomName, " ", e.Room.ViewCount))
+			if k, _ := Recall(e); e.Evidence.By == "" && k.Unlisted {
+				t.Errorf("%+v: a page told it", e)
+			}
+			e.Evidence.By = ByInfo
+			if k, _ := Recall(e); !k.Unlisted {
+				t.Errorf("%+v: its attributes are those of a read", e)
+			}
+		}
+		known = &s.Known
+	}
+	read := func(n float64, o Outcome, r Room) {
+		t.Helper()
+		take(p.SeeRead(known, RecentEnd{}, Read{RoomID: "a", Sent: second(n), At: second(n), Outcome: o, Room: r}, Look{At: second(n), Wall: second(n)}, 2))
+	}
+	read(1, Hidden, named("of the read", 7))
+	read(2, Hidden, named("another", 6))
+	if !known.Unlisted || known.Room.RoomName != "another" || known.Room.ViewCount != 7 || !known.Room.Hidden {
+		t.Errorf("known %+v", known)
+	}
+	read(3, Live, named("yet another", 7))
+	want := "room.hidden of the read 7; room.shown another 7"
+	page := func(n float64, name string) Sight {
+		return p.See(known, RecentEnd{}, named(name, 7), Look{At: second(n), Wall: second(n), Begin: second(n), Reads: true}, 1)
+	}
+	s := page(4, "of the list again")
+	if len(s.Events) > 0 || s.Known.Unlisted || s.Known.Room.RoomName != "of the list again" {
+		t.Errorf("the first page: %+v", s)
+	}
+	known = &s.Known
+	if e := only(t, page(5, "new").Events); e.Type != RoomUpdated {
+		t.Errorf("a change after it: %+v", e)
+	}
+	if all := strings.Join(got, "; "); all != want {
+		t.Errorf("got  %s\nwant %s", all, want)
+	}
+}

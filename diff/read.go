@@ -32,6 +32,10 @@ type Read struct {
 	// Odd: there is no answer because the service calls the request wrong. That can
 	// be for the RoomID, and then says nothing of other reads.
 	Odd bool
+
+	// Lowers: its count is believed, too, if it is lower than the known one. See
+	// [Witnesses.Lowers], which tells it.
+	Lowers bool
 }
 
 // A Source is why a point read is proposed.
@@ -46,16 +50,17 @@ const (
 	AskedAgain                   // a read of the room asks for a second one
 	ToldByCallback               // the vendor's server says that something has happened to it
 	ToldOtherwise                // a read of the room said something else than a callback
+	LowerCount                   // pages show fewer views than are believed
 )
 
 // Sources returns all sources.
 func Sources() []Source {
-	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain, ToldByCallback, ToldOtherwise}
+	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain, ToldByCallback, ToldOtherwise, LowerCount}
 }
 
 // String returns the source as metrics show it.
 func (s Source) String() string {
-	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again", "callback", "callback_again"}[s]
+	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again", "callback", "callback_again", "lower_count"}[s]
 }
 
 // A Proposal is a RoomID that somebody would like to know about. It carries no
@@ -73,15 +78,23 @@ func (r Read) Replaces(known *Known) bool {
 }
 
 // row returns the row of a page that the read of a live room stands for. The
-// attributes and the count of a known life are those that the list has shown: the
-// two calls need not agree in them at one moment.
+// attributes of a known life are those that the list has shown: the two calls need not
+// agree in them at one moment. Only of a hidden room there are no others than those of
+// the read. Its count is believed if it is higher than the known one.
 func (r Read) row(known *Known) Room {
-	if known != nil && known.Room.CreateTime == r.Room.CreateTime {
-		room := known.Room
-		room.Hidden = false
-		return room
+	row := r.Room
+	row.Hidden = r.Outcome == Hidden
+	if known == nil || known.Room.CreateTime != row.CreateTime {
+		return row
 	}
-	return r.Room
+	if !row.Hidden {
+		row = known.Room
+		row.Hidden = false
+	}
+	if row.ViewCount = r.Room.ViewCount; !r.Lowers {
+		row.ViewCount = max(row.ViewCount, known.Room.ViewCount)
+	}
+	return row
 }
 
 // SeeRead is [Policy.See] for a point read that shows a room live. The look
@@ -91,30 +104,24 @@ func (r Read) row(known *Known) Room {
 // sweeps do not show it means nothing. A hidden room that is not known is no news; if
 // it [Read.Replaces] a known one, that one has ended: see [Policy.EndRead].
 func (p Policy) SeeRead(known *Known, end RecentEnd, r Read, l Look, complete uint64) Sight {
-	if r.Outcome == Hidden {
-		return p.hide(known, r, l)
+	if r.Outcome == Hidden && (known == nil || known.Room.CreateTime != r.Room.CreateTime) {
+		s := Sight{Stale: true}
+		if known != nil {
+			s.Known = *known
+		}
+		return s
 	}
 	l.Begin, l.Reads, l.Read = r.Sent, false, true
 	return p.See(known, end, r.row(known), l, complete)
 }
 
-func (p Policy) hide(known *Known, r Read, l Look) Sight {
-	if known == nil {
-		return Sight{Stale: true}
+// visibility returns the type of the event that tells that a room has come to be hidden,
+// or public, as it is now.
+func visibility(r Room) Type {
+	if r.Hidden {
+		return RoomHidden
 	}
-	if known.Room.CreateTime != r.Room.CreateTime {
-		return Sight{Known: *known, Stale: true}
-	}
-	s := Sight{Known: *known, Changed: !known.Room.Hidden || known.Missing.First > 0}
-	if !s.Changed {
-		return s
-	}
-	n := &s.Known
-	n.Room.Hidden, n.Missing, n.SeenAt = true, Missing{}, l.At
-	if !known.Room.Hidden && p.publishes(RoomHidden) {
-		s.Events = []Event{n.visibility(RoomHidden, known.lastSeen(l.LastComplete), l)}
-	}
-	return s
+	return RoomShown
 }
 
 // visibility returns the event that tells that a room has left the list or is back on it,

@@ -9,8 +9,9 @@ func Recall(e Event) (Known, bool) {
 	k := Known{Room: e.Room, Version: e.Version, Published: e.Room.ViewCount, SeenAt: e.Time}
 	if e.Type == RoomCreated {
 		k.FirstSeen = e.Time
-		k.Unlisted = e.Evidence.By == ByInfo
 	}
+	// The attributes of other rooms are those of the list, also where a read has told the event.
+	k.Unlisted = e.Evidence.By == ByInfo && (e.Type == RoomCreated || e.Type == RoomShown || e.Room.Hidden)
 	if e.Type == ViewCountChanged {
 		k.CountedAt = e.Time
 	}

@@ -101,15 +101,23 @@ func TestEndedLifeIsReadFirst(t *testing.T) {
 	}
 }
 
-// A read proves that a known life lives, and changes nothing that the list has told.
+// A read proves that a known life lives, and changes nothing that the list has told but
+// a count that is higher.
 func TestReadOfKnownLife(t *testing.T) {
 	p := DefaultPolicy()
 	p.Publish = Types()
 	k := Known{Room: Room{RoomID: "a", CreateTime: 5, RoomName: "x", ViewCount: 7}, Version: 2, Published: 7, SeenAt: second(1), Missing: Missing{First: 3, LastSeen: second(2)}}
 	r := Read{RoomID: "a", Sent: second(9), At: second(10), Outcome: Live, Room: Room{RoomID: "a", CreateTime: 5, RoomName: "y", ViewCount: 9}}
 	s := p.SeeRead(&k, RecentEnd{}, r, Look{At: second(10), Wall: second(10), Sweep: 4}, 4)
-	if len(s.Events) > 0 || s.Known.Missing != (Missing{}) || s.Missed != 2 || s.Known.Room.RoomName != "x" || s.Known.Room.ViewCount != 7 {
+	if e := only(t, s.Events); e.Type != ViewCountChanged || *e.Previous.ViewCount != 7 || s.Known.Missing != (Missing{}) || s.Missed != 2 || s.Known.Room.RoomName != "x" || s.Known.Room.ViewCount != 9 {
 		t.Errorf("%+v", s)
+	}
+	for lowers, want := range map[bool]int64{false: 7, true: 5} {
+		lower := r
+		lower.Room.ViewCount, lower.Lowers = 5, lowers
+		if s := p.SeeRead(&k, RecentEnd{}, lower, Look{At: second(10), Wall: second(10), Sweep: 4}, 4); s.Known.Room.ViewCount != want {
+			t.Errorf("a lower count, believed %t: %+v", lowers, s)
+		}
 	}
 	r.Room.CreateTime = 6
 	if s := p.SeeRead(&k, RecentEnd{}, r, Look{At: second(10), Wall: second(10), Sweep: 4}, 4); len(s.Events) != 2 || s.Known.Room.RoomName != "y" {

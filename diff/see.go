@@ -66,7 +66,7 @@ type Look struct {
 	LastComplete time.Time
 	// Reads: point reads are answered. That a life which was told as over lives on, or
 	// that a newer one has taken the place of a known one, is then not believed before
-	// a read has shown it: the list may lag behind, or be wrong.
+	// a read has shown it: the list may lag behind, or be wrong. Nor is a lower count.
 	Reads bool
 	Read  bool // it is a point read, sent at Begin, not a page
 }
@@ -78,6 +78,7 @@ type Sight struct {
 	Changed bool    // Known differs from what was known before
 	Stale   bool    // the row may show the past, such as a life that is already over; it means nothing
 	Ask     bool    // Stale, and a read of the room would tell more
+	Lower   bool    // the row has fewer views than are believed, which is passed over: see [Witnesses.Lower]
 	Missed  uint64  // complete sweeps that had missed the room although it was live
 }
 
@@ -152,29 +153,34 @@ func (p Policy) create(r Room, l Look, before []Event) Sight {
 // not known.
 func (r Room) liveBefore(t time.Time) bool { return t.IsZero() || r.CreateTime <= t.Unix() }
 
+// compare takes a sight of a known life, r, by a page or a read. The attributes of a
+// read are kept until a page shows the room, and then replaced without an event: the two
+// calls need not agree in them.
 func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 	before := k.lastSeen(l.LastComplete)
 	s := Sight{Known: k}
+	if l.Reads && r.ViewCount < k.Room.ViewCount {
+		s.Lower, r.ViewCount = true, k.Room.ViewCount
+	}
 	n := &s.Known
 	if k.Missing.First > 0 {
-		s.Missed = k.Missing.Sweeps(complete)
+		if !r.Hidden { // else the sweeps were right
+			s.Missed = k.Missing.Sweeps(complete)
+		}
 		n.Missing = Missing{}
 		s.Changed = true
 	}
 	if k.Room.ViewCount == k.Published {
 		n.EqualAt = before
 	}
-	if !k.Room.sameAttributes(r) || k.Room.ViewCount != r.ViewCount || k.Room.Hidden != r.Hidden {
+	same := k.Room.sameAttributes(r)
+	n.Room, n.Unlisted = r, l.Read && (k.Unlisted || !same)
+	if !same || k.Room.ViewCount != r.ViewCount || k.Room.Hidden != r.Hidden || k.Unlisted != n.Unlisted {
 		s.Changed = true
 	}
-	n.Room = r
-	firstListed := k.Unlisted && !l.Read
-	if firstListed {
-		n.Unlisted, s.Changed = false, true
-	}
 
-	if k.Room.Hidden && !r.Hidden && p.publishes(RoomShown) {
-		s.Events = append(s.Events, n.visibility(RoomShown, before, l))
+	if t := visibility(r); k.Room.Hidden != r.Hidden && p.publishes(t) {
+		s.Events = append(s.Events, n.visibility(t, before, l))
 	}
 	if p.due(*n, r, l.Wall) {
 		n.Version++
@@ -185,7 +191,7 @@ func (p Policy) compare(k Known, r Room, l Look, complete uint64) Sight {
 			Previous: Previous{ViewCount: &k.Published}, Version: n.Version, Sweep: l.Sweep,
 		})
 	}
-	if !k.Room.sameAttributes(r) && !firstListed && p.publishes(RoomUpdated) {
+	if !same && !k.Unlisted && !l.Read && p.publishes(RoomUpdated) {
 		n.Version++
 		s.Events = append(s.Events, Event{
 			Type: RoomUpdated, Room: r, Since: before, Time: l.At,

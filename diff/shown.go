@@ -17,6 +17,10 @@ func (w *Witnesses) Show(r Read, known bool) {
 	}
 	n.sent = later(n.sent, r.Sent)
 	w.shown[r.RoomID] = n
+	if w.Lowers(r) {
+		delete(w.lower, r.RoomID) // it has decided
+	}
+	w.raise(r.Room)
 }
 
 // ShowOld notes that a read has shown a life of a room that is over: it says nothing

@@ -35,6 +35,7 @@ type Witnesses struct {
 	newer   map[string]newerLife
 	told    map[string]notice  // rooms of which callbacks have spoken of late
 	failed  map[string]failure // reads that said nothing of a room
+	lower   map[string]lowering
 	passed  map[string]bool    // rooms that the sweep on its way is past, as of the last look
 	shown   map[string]showing // rooms that reads have shown since the last sweep ended
 	failing time.Time          // the first read without a definite answer after the last one with one; zero: none
@@ -94,7 +95,7 @@ func (w *Witnesses) Reset() {
 		asked[id] = question{seen: true}
 	}
 	*w = Witnesses{
-		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), told: make(map[string]notice), failed: make(map[string]failure), shown: make(map[string]showing),
+		policy: w.policy, asked: asked, gone: make(map[string]absence), newer: make(map[string]newerLife), told: make(map[string]notice), failed: make(map[string]failure), lower: make(map[string]lowering), shown: make(map[string]showing),
 		failing: w.failing, fails: w.fails, refused: w.refused, control: w.control, controlAt: w.controlAt,
 	}
 }
@@ -112,6 +113,7 @@ func (w *Witnesses) Saw(rooms []Room, at time.Time) {
 	for _, r := range rooms {
 		w.candidates = append(w.candidates, r.RoomID)
 		w.saw(r.RoomID, r.CreateTime)
+		w.raise(r)
 	}
 }
 
@@ -223,6 +225,7 @@ func (w *Witnesses) EndSweep(now time.Time, marked bool) {
 	// A room that is still missing is read again with each sweep.
 	w.forgetNewer(now)
 	w.forgetTold(now)
+	w.forgetLower(now)
 	maps.DeleteFunc(w.failed, func(_ string, f failure) bool { return now.Sub(f.at) > failedFor })
 }
 
@@ -232,4 +235,5 @@ func (w *Witnesses) Forget(id string) {
 	delete(w.newer, id)
 	delete(w.passed, id)
 	delete(w.failed, id)
+	delete(w.lower, id)
 }

@@ -32,7 +32,7 @@ func classOfSource(s diff.Source) class {
 	switch s {
 	case diff.ToldByCallback, diff.ToldOtherwise:
 		return callbacks
-	case diff.ShownAgain, diff.HiddenRoom:
+	case diff.ShownAgain, diff.HiddenRoom, diff.LowerCount:
 		return others
 	default:
 		return absences

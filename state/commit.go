@@ -110,6 +110,11 @@ func (s *Store) commitPage(w *writer, p diff.Page) error {
 			}
 		}
 		sight := s.policy.See(known, end, r, l, w.c.Complete)
+		if sight.Lower && s.reads.lower(known.Room, p) {
+			alone := l
+			alone.Reads = false
+			sight = s.policy.See(known, end, r, alone, w.c.Complete)
+		}
 		if sight.Ask {
 			s.reads.doubt(known, r, p.At)
 		}

@@ -220,6 +220,7 @@ func (s *Store) believe(w *writer, key []byte, known *diff.Known, r diff.Read) e
 			return err
 		}
 	}
+	s.reads.with(func(w *diff.Witnesses) { r.Lowers = w.Lowers(r) })
 	sight := s.policy.SeeRead(known, end, r, s.look(w, r.At), w.c.Complete)
 	w.after = append(w.after, func() {
 		s.reads.with(func(w *diff.Witnesses) {

@@ -138,6 +138,7 @@ func (s *Store) done(w *writer, began time.Time) {
 	if len(w.events) > 0 {
 		s.mu.Lock()
 		s.tail.add(w.events)
+		s.meter.add(w.events, time.Now())
 		s.mu.Unlock()
 	}
 	if len(w.events) > 0 || w.looked {

@@ -13,6 +13,7 @@ type Status struct {
 	Doubted        int           // complete sweeps in a row that missed most rooms
 	Guarded        bool          // nothing ends until more of them agree
 	Ahead          time.Duration // of this machine's clock, which was set back, is the time of the next event; 0: it is not
+	News           News          // how fresh it is
 	Removed        bool          // the file was removed or replaced; looked at when a sweep ends
 }
 
@@ -24,6 +25,6 @@ func (s *Store) Status() Status {
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Hidden: s.now.Hidden, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))),
+		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))), News: s.meter.news(time.Now()),
 	}
 }

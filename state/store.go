@@ -108,6 +108,7 @@ type Store struct {
 	now     counters
 	stored  uint64 // the stream has the events up to this one
 	tail    tail
+	meter   newsMeter
 	oldest  uint64 // the first row of the outbox, or one past the last event given
 	removed bool   // the path no longer names the file
 }
@@ -155,7 +156,7 @@ func Open(c Config) (_ *Store, err error) {
 	if err != nil {
 		return nil, errors.Join(explain(err), db.Close())
 	}
-	s.metrics = newMetrics(c.Metrics, s)
+	s.metrics, s.meter = newMetrics(c.Metrics, s), newNewsMeter(c.Metrics)
 	return s, nil
 }
 

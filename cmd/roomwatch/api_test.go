@@ -146,6 +146,9 @@ func TestAPIIsAsDocumented(t *testing.T) {
 	p.get("/api/v1/rooms?limit=200", http.StatusOK) // with rooms that are missing
 	p.get("/readyz", http.StatusOK)
 	eventually(t, "the ends", func() bool { return read().Rooms.Known == 15 })
+	if n := s.News; n.Created.Events != 0 || n.Ended.Events != 30 || n.Ended.Median <= 0 || n.Ended.P95 < n.Ended.Median {
+		t.Errorf("news: %+v", n)
+	}
 
 	r.stopNATS()
 	failing.Store(true)
@@ -316,6 +319,7 @@ func TestRoomsAndStatus(t *testing.T) {
 		{[]string{"rooms", "--q", strings.ToUpper(room)}, 2, room},
 		{[]string{"rooms", "--owner", "nobody"}, 1, "ROOM"},
 		{[]string{"status"}, 8, "230 live"},
+		{[]string{"status"}, 8, "in the last hour no room created; no room ended"},
 		{[]string{"status", "--json"}, 1, `"known":230`},
 	} {
 		status, out := runWith(t, env, tt.args...)

@@ -80,6 +80,7 @@ func statusText(s web.Status) string {
 	line("version", "%s, started %s", s.Version, ago(s.Started))
 	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
 	line("rooms", "%s live, %s of them missing in the newest sweeps, %s hidden", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)), number(int64(s.Rooms.Hidden)))
+	line("news", "%s", newsText(s.News))
 	if p := s.Sweep; p != nil {
 		line("sweep", "no. %d in progress for %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
 			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
@@ -110,6 +111,20 @@ func statusText(s web.Status) string {
 	}
 	line("events", "%s since the start", strings.Join(events, ", "))
 	return b.String()
+}
+
+// newsText says how fresh news is.
+func newsText(n web.News) string {
+	about := func(a web.NewsAge, what, since string) string {
+		seconds := func(s float64) string {
+			return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+		}
+		if a.Events == 0 {
+			return "no room " + what
+		}
+		return fmt.Sprintf("%s %s, seen %s after %s in the median, 95%% within %s", counted(a.Events, "room"), what, seconds(a.Median), since, seconds(a.P95))
+	}
+	return "in the last hour " + about(n.Created, "created", "their CreateTime") + "; " + about(n.Ended, "ended", "they were last seen")
 }
 
 func retries(n int) string {

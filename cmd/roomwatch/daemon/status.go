@@ -11,6 +11,7 @@ import (
 	"roomwatch/diff"
 	"roomwatch/poller"
 	"roomwatch/poller/webhook"
+	"roomwatch/state"
 )
 
 // serve shows the daemon over HTTP until ctx is done, and closes l.
@@ -55,6 +56,7 @@ func (d *Daemon) Status() web.Status {
 		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
 			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
 		}},
+		News: web.News{Created: newsAge(st.News.Created), Ended: newsAge(st.News.Ended)},
 		Outbox: web.Outbox{
 			Depth: pub.Waiting, Oldest: web.Time{Time: pub.WaitingSince},
 			Epoch: pub.Epoch, Assigned: pub.Assigned, Stored: pub.Stored,
@@ -81,6 +83,10 @@ func (d *Daemon) Status() web.Status {
 		s.Events[string(t)] = int64(pub.Events[t])
 	}
 	return s
+}
+
+func newsAge(a state.NewsAge) web.NewsAge {
+	return web.NewsAge{Events: a.Events, Median: a.Median.Seconds(), P95: a.P95.Seconds()}
 }
 
 // endpoint is the base URL of the service, not its short name.

@@ -26,6 +26,7 @@ type Status struct {
 	LastFailure  *Failure         `json:"last_failure"`  // of the newest sweep that was not complete
 	Rooms        RoomCount        `json:"rooms"`
 	Absence      Absence          `json:"absence"`
+	News         News             `json:"news"`
 	Outbox       Outbox           `json:"outbox"`
 	NATS         NATS             `json:"nats"`
 	Callbacks    *Callbacks       `json:"callbacks"` // null: they are not received
@@ -101,6 +102,19 @@ type Guard struct {
 	Active bool `json:"active"`
 	Agree  int  `json:"agree"`  // complete sweeps in a row that missed most rooms
 	Needed int  `json:"needed"` // as many have to agree before that is believed
+}
+
+// News says how old the news of the last hour was when it was seen.
+type News struct {
+	Created NewsAge `json:"created"` // since the CreateTime of the rooms, which is in whole seconds
+	Ended   NewsAge `json:"ended"`   // since the rooms were last seen live
+}
+
+// A NewsAge is the age of one kind of news.
+type NewsAge struct {
+	Events uint64  `json:"events"`         // of the last hour
+	Median float64 `json:"median_seconds"` // half of them were not older; 0 if there were none
+	P95    float64 `json:"p95_seconds"`    // nor were 95 of 100; at most ten minutes
 }
 
 // An Outbox is what waits for the stream.

@@ -150,6 +150,19 @@ test('the guard tells how many sweeps agree, and that more may be needed', async
   await page.unrouteAll({ behavior: 'wait' });
 });
 
+test('the page says how fresh news is', async (t) => {
+  const page = await open(t);
+  await page.route('**/api/v1/status', async (route) => {
+    const response = await route.fetch();
+    const status = await response.json();
+    status.news = { created: { events: 12, median_seconds: 1.26, p95_seconds: 4 }, ended: { events: 0, median_seconds: 0, p95_seconds: 0 } };
+    await route.fulfill({ response, json: status });
+  });
+  await eventually(page, () => document.getElementById('facts').textContent.includes(
+    '1.3 s oldlast hour: 12 rooms created, seen 1.3 s after their CreateTime in the median, 95 % within 4.0 s; no room ended'));
+  await page.unrouteAll({ behavior: 'wait' });
+});
+
 test('the feed is filtered and paused', async (t) => {
   const page = await open(t);
   await eventually(page, () => document.querySelector('#events .tag.views'));

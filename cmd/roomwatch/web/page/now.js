@@ -65,6 +65,12 @@ function showVerdict(health, conditions, headline) {
   }));
 }
 
+// news says how fresh the news of the last hour was.
+function news(age, what, from) {
+  if (!age.events) return `no room ${what}`;
+  return `${plural(age.events, 'room')} ${what}, seen ${span(age.median_seconds)} after ${from} in the median, 95 % within ${span(age.p95_seconds)}`;
+}
+
 function showFacts(s) {
   put('about', `application ${s.application.sdkappid} · ${s.application.endpoint} · ${s.version}`);
   put('zone', `Times are in the zone ${zone()}.`);
@@ -77,6 +83,8 @@ function showFacts(s) {
       s.sweep ? `${plural(s.sweep.pages, 'page')}, ${plural(s.sweep.rooms, 'room')}` : ''],
     ['Rooms', number(s.rooms.known), (s.rooms.missing ? `${number(s.rooms.missing)} missing, end not confirmed yet` : 'none missing')
       + (s.rooms.hidden ? `; ${number(s.rooms.hidden)} hidden` : '')],
+    ['News', s.news.created.events ? `${span(s.news.created.median_seconds)} old` : '–',
+      `last hour: ${news(s.news.created, 'created', 'their CreateTime')}; ${news(s.news.ended, 'ended', 'they were last seen')}`],
     ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}, ${exactly(s.outbox.oldest)}` : 'events; all are stored'],
     ['NATS', s.nats.connected ? 'connected' : 'disconnected', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
     ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"roomwatch/cmd/roomwatch/web"
+)
+
+// Status says how fresh news is.
+func TestStatusText(t *testing.T) {
+	s := web.Status{News: web.News{
+		Created: web.NewsAge{Events: 1200, Median: 1.26, P95: 4},
+		Ended:   web.NewsAge{Events: 1, Median: 75, P95: 75},
+	}}
+	want := "news          in the last hour 1,200 rooms created, seen 1.3s after their CreateTime in the median, 95% within 4s; " +
+		"1 room ended, seen 1m15s after they were last seen in the median, 95% within 1m15s\n"
+	if got := statusText(s); !strings.Contains(got, want) {
+		t.Errorf("want %sin\n%s", want, got)
+	}
+}

@@ -24,7 +24,11 @@ func compactPath(path string) string { return path + ".compact" }
 // openFile opens and locks a state file. bbolt gives way only to a process that
 // has the lock of the same file: one that waited for the lock while the holder
 // put another file in this place would get that of a file without a name.
-func openFile(path string) (*bbolt.DB, error) {
+func (c Config) openFile(path string) (*bbolt.DB, error) {
+	open := c.OpenFile
+	if open == nil {
+		open = os.OpenFile
+	}
 	var opened os.FileInfo
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: lockWait,
@@ -33,7 +37,7 @@ func openFile(path string) (*bbolt.DB, error) {
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
 		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, perm)
+			f, err := open(name, flag, perm)
 			if err != nil {
 				return nil, err
 			}
@@ -85,9 +89,9 @@ func isMostlyFree(db *bbolt.DB, path string) (bool, error) {
 // The lock of the file is held until the copy has its name, and that of the copy
 // from before: nobody else can open either of them for writing. After an error
 // db is open and its file is in its place, but for [errUnsynced].
-func compact(db *bbolt.DB, path string) (_ *bbolt.DB, err error) {
+func (c Config) compact(db *bbolt.DB, path string) (_ *bbolt.DB, err error) {
 	temp := compactPath(path)
-	smaller, err := openFile(temp)
+	smaller, err := c.openFile(temp)
 	if err != nil {
 		return nil, errors.Join(err, removeCopy(temp))
 	}
@@ -135,7 +139,7 @@ func syncDir(dir string) error {
 // free. One that cannot be copied, as on a full disk, is used as it is. Windows
 // gives no new name to a file that is open; there the file keeps its size.
 func (c Config) shrink() (*bbolt.DB, error) {
-	db, err := openFile(c.Path)
+	db, err := c.openFile(c.Path)
 	if err != nil || runtime.GOOS == "windows" {
 		return db, err
 	}
@@ -150,7 +154,7 @@ func (c Config) shrink() (*bbolt.DB, error) {
 		return db, nil
 	}
 	before := fileSize(c.Path)
-	smaller, err := compact(db, c.Path)
+	smaller, err := c.compact(db, c.Path)
 	switch {
 	case errors.Is(err, errUnsynced):
 		return nil, errors.Join(err, db.Close())

@@ -12,13 +12,13 @@ import (
 // place does not go on with the old one, which has no name any more.
 func TestLockOfReplacedFile(t *testing.T) {
 	path := newPath(t)
-	held, err := openFile(path)
+	held, err := Config{}.openFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan error)
 	go func() {
-		db, err := openFile(path)
+		db, err := Config{}.openFile(path)
 		if err == nil {
 			err = db.Close()
 		}
@@ -27,7 +27,7 @@ func TestLockOfReplacedFile(t *testing.T) {
 	for descriptors(t, path) < 2 {
 		runtime.Gosched()
 	}
-	smaller, err := compact(held, path)
+	smaller, err := Config{}.compact(held, path)
 	if err != nil {
 		t.Fatal(err)
 	}

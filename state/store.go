@@ -67,6 +67,10 @@ type Config struct {
 	// Propose is told which rooms point reads should look at; it must not block.
 	// Nil: there are no point reads, and sweeps alone decide.
 	Propose func(diff.Proposal)
+
+	// OpenFile opens the file; nil means [os.OpenFile]. Tests close what it returns,
+	// as the end of a process does.
+	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
 }
 
 // A Store is the open state file. Its methods are safe for concurrent use;

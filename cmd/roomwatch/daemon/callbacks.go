@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net"
 
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
@@ -23,8 +22,7 @@ func (d *Daemon) listenForCallbacks(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var lc net.ListenConfig
-	if d.callback, err = lc.Listen(ctx, "tcp", d.cfg.WebhookAddr); err != nil {
+	if d.callback, err = d.outside.listener(ctx, d.cfg.WebhookAddr); err != nil {
 		return fmt.Errorf("receive callbacks: %w; set ROOMWATCH_WEBHOOK_ADDR to a free address, or to off", err)
 	}
 	return nil

@@ -51,6 +51,7 @@ type Daemon struct {
 	EmbeddedPatience time.Duration
 
 	cfg      *config.Config
+	outside  outside
 	started  time.Time
 	log      *slog.Logger
 	metrics  *prometheus.Registry
@@ -65,12 +66,17 @@ type Daemon struct {
 	pub      *publisher.Publisher
 	poll     *poller.Poller
 	commit   *state.Committer
+	sink     sink              // commit
 	receiver *webhook.Receiver // nil: no callbacks
 }
 
 // New opens and connects everything. After an error nothing is left open.
-func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, err error) {
-	d := &Daemon{EmbeddedPatience: embeddedPatience, cfg: cfg, started: time.Now(), log: log, metrics: prometheus.NewRegistry()}
+func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Daemon, error) {
+	return open(ctx, cfg, log, outside{})
+}
+
+func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside) (_ *Daemon, err error) {
+	d := &Daemon{EmbeddedPatience: embeddedPatience, cfg: cfg, outside: out, started: time.Now(), log: log, metrics: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.Close())
@@ -81,10 +87,10 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 	if d.tracing, err = tracing.New(ctx, log); err != nil {
 		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
-	if d.poll, err = NewPoller(cfg, log, d.metrics, d.tracing.Tracer); err != nil {
+	if d.poll, err = newPoller(cfg, log, d.metrics, d.tracing.Tracer, out); err != nil {
 		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
-	store := state.Config{Path: cfg.StatePath(), SDKAppID: cfg.SDKAppID, Policy: cfg.Policy(), Log: log, Metrics: d.metrics}
+	store := state.Config{Path: cfg.StatePath(), SDKAppID: cfg.SDKAppID, Policy: cfg.Policy(), Log: log, Metrics: d.metrics, OpenFile: out.openFile}
 	if reader := d.poll.Reader(); reader != nil {
 		store.Propose = reader.Propose
 	}
@@ -93,9 +99,9 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 		return nil, err
 	}
 	d.commit = d.store.NewCommitter(log, d.tracing.Tracer)
+	d.sink = d.commit
 	if cfg.HTTPAddr != "off" {
-		var lc net.ListenConfig
-		if d.listener, err = lc.Listen(ctx, "tcp", cfg.HTTPAddr); err != nil {
+		if d.listener, err = out.listener(ctx, cfg.HTTPAddr); err != nil {
 			return nil, fmt.Errorf("serve http: %w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err)
 		}
 	}
@@ -103,7 +109,7 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 		return nil, err
 	}
 	connect := cfg.Connection(log)
-	if cfg.NATSURL == "" {
+	if connect.InProcess = out.nats; cfg.NATSURL == "" {
 		if d.embedded, err = startEmbedded(ctx, cfg.DataDir, cfg.NATSPort, log); err != nil {
 			return nil, err
 		}
@@ -129,6 +135,10 @@ func New(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *Daemon, 
 
 // NewPoller returns the poller of a configuration. Metrics and tracer may be nil.
 func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*poller.Poller, error) {
+	return newPoller(cfg, log, metrics, tracer, outside{})
+}
+
+func newPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer, out outside) (*poller.Poller, error) {
 	endpoint, err := poller.ParseEndpoint(cfg.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
@@ -140,7 +150,7 @@ func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Register
 	return poller.New(poller.Config{
 		Endpoint: endpoint, Signer: signer,
 		RequestsPerSecond: cfg.RequestsPerSecond, PointReadsPerSecond: cfg.PointReadsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
-		Log: log, Metrics: metrics, Tracer: tracer,
+		Log: log, Metrics: metrics, Tracer: tracer, Dial: out.dial,
 	})
 }
 
@@ -194,10 +204,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 		}
 		if reader := d.poll.Reader(); reader != nil {
 			var reads sync.WaitGroup
-			reads.Go(func() { reader.Run(ctx, d.commit) })
+			reads.Go(func() { reader.Run(ctx, d.sink) })
 			defer reads.Wait() // before the committer is closed
 		}
-		return d.poll.Run(ctx, d.commit)
+		return d.poll.Run(ctx, d.sink)
 	})
 	return g.Wait()
 }

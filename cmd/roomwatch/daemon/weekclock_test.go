@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"roomwatch/diff"
+)
+
+// A wall is the wall clock of the machine of the daemon. It is set by hand; the
+// monotonic clock goes on, as it does in a machine.
+type wall struct {
+	mu   sync.Mutex
+	sets []wallSet // in order of time
+}
+
+type wallSet struct {
+	at  time.Time
+	off time.Duration // in whole seconds, from now on
+}
+
+func (w *wall) set(off time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sets = append(w.sets, wallSet{time.Now(), off})
+}
+
+// on returns a moment as that clock has shown it.
+func (w *wall) on(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := len(w.sets) - 1; i >= 0; i-- {
+		if !w.sets[i].at.After(t) {
+			return setWall(t, w.sets[i].off)
+		}
+	}
+	return t
+}
+
+// setWall moves the wall clock's part of a time by whole seconds, and leaves the
+// monotonic clock's as it is, which no exported function does.
+func setWall(t time.Time, d time.Duration) time.Time {
+	parts := (*struct {
+		wall uint64 // a bit, 33 bits of seconds, 30 bits of nanoseconds
+		ext  int64
+		loc  *time.Location
+	})(unsafe.Pointer(&t))
+	if parts.wall>>63 == 0 {
+		return t.Add(d) // it has no monotonic part
+	}
+	parts.wall += uint64(d/time.Second) << 30
+	return t
+}
+
+// The trick of setWall holds in this version of Go.
+func TestSetWall(t *testing.T) {
+	now := time.Now()
+	for _, d := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour} {
+		moved := setWall(now, d)
+		if got := moved.Round(0).Sub(now.Round(0)); got != d || moved.Sub(now) != 0 {
+			t.Errorf("moved by %s: the wall clock by %s, the monotonic one by %s", d, got, moved.Sub(now))
+		}
+	}
+}
+
+// A machineClock gives the daemon the times of its machine.
+type machineClock struct {
+	w *week
+	sink
+}
+
+// Page implements [poller.Sink].
+func (m machineClock) Page(ctx context.Context, p diff.Page) error {
+	p.At, p.Begin = m.w.wall.on(p.At), m.w.wall.on(p.Begin)
+	return m.sink.Page(ctx, p)
+}
+
+// End implements [poller.Sink].
+func (m machineClock) End(ctx context.Context, s diff.Sweep) (bool, error) {
+	s.Begin, s.End = m.w.wall.on(s.Begin), m.w.wall.on(s.End)
+	return m.sink.End(ctx, s)
+}
+
+// Read implements [poller.Answers].
+func (m machineClock) Read(ctx context.Context, r diff.Read) error {
+	r.Sent, r.At = m.w.wall.on(r.Sent), m.w.wall.on(r.At)
+	return m.sink.Read(ctx, r)
+}
+
+// Control implements [poller.Answers].
+func (m machineClock) Control(now time.Time) (string, bool) {
+	return m.sink.Control(m.w.wall.on(now))
+}

@@ -1,0 +1,212 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"roomwatch/cmd/roomwatch/config"
+)
+
+var errKilled = errors.New("the process was killed")
+
+// A process is a daemon that can be killed at any moment: its files and connections
+// are closed under its running parts, whatever they are doing, and nothing that they
+// do afterwards reaches the world.
+type process struct {
+	w      *week
+	d      *Daemon
+	cancel context.CancelFunc
+	ended  chan error
+
+	crash   atomic.Pointer[crash] // nil: none is armed
+	hooks   *pipeListener         // of callbacks; nil: none are received
+	killed  chan struct{}
+	stopped atomic.Bool
+
+	mu    sync.Mutex
+	dead  bool
+	files []io.Closer
+}
+
+// start opens the daemon on the files that are there, and runs it.
+func (w *week) start(cfg *config.Config) {
+	w.t.Helper()
+	p := &process{w: w, ended: make(chan error, 1), killed: make(chan struct{})}
+	log := slog.New(slog.NewTextHandler(&deadOrAlive{p: p, to: &w.said}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	d, err := open(w.t.Context(), cfg, log, outside{dial: p.dial, listen: p.listen, openFile: p.openFile, nats: p})
+	if err != nil {
+		w.t.Fatalf("start: %v", err)
+	}
+	d.sink = machineClock{w: w, sink: d.sink}
+	p.d = d
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	w.current.Store(p)
+	go func() { p.ended <- d.Run(ctx) }()
+}
+
+// kill ends the process at once. It may be called by any of its goroutines.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return
+	}
+	p.dead = true
+	for _, f := range p.files {
+		_ = f.Close()
+	}
+	close(p.killed)
+}
+
+// bury waits until nothing of a killed process is left.
+func (p *process) bury() {
+	p.kill()
+	p.cancel()
+	p.ended <- <-p.ended
+	_ = p.d.Close() // its files are closed already
+}
+
+// stop ends the process as a supervisor does.
+func (p *process) stop() error {
+	p.stopped.Store(true)
+	p.cancel()
+	end := <-p.ended
+	p.ended <- end
+	err := errors.Join(end, p.d.Close())
+	p.kill() // connections that its client has left open
+	return err
+}
+
+// keep has the kill close what the process has opened, or refuses it to a dead one.
+func (p *process) keep(c io.Closer) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		_ = c.Close()
+		return errKilled
+	}
+	p.files = append(p.files, c)
+	return nil
+}
+
+func (p *process) openFile(name string, flag int, perm os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.keep(f); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (p *process) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	c, err := p.w.web.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, p.keep(c)
+}
+
+func (p *process) listen(context.Context, string, string) (net.Listener, error) {
+	p.hooks = newPipeListener()
+	return p.hooks, p.keep(p.hooks)
+}
+
+// InProcessConn connects the process to NATS.
+func (p *process) InProcessConn() (net.Conn, error) {
+	c, err := p.w.nats.InProcessConn()
+	if err != nil {
+		return nil, err
+	}
+	return &cable{c, p}, p.keep(c)
+}
+
+// deadOrAlive drops what a dead process says.
+type deadOrAlive struct {
+	p  *process
+	to io.Writer
+}
+
+func (d *deadOrAlive) Write(b []byte) (int, error) {
+	d.p.mu.Lock()
+	dead := d.p.dead
+	d.p.mu.Unlock()
+	if dead {
+		return len(b), nil
+	}
+	return d.to.Write(b)
+}
+
+// A pipeListener is a network of pipes, which works in a bubble.
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	close func()
+}
+
+func newPipeListener() *pipeListener {
+	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	l.close = sync.OnceFunc(func() { close(l.done) })
+	return l
+}
+
+// Accept implements [net.Listener].
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener].
+func (l *pipeListener) Close() error {
+	l.close()
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case l.conns <- far:
+		return near, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// A killed process does nothing more, and the next one has all that it had committed.
+func TestKilledProcess(t *testing.T) {
+	plan := weekPlan{Seed: 1, Rooms: 30, Interval: 10 * time.Second, Reads: 50}
+	plan.run(t, func(w *week) {
+		time.Sleep(time.Minute)
+		p, before := w.current.Load(), w.service.Requests()
+		_, _, assigned := p.d.store.Position()
+		p.kill()
+		time.Sleep(time.Minute)
+		if after := w.service.Requests(); after > before {
+			t.Errorf("a dead process made %d requests", after-before)
+		}
+		p.bury()
+		w.start(w.config)
+		if _, _, again := w.current.Load().d.store.Position(); assigned < 30 || again < assigned {
+			t.Errorf("the next process has %d of %d events", again, assigned)
+		}
+	})
+}

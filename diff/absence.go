@@ -102,25 +102,28 @@ func (p Policy) Judge(h History, s Sweep, t Tally) Verdict {
 	h.Misses *= memory
 	h.Looks = (h.Looks + float64(t.Known)) * memory
 
-	v := Verdict{
-		Need: p.need(h.MissRate()), Span: max(p.Interval, minWitnessSpan),
-		Empty: t.Known > 0 && t.Unseen == t.Known,
-	}
 	if t.Known >= massEndRooms && float64(t.Unseen)*100 > p.MassEndPercent*float64(t.Known) {
 		if h.Doubted == 0 {
 			h.DoubtedSince = h.Watched
 		}
 		h.Doubted++
-		if p.MassEndSweeps > 0 {
-			v.Need = max(v.Need, uint64(p.MassEndSweeps))
-			v.Span = p.MassEndSpan()
-			v.Doubted = p.Guards(h)
-		}
 	} else {
 		h.Doubted, h.DoubtedSince = 0, 0
 	}
-	v.History = h
+	v := Verdict{History: h, Doubted: p.Guards(h), Empty: t.Known > 0 && t.Unseen == t.Known}
+	v.Need, v.Span = p.Required(h)
 	return v
+}
+
+// Required returns how many complete sweeps in a row must have missed a room before sweeps
+// end it, and how far apart the begins of the first and the last of them must be, at
+// least, after the sweeps of the history.
+func (p Policy) Required(h History) (sweeps uint64, span time.Duration) {
+	sweeps, span = p.need(h.MissRate()), max(p.Interval, minWitnessSpan)
+	if h.Doubted > 0 && p.MassEndSweeps > 0 {
+		return max(sweeps, uint64(p.MassEndSweeps)), p.MassEndSpan()
+	}
+	return sweeps, span
 }
 
 // Guards reports whether the newest sweeps miss so much that nothing ends until

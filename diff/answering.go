@@ -60,17 +60,20 @@ func (w *Witnesses) Answering(now time.Time) bool {
 // so many wait that the second read does not come, or two reads did not find it and
 // there is no room for a control. A read that is on its way is waited for, but not for ever.
 func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
+	if f := w.failed[id]; w.isAsked(id) && !f.waited.After(seen) {
+		if f.waited = now; f.reads == 0 {
+			f.at = now
+		}
+		w.failed[id] = f
+	}
+	return w.waits(id, seen, now)
+}
+
+// waits is Waits without the note since when a read on its way is waited for.
+func (w *Witnesses) waits(id string, seen, now time.Time) bool {
 	f := w.failed[id]
-	if _, ok := w.asked[id]; ok {
-		if !f.waited.After(seen) {
-			if f.waited = now; f.reads == 0 {
-				f.at = now
-			}
-			w.failed[id] = f
-		}
-		if now.Sub(f.waited) < answerWait {
-			return true
-		}
+	if w.isAsked(id) && (!f.waited.After(seen) || now.Sub(f.waited) < answerWait) {
+		return true
 	}
 	if !w.Answering(now) || f.reads >= failedReads && f.at.After(seen) {
 		return false

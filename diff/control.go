@@ -39,7 +39,7 @@ func (w *Witnesses) controllable(now time.Time) bool {
 
 // void takes back the absences that came shortly before a control that was not found.
 func (w *Witnesses) void(at time.Time) {
-	w.distrusted = true
+	w.distrusted, w.voided = true, at
 	w.unanswered(at)
 	since := at.Add(-controlVoids)
 	for id, a := range w.gone {

@@ -139,6 +139,6 @@ func (k *Known) visibility(t Type, since time.Time, l Look) Event {
 // EndRead returns the event that ends a room whose end reads have proved, and what
 // is remembered of its end.
 func (p Policy) EndRead(k Known, l Look, complete uint64) ([]Event, RecentEnd) {
-	end := RecentEnd{CreateTime: k.Room.CreateTime, Told: l.At, Sweep: l.Sweep, Missed: k.Missing.Sweeps(complete)}
+	end := RecentEnd{CreateTime: k.Room.CreateTime, Told: l.At, Sweep: l.Sweep, Missed: k.Missing.Sweeps(complete), By: ByInfo}
 	return p.End(k, l.At, k.lastSeen(l.LastComplete), l.Sweep), end
 }

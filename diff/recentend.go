@@ -19,6 +19,7 @@ type RecentEnd struct {
 	Told       time.Time // not before the begin of Sweep
 	Sweep      uint64    // that was going on, or came next
 	Missed     uint64    // complete sweeps in a row that had missed the life; 0 if that is not known
+	By         Witness   // what proved the end; empty if that is not known
 }
 
 // RecentEnd returns what is remembered of a room that the judged sweep ends.
@@ -28,13 +29,14 @@ func (v Verdict) RecentEnd(k Known, at time.Time, sweep uint64) RecentEnd {
 		Told:       later(at, v.History.Begin),
 		Sweep:      sweep,
 		Missed:     k.Missing.Sweeps(v.History.Complete),
+		By:         BySweeps,
 	}
 }
 
 // RecallEnd returns what is remembered of an end that the stream has. sweep is
 // the one that is going on while the stream is read, or comes next.
 func RecallEnd(e Event, sweep uint64) RecentEnd {
-	return RecentEnd{CreateTime: e.Room.CreateTime, Told: e.Time, Sweep: sweep}
+	return RecentEnd{CreateTime: e.Room.CreateTime, Told: e.Time, Sweep: sweep, By: e.Evidence.By}
 }
 
 // Expired reports whether the end is too old at t to be remembered.

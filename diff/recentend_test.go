@@ -67,7 +67,7 @@ func TestVerdictRecentEnd(t *testing.T) {
 	v := Verdict{History: History{Complete: 7, Begin: second(10)}}
 	k := Known{Room: rooms(t, "a@5=1")[0], Missing: Missing{First: 6}}
 	for at, told := range map[float64]float64{-60: 10, 12: 12} {
-		want := RecentEnd{CreateTime: 5, Told: second(told), Sweep: 3, Missed: 2}
+		want := RecentEnd{CreateTime: 5, Told: second(told), Sweep: 3, Missed: 2, By: BySweeps}
 		if got := v.RecentEnd(k, second(at), 3); got != want {
 			t.Errorf("told at second %v: %+v, want %+v", at, got, want)
 		}

@@ -50,6 +50,7 @@ type Witnesses struct {
 	control    string // the room of the control that is on its way; "" if none is
 	controlAt  time.Time
 	distrusted bool      // the newest control was not found
+	voided     time.Time // the newest control that was not found was answered then
 	trusted    time.Time // the newest control that was found was sent then
 }
 

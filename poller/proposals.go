@@ -12,6 +12,9 @@ import (
 const (
 	maxProposals = 10_000
 	readApart    = 3 * time.Second // between two reads of a room, at least
+	// What the newest reads of rooms have said is remembered, for people.
+	maxRecent = 10_000
+	recentFor = 10 * time.Minute
 )
 
 // A class is what shares the rate of point reads with others. While all of them
@@ -62,15 +65,22 @@ type proposals struct {
 	queues  [classes]proposalHeap
 	used    [classes]float64 // what each class has had, in reads by its share
 	reading map[string]struct{}
-	recent  map[string]time.Time // when the room was read last, for readApart
-	order   []recentRead         // those of recent, oldest first
+	recent  map[string]LastRead // the newest read of the room
+	order   []recentRead        // those of recent, oldest first
 	refused bool
 }
 
 type proposal struct {
 	diff.Proposal
 	class class
+	since time.Time
 	index int // in its heap
+}
+
+// A LastRead is the newest read of a room.
+type LastRead struct {
+	At      time.Time // when it was answered, or given up; zero: none is remembered
+	Outcome diff.Outcome
 }
 
 type recentRead struct {
@@ -81,7 +91,7 @@ type recentRead struct {
 func newProposals(count func(diff.Source, string)) *proposals {
 	return &proposals{
 		count: count, wake: make(chan struct{}, 1), waiting: make(map[string]*proposal),
-		reading: make(map[string]struct{}), recent: make(map[string]time.Time),
+		reading: make(map[string]struct{}), recent: make(map[string]LastRead),
 	}
 }
 
@@ -93,8 +103,8 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 	if p.Due.Before(now) {
 		p.Due = now
 	}
-	if last, ok := q.recent[p.RoomID]; ok && !again(p.Source) && p.Due.Before(last.Add(readApart)) {
-		p.Due = last.Add(readApart)
+	if last, ok := q.recent[p.RoomID]; ok && !again(p.Source) && p.Due.Before(last.At.Add(readApart)) {
+		p.Due = last.At.Add(readApart)
 	}
 	if _, ok := q.reading[p.RoomID]; ok && p.Due.Before(now.Add(readApart)) {
 		p.Due = now.Add(readApart)
@@ -118,7 +128,7 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 		q.count(p.Source, outcomeDropped)
 		return
 	default:
-		q.put(&proposal{Proposal: p, class: classOfSource(p.Source)})
+		q.put(&proposal{Proposal: p, class: classOfSource(p.Source), since: now})
 	}
 	select {
 	case q.wake <- struct{}{}:
@@ -214,7 +224,7 @@ func (q *proposals) begin(id string) {
 }
 
 // done notes that a read is over.
-func (q *proposals) done(id string, at time.Time) {
+func (q *proposals) done(id string, outcome diff.Outcome, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.reading, id)
@@ -222,10 +232,10 @@ func (q *proposals) done(id string, at time.Time) {
 		p.Due = at.Add(readApart)
 		heap.Fix(&q.queues[p.class], p.index)
 	}
-	q.recent[id] = at
+	q.recent[id] = LastRead{At: at, Outcome: outcome}
 	q.order = append(q.order, recentRead{id, at})
-	for len(q.order) > 0 && at.Sub(q.order[0].at) >= readApart {
-		if old := q.order[0]; q.recent[old.id].Equal(old.at) {
+	for len(q.order) > maxRecent || at.Sub(q.order[0].at) >= recentFor {
+		if old := q.order[0]; q.recent[old.id].At.Equal(old.at) {
 			delete(q.recent, old.id)
 		}
 		q.order = q.order[1:]

@@ -35,7 +35,7 @@ func TestProposedWhileRead(t *testing.T) {
 			case "begin":
 				q.begin("a")
 			case "done":
-				q.done("a", at(s.at))
+				q.done("a", diff.Gone, at(s.at))
 			case "next":
 				if _, _, due := q.next(at(s.at)); due != s.due {
 					t.Errorf("%s, step %d: due at %v s: %t", name, i, s.at, due)
@@ -133,7 +133,7 @@ func TestToldOtherwiseIsReadSoon(t *testing.T) {
 	start := time.Now()
 	q := newProposals(func(diff.Source, string) {})
 	q.begin("a")
-	q.done("a", start)
+	q.done("a", diff.Gone, start)
 	q.propose(diff.Proposal{RoomID: "a", Source: diff.ToldOtherwise, Due: start.Add(time.Second)}, start)
 	if _, wait, ok := q.next(start); ok || wait != time.Second {
 		t.Errorf("due in %s", wait)

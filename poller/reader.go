@@ -173,7 +173,7 @@ func (r *Reader) read(ctx context.Context, f *fetcher, id string, sink Answers) 
 	}
 	r.metrics.read(answer.Outcome)
 	r.log.DebugContext(ctx, "point read", "room", id, "outcome", answer.Outcome)
-	r.queue.done(id, answer.At)
+	r.queue.done(id, answer.Outcome, answer.At)
 	_ = sink.Read(ctx, answer) // it fails only when ctx is done
 }
 

@@ -262,7 +262,7 @@ func TestProposalShares(t *testing.T) {
 			if !ok {
 				t.Fatal("nothing is due")
 			}
-			q.done(id, now)
+			q.done(id, diff.Gone, now)
 			if strings.HasPrefix(id, "missed") {
 				missed++
 			}

@@ -18,7 +18,7 @@
 //	missing  the room's key → mark record
 //	outbox   sequence number → event record
 //	ends     RoomID → number of its newest end, CreateTime, Unix nanoseconds of
-//	         the telling, sweep, missed sweeps
+//	         the telling, sweep, missed sweeps, what proved it
 //	endOrder number of the end → RoomID
 //
 // The life of a page, in the order in which to read the code:

@@ -115,6 +115,7 @@ type Store struct {
 	meter   newsMeter
 	oldest  uint64 // the first row of the outbox, or one past the last event given
 	removed bool   // the path no longer names the file
+	judged  uint64 // the newest sweep of this process that was complete; 0: there was none
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names

@@ -29,6 +29,9 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 	marked := false
 	defer func() { // whatever came of it, the next page belongs to the next sweep
 		s.mu.Lock()
+		if marked {
+			s.judged = s.sweep
+		}
 		s.sweep++
 		s.mu.Unlock()
 		s.disturbed = false

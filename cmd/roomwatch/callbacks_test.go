@@ -139,9 +139,15 @@ func TestNewsByCallbacks(t *testing.T) {
 
 func forge(t *testing.T, addr, room string) {
 	t.Helper()
+	callBack(t, addr, "Live.CallbackAfterDestroyRoom", room)
+}
+
+// callBack calls as the service does.
+func callBack(t *testing.T, addr, command, room string) {
+	t.Helper()
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
 	sum := sha256.Sum256([]byte(callbackToken + stamp))
-	body := fmt.Sprintf(`{"CallbackCommand":"Live.CallbackAfterDestroyRoom","RoomId":%q}`, room)
+	body := fmt.Sprintf(`{"CallbackCommand":%q,"RoomId":%q}`, command, room)
 	resp, err := http.Post(fmt.Sprintf("http://%s%s?SdkAppid=%d&Sign=%s&RequestTime=%s", addr, webhook.Path, testApp, hex.EncodeToString(sum[:]), stamp), //nolint:noctx // loopback
 		"application/json", strings.NewReader(body))
 	if err != nil {

@@ -31,7 +31,7 @@ func (d *Daemon) web() (*web.Server, error) {
 	}
 	return web.New(web.Config{
 		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
-		Status: d.Status, Rooms: d.store, Metrics: d.metrics,
+		Status: d.Status, Rooms: d.store, Explain: d.Explain, Metrics: d.metrics,
 		Conn: d.readers, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
 	}), nil

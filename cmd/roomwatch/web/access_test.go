@@ -72,7 +72,7 @@ func TestWhoMayRead(t *testing.T) {
 					t.Errorf("%s: %d with %d challenges", path, status, n)
 				}
 			}
-			for _, path := range []string{"/api/v1/events", "/api/v1/rooms/x", "/nowhere", "/page/nowhere"} {
+			for _, path := range []string{"/api/v1/events", "/api/v1/rooms/x", "/api/v1/explain?room=x", "/nowhere", "/page/nowhere"} {
 				status, _, body := r.get("HEAD "+path, tt.header...)
 				if tt.want != 200 && status != tt.want || tt.want == 200 && status != 200 && status != 404 {
 					t.Errorf("%s: %d %s", path, status, body)

@@ -55,7 +55,8 @@ type RoomList struct {
 	Known uint64  `json:"known"` // rooms known to be live, whatever was asked for
 }
 
-func newRoom(l state.LiveRoom) Room {
+// NewRoom returns how a room is shown.
+func NewRoom(l state.LiveRoom) Room {
 	r := Room{
 		RoomID: l.Room.RoomID, RoomName: l.Room.RoomName, OwnerAccount: l.Room.OwnerAccount, CoverURL: l.Room.CoverURL,
 		Category: l.Room.Category, CreateTime: l.Room.CreateTime, ActivityStatus: l.Room.ActivityStatus, ViewCount: l.Room.ViewCount,
@@ -90,7 +91,7 @@ func (s *Server) rooms(w http.ResponseWriter, r *http.Request) {
 	}
 	list := RoomList{Rooms: make([]Room, 0, len(rooms)), Known: s.c.Status().Rooms.Known}
 	for _, l := range rooms {
-		list.Rooms = append(list.Rooms, newRoom(l))
+		list.Rooms = append(list.Rooms, NewRoom(l))
 	}
 	if next != nil {
 		c := cursor{Sort: q.sort, Number: next.Number, Name: []byte(next.Name), RoomID: []byte(next.RoomID)}.String()
@@ -113,7 +114,7 @@ func (s *Server) room(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		serve.Refuse(w, http.StatusNotFound, "room %.200q is not known to be live; write its RoomId percent-encoded", id)
 	default:
-		serve.Answer(w, http.StatusOK, newRoom(l))
+		serve.Answer(w, http.StatusOK, NewRoom(l))
 	}
 }
 

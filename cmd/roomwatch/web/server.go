@@ -30,8 +30,11 @@ type Config struct {
 	Token func() string // who may read, asked with each request; nil: all who reach the address
 	Open  bool          // the operator says that all may read, under whatever name they reach the address
 
-	Status  func() Status // required; called by several goroutines, must not wait for anything slow
-	Rooms   Rooms         // required
+	Status func() Status // required; called by several goroutines, must not wait for anything slow
+	Rooms  Rooms         // required
+	// Explain says what is known of a RoomID, without sentences, and false if nothing is.
+	// Required; called by several goroutines.
+	Explain func(id string) (Explanation, bool, error)
 	Metrics prometheus.Gatherer
 
 	// Conn is the connection over which events are read. It connects when somebody
@@ -83,6 +86,7 @@ func (s *Server) handler() http.Handler {
 	guarded("/api/v1/status", http.HandlerFunc(s.status))
 	guarded("/api/v1/rooms", http.HandlerFunc(s.rooms))
 	guarded(roomPath, http.HandlerFunc(s.room))
+	guarded(explainPath, http.HandlerFunc(s.explain))
 	guarded("/api/v1/events", http.HandlerFunc(s.events))
 	guarded("/api/v1/history", http.HandlerFunc(s.showHistory))
 	guarded("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))

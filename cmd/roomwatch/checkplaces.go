@@ -54,6 +54,10 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 	defer cancel()
 	found, err := publisher.Inspect(ctx, conn, cfg.StreamConfig(), cfg.SDKAppID)
 	l.Line("stream", err, "%s", found)
+	if cfg.KVBucket != "" {
+		found, err := publisher.InspectBucket(ctx, publisher.BucketConfig{Name: cfg.KVBucket, Conn: conn, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID})
+		l.Line("bucket", err, "%s", found)
+	}
 }
 
 // stranger returns nil if what has the port of the embedded server is that of the

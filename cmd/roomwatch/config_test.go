@@ -70,6 +70,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"callbacks at no address", []string{"ROOMWATCH_WEBHOOK_ADDR=8090", "ROOMWATCH_WEBHOOK_TOKEN=t"}, []string{`ROOMWATCH_WEBHOOK_ADDR is "8090"`, "host:port"}},
 		{"callbacks at the page's address", []string{"ROOMWATCH_WEBHOOK_ADDR=127.0.0.1:8080", "ROOMWATCH_WEBHOOK_TOKEN=t", "ROOMWATCH_HTTP_ADDR=127.0.0.1:8080"}, []string{"are both"}},
 		{"no such token file for callbacks", []string{"ROOMWATCH_WEBHOOK_ADDR=:8090", "ROOMWATCH_WEBHOOK_TOKEN_FILE=/nowhere"}, []string{"ROOMWATCH_WEBHOOK_TOKEN_FILE", "/nowhere"}},
+		{"no name of a bucket", []string{"ROOMWATCH_KV_BUCKET=live.rooms"}, []string{`ROOMWATCH_KV_BUCKET is "live.rooms"`, "live_rooms"}},
 		{"unknown event", []string{"ROOMWATCH_EVENTS=room.created,room.opened"}, []string{`"room.opened"`, "room.updated"}},
 		{"unknown baseline", []string{"ROOMWATCH_BASELINE=loud"}, []string{"ROOMWATCH_BASELINE", "silent"}},
 		{"percent", []string{"ROOMWATCH_MASS_END_PERCENT=101"}, []string{"ROOMWATCH_MASS_END_PERCENT is 101"}},

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,6 +30,7 @@ const natsConfig = "../../deploy/nats/nats.conf"
 const (
 	writerPassword, readerPassword = "writer-pass", "reader-pass"
 	publishing, subscribing        = "Publish", "Subscription"
+	bucketName                     = "live_rooms"
 )
 
 // A permission is a line of the file, of one of its users.
@@ -81,7 +85,7 @@ func (g *guarded) as(user, data string) []string {
 	if user == "subscriber" {
 		password = readerPassword
 	}
-	return g.env(data, "NATS_USER="+user, "NATS_PASSWORD="+password, "ROOMWATCH_INTERVAL=300ms")
+	return g.env(data, "NATS_USER="+user, "NATS_PASSWORD="+password, "ROOMWATCH_INTERVAL=300ms", "ROOMWATCH_KV_BUCKET="+bucketName)
 }
 
 // allowed lists what the file allows.
@@ -151,22 +155,39 @@ func TestLeastPermissions(t *testing.T) {
 }
 
 // writes lets roomwatch make the stream and fill it, lose its state and rebuild
-// it, and check all that.
+// it, lose the stream and fill the bucket anew, and check all that.
 func (g *guarded) writes(t *testing.T) {
 	complains := false
-	for _, step := range []string{"first start", "rebuild"} {
-		before := g.messages()
-		p := startProcess(t, g.as("roomwatch", t.TempDir()), "run")
+	data := ""
+	for _, step := range []string{"first start", "rebuild", "restart", "lost stream"} {
+		switch step {
+		case "first start", "rebuild":
+			data = t.TempDir()
+		case "lost stream":
+			g.stopNATS()
+			if err := os.RemoveAll(filepath.Join(g.dir, "jetstream", "LIVE", "streams", "LIVE")); err != nil {
+				t.Fatal(err)
+			}
+			g.up()
+		}
+		before, keys := g.messages(), g.stream("KV_"+bucketName).State
+		p := startProcess(t, g.as("roomwatch", data), "run")
 		eventually(t, step, func() bool {
 			out := p.output.String()
 			if complains = g.lacks.names(lines(out, "condition=failing")); complains {
 				return true
 			}
-			if step == "rebuild" { // the rooms are known already: one has to change
+			switch step {
+			case "restart": // of which the first look compares the bucket
+				_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
+				return !strings.Contains(g.lacks.subject, "DIRECT.GET") && g.messages() > before+1
+			case "rebuild": // the rooms are known already: one has to change
 				_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
 				return strings.Contains(out, "msg=rebuild") && g.messages() > before+1
 			}
-			return g.messages() > 30 // the claim and the rooms
+			_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
+			now := g.stream("KV_" + bucketName).State
+			return now.FirstSeq > keys.LastSeq && (step == "lost stream" || g.messages() > 30 && now.Msgs >= 30) // the claim and the rooms
 		})
 		if status := p.stop(); status != 0 {
 			t.Errorf("%s: exit status %d:\n%s", step, status, p.output)
@@ -182,7 +203,7 @@ func (g *guarded) writes(t *testing.T) {
 	status := p.wait(20 * time.Second)
 	// check publishes nothing, so it sees no more than what it needs itself.
 	want := 0
-	if g.lacks.user == "roomwatch" && (g.lacks.way == subscribing || strings.Contains(g.lacks.subject, "STREAM.INFO")) {
+	if g.lacks.user == "roomwatch" && (g.lacks.way == subscribing || strings.Contains(g.lacks.subject, "STREAM.INFO.")) {
 		want = 1
 	}
 	if out := p.output.String(); status != want || g.lacks.names(out) != (want == 1) {
@@ -221,7 +242,7 @@ func (g *guarded) reads(t *testing.T) {
 		p.wait(10 * time.Second) // it ends by itself
 	}
 	complains := ended() && p.cmd.ProcessState.ExitCode() == 1 && g.lacks.names(p.output.String())
-	complains = complains || g.verifies(t) || g.subscribes(t)
+	complains = complains || g.verifies(t) || g.subscribes(t) || g.watches(t)
 	if want := g.lacks.user == "subscriber"; complains != want {
 		t.Errorf("a lacking permission was named: %t, want %t:\n%s", complains, want, p.output)
 	}
@@ -292,22 +313,109 @@ func (g *guarded) subscribes(t *testing.T) bool {
 	}
 }
 
-// acknowledged reports whether a consumer has acknowledged anything.
-func (g *guarded) acknowledged(durable string) bool {
-	account, err := g.nats.JszAccount(&server.JSzOptions{Account: "LIVE", Streams: true, Consumer: true})
-	if err != nil || len(account.Streams) == 0 {
-		return false
+// watches is a client of the bucket: it watches until it has seen it whole, more than
+// the server sends without being asked to go on. It returns whether NATS told it of the
+// missing permission.
+func (g *guarded) watches(t *testing.T) bool {
+	g.fillBucket(t)
+	told := make(chan error, 100)
+	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return slices.ContainsFunc(account.Streams[0].Consumer, func(c *server.ConsumerInfo) bool { return c.Name == durable && c.AckFloor.Stream > 0 })
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { done <- watchBucket(ctx, js) })
+	for {
+		select {
+		case err := <-told:
+			if g.lacks.names(err.Error() + "; grant it") {
+				return true
+			}
+		case err := <-done:
+			if err != nil {
+				t.Errorf("the bucket: %v", err)
+			}
+			if nc.Flush() == nil && len(told) > 0 { // of the end of the watch
+				continue
+			}
+			return false
+		}
+	}
 }
 
-// messages returns how many messages the stream has taken, past all permissions.
-func (g *guarded) messages() uint64 {
-	account, err := g.nats.JszAccount(&server.JSzOptions{Account: "LIVE", Streams: true})
-	if err != nil || len(account.Streams) == 0 {
-		return 0
+// fillBucket puts into the stream what roomwatch does not: large events of another application.
+func (g *guarded) fillBucket(t *testing.T) {
+	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("roomwatch", writerPassword), nats.CustomInboxPrefix("_INBOX_roomwatch"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return account.Streams[0].State.LastSeq
+	defer nc.Close()
+	for i := range 60 {
+		if _, err := nc.Request(fmt.Sprintf("live.room.created.1.room%d", i), make([]byte, 1<<19), 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// watchBucket reads one room and then all of them, as often as the large ones are not all there.
+func watchBucket(ctx context.Context, js jetstream.JetStream) error {
+	for ctx.Err() == nil {
+		kv, err := js.KeyValue(ctx, bucketName)
+		if err != nil {
+			return err
+		}
+		if _, err := kv.Get(ctx, "1.room0"); err != nil {
+			continue // it comes
+		}
+		w, err := kv.WatchAll(ctx)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for e := range w.Updates() {
+			if e == nil {
+				break
+			}
+			if strings.HasPrefix(e.Key(), "1.") {
+				n++
+			}
+		}
+		if err := w.Stop(); err != nil || n == 60 {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// acknowledged reports whether a consumer has acknowledged anything.
+func (g *guarded) acknowledged(durable string) bool {
+	return slices.ContainsFunc(g.stream("LIVE").Consumer, func(c *server.ConsumerInfo) bool { return c.Name == durable && c.AckFloor.Stream > 0 })
+}
+
+// messages returns how many messages the stream has taken.
+func (g *guarded) messages() uint64 { return g.stream("LIVE").State.LastSeq }
+
+// stream returns what a stream has, past all permissions.
+func (g *guarded) stream(name string) server.StreamDetail {
+	account, err := g.nats.JszAccount(&server.JSzOptions{Account: "LIVE", Streams: true, Consumer: true})
+	if err == nil {
+		for _, s := range account.Streams {
+			if s.Name == name {
+				return s
+			}
+		}
+	}
+	return server.StreamDetail{}
 }
 
 // lines returns the lines of text that have part in them.

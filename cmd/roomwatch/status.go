@@ -98,6 +98,13 @@ func statusText(s web.Status) string {
 		nats = "connected to " + s.NATS.Server
 	}
 	line("nats", "%s, stream %s, subjects %s.>", nats, s.NATS.Stream, s.NATS.Prefix)
+	if k := s.NATS.Bucket; k != nil {
+		state := "follows the stream"
+		if k.LastError != nil {
+			state = "does not follow the stream since " + age(s.Now.Sub(k.LastError.Since.Time))
+		}
+		line("bucket", "%s %s", k.Name, state)
+	}
 	if c := s.Callbacks; c != nil {
 		newest := "none yet"
 		if !c.Last.IsZero() {

@@ -44,7 +44,7 @@ func demo(t *testing.T) string {
 	addr := freeAddr(t)
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), bin, "demo")
-	cmd.Env = []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr, "ROOMWATCH_WEBHOOK_ADDR=127.0.0.1:0", "ROOMWATCH_WEBHOOK_TOKEN=token"}
+	cmd.Env = []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr, "ROOMWATCH_WEBHOOK_ADDR=127.0.0.1:0", "ROOMWATCH_WEBHOOK_TOKEN=token", "ROOMWATCH_KV_BUCKET=live_rooms"}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

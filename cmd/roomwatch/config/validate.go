@@ -77,9 +77,15 @@ func (c *Config) validateStream(p *environ.Problems) {
 		"ROOMWATCH_STREAM_MAX_BYTES is %d: set at least %d, which holds some hundred events, or unlimited", c.StreamMaxBytes, streams.LeastBytes)
 	p.Add(!strings.ContainsAny(c.Stream, ".*>/\\") && isPlain(c.Stream),
 		"ROOMWATCH_STREAM is %q: a stream's name has no spaces, control characters, dots, slashes or wildcards", c.Stream)
+	p.Add(!strings.ContainsFunc(c.KVBucket, notInBucket), "ROOMWATCH_KV_BUCKET is %q: a bucket's name has letters, digits, _ and - alone, such as live_rooms", c.KVBucket)
 	p.Add(!strings.ContainsAny(c.SubjectPrefix, "*>") && isPlain(c.SubjectPrefix) && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
 		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces, control characters and wildcards", c.SubjectPrefix)
 	p.Add(!strings.HasPrefix(c.SubjectPrefix, "$"), "ROOMWATCH_SUBJECT_PREFIX is %q: subjects with $ at the beginning are those of NATS; write another", c.SubjectPrefix)
+}
+
+// notInBucket is the rule of NATS for the names of key-value buckets.
+func notInBucket(r rune) bool {
+	return r != '_' && r != '-' && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
 }
 
 // isPlain reports whether a name has no spaces, no control characters and no

@@ -30,9 +30,9 @@ type rules struct {
 }
 
 // conditions applies them to what the parts say of themselves.
-func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status, hooks webhook.Status) []web.Condition {
+func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status, hooks webhook.Status, bucket publisher.BucketStatus) []web.Condition {
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
-		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks))...)
+		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks), r.bucket(bucket))...)
 }
 
 func condition(level, about, fix, format string, args ...any) []web.Condition {
@@ -138,6 +138,14 @@ func (r rules) callbacks(hooks webhook.Status) []web.Condition {
 	}
 	return condition(web.Degraded, "callbacks", "set the clock of this machine by NTP; until then the ends of rooms are found by sweeps and point reads alone",
 		"the last %d callbacks of the service were refused for their time, the newest is %s off: this machine's clock is wrong", hooks.Outdated, hooks.Offset)
+}
+
+func (r rules) bucket(b publisher.BucketStatus) []web.Condition {
+	if b.Error == nil {
+		return nil
+	}
+	return condition(web.Degraded, "bucket", "events are stored all the same; see what the error names, it is retried every minute",
+		"the key-value bucket %s does not follow the stream since %s: %v", b.Name, stamp(b.Since), b.Error)
 }
 
 // sweepFix says what helps sweeps to be complete.

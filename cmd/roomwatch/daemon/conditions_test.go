@@ -104,7 +104,7 @@ func TestReasonOfAFullStream(t *testing.T) {
 	pub := d.pub.Status()
 	for after, want := range map[time.Duration]string{time.Second: web.Degraded, outboxPatience + time.Second: web.Failing} {
 		found := false
-		for _, c := range (rules{cfg: d.cfg}).conditions(pub.LastErrorSince.Add(after), poller.Status{}, pub, state.Status{}, webhook.Status{}) {
+		for _, c := range (rules{cfg: d.cfg}).conditions(pub.LastErrorSince.Add(after), poller.Status{}, pub, state.Status{}, webhook.Status{}, publisher.BucketStatus{}) {
 			if c.About != "stream" {
 				continue
 			}
@@ -129,7 +129,7 @@ func TestConditionOfTheSink(t *testing.T) {
 		{LastFailure: failure, FailingSince: now},
 		{LastFailure: failure, FailingSince: now, LastComplete: report},
 	} {
-		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{})
+		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{}, publisher.BucketStatus{})
 		if len(list) != 1 || !strings.Contains(list[0].Text, "no space left on device") || !strings.Contains(list[0].Fix, "ROOMWATCH_DATA_DIR, /data, has room") {
 			t.Errorf("%+v", list)
 		}
@@ -141,7 +141,7 @@ func TestConditionOfRefusedReads(t *testing.T) {
 	r := rules{cfg: &config.Config{Interval: time.Minute}}
 	now := time.Now()
 	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}, ReadsRefused: poller.Failure{Err: errors.New("code 60010"), At: now}}
-	list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{})
+	list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{}, publisher.BucketStatus{})
 	if len(list) != 1 || list[0].Level != web.Degraded || list[0].About != "reads" || !strings.Contains(list[0].Text, "code 60010") {
 		t.Errorf("%+v", list)
 	}
@@ -153,7 +153,7 @@ func TestConditionOfOutdatedCallbacks(t *testing.T) {
 	now := time.Now()
 	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}}
 	for n, want := range map[int]int{9: 0, 10: 1} {
-		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{Outdated: n, Offset: -5 * time.Minute})
+		list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{Outdated: n, Offset: -5 * time.Minute}, publisher.BucketStatus{})
 		if len(list) != want || want == 1 && (list[0].About != "callbacks" || !strings.Contains(list[0].Text, "-5m0s off")) {
 			t.Errorf("after %d: %+v", n, list)
 		}

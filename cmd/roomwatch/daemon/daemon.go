@@ -68,6 +68,7 @@ type Daemon struct {
 	commit   *state.Committer
 	sink     sink              // commit
 	receiver *webhook.Receiver // nil: no callbacks
+	bucket   *publisher.Bucket // nil: none
 }
 
 // New opens and connects everything. After an error nothing is left open.
@@ -130,6 +131,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 	if err != nil {
 		return nil, err
 	}
+	d.makeBucket()
 	return d, nil
 }
 
@@ -180,6 +182,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.remind(ctx)
 		return nil
 	})
+	if d.bucket != nil {
+		g.Go(func() error { return d.tendBucket(ctx) })
+	}
 	if d.embedded != nil {
 		g.Go(func() error {
 			d.embedded.tend(ctx, d.EmbeddedPatience, d.pub.Status)

@@ -11,6 +11,7 @@ import (
 	"roomwatch/diff"
 	"roomwatch/poller"
 	"roomwatch/poller/webhook"
+	"roomwatch/publisher"
 	"roomwatch/state"
 )
 
@@ -42,13 +43,17 @@ func (d *Daemon) web() (*web.Server, error) {
 func (d *Daemon) Status() web.Status {
 	now := time.Now()
 	poll, pub, st := d.poll.Status(), d.pub.Status(), d.store.Status()
+	var bucket publisher.BucketStatus
+	if d.bucket != nil {
+		bucket = d.bucket.Status()
+	}
 	var hooks webhook.Status
 	if d.receiver != nil {
 		hooks = d.receiver.Status()
 	}
 	s := web.Status{
 		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
-		Health: web.OK, Conditions: rules{d.cfg, d.embedded != nil}.conditions(now, poll, pub, st, hooks),
+		Health: web.OK, Conditions: rules{d.cfg, d.embedded != nil}.conditions(now, poll, pub, st, hooks, bucket),
 		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
 		Sweep:        currentSweep(st.Sweep, poll.Sweep),
 		LastComplete: completeSweep(poll.LastComplete),
@@ -63,7 +68,7 @@ func (d *Daemon) Status() web.Status {
 		},
 		NATS: web.NATS{
 			Connected: pub.Connected, Server: d.NATSURL(), Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix,
-			Batches: pub.Batches, Claim: pub.Fence,
+			Batches: pub.Batches, Claim: pub.Fence, Bucket: d.bucketStatus(),
 		},
 		Callbacks: d.callbacks(),
 		Events:    map[string]int64{},

@@ -135,6 +135,13 @@ type NATS struct {
 	Batches   bool     `json:"batches"`
 	Claim     uint64   `json:"claim"` // stream sequence of the newest claim; 0 for none
 	LastError *Lasting `json:"last_error"`
+	Bucket    *Bucket  `json:"bucket"` // nil: none is configured
+}
+
+// A Bucket is the key-value bucket that NATS fills from the stream.
+type Bucket struct {
+	Name      string   `json:"name"`
+	LastError *Lasting `json:"last_error"` // why it does not follow the stream; nil if it does
 }
 
 // A Lasting error is one that is still there.

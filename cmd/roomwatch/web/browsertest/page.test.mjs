@@ -98,6 +98,24 @@ test('searches, sorts, filters and pages', async (t) => {
   assert.deepEqual(page.faults, []);
 });
 
+test('the details of a room say what is known of it', async (t) => {
+  await control('strangers');
+  const page = await open(t);
+  await page.fill('#q', 'onerror');
+  await eventually(page, (name) => document.querySelector('#room-rows .name bdi')?.textContent === name, hostile);
+  await page.click('#room-rows .name button');
+  await eventually(page, () => document.querySelector('#details[open] #details-sentences')?.textContent.includes('It is live. It began at'));
+  assert.equal(await page.textContent('#details-name'), hostile);
+  assert.equal(await page.textContent('#details-id'), 'onerror');
+  await page.screenshot({ path: `${ARTEFACTS}/details.png` });
+  await page.route('**/api/v1/explain?*', (route) => route.fulfill({ status: 404, contentType: 'application/json', body: '{"error":"nothing is known of it"}' }));
+  await eventually(page, () => document.getElementById('details-sentences').textContent === 'This cannot be shown: nothing is known of it');
+  await page.click('#details-close');
+  await eventually(page, () => !document.getElementById('details').open);
+  page.faults.splice(0, page.faults.length, ...page.faults.filter((f) => !f.includes('404')));
+  assert.deepEqual(page.faults, []);
+});
+
 test('a click while a page is on its way does not turn twice', async (t) => {
   const page = await open(t);
   await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);

@@ -1,6 +1,7 @@
 // The status page: each part keeps itself true; this file starts them.
 
 import { watchCharts } from './charts.js';
+import { watchDetails } from './details.js';
 import { watchFeed } from './feed.js';
 import { watchNow } from './now.js';
 import { update, watchRooms } from './rooms.js';
@@ -8,6 +9,7 @@ import { update, watchRooms } from './rooms.js';
 const roomsEvery = 5000; // milliseconds between two looks at the rooms, at least
 
 watchRooms();
+watchDetails();
 let looked = 0;
 let seen = '';
 watchNow((status) => {

@@ -1,6 +1,7 @@
 // What is live? The table of rooms: sorted, searched and paged by the daemon.
 
 import { ask } from './api.js';
+import { explain } from './details.js';
 import { element, exactly, number, plural, put, serverNow, span, stranger, text } from './format.js';
 
 const pageSize = 20;
@@ -78,7 +79,10 @@ function show(list) {
 function note(words) { put('rooms-note', words).hidden = !words; }
 
 function newRow() {
-  const name = element('th', 'name', stranger(''), stranger('', 'id'), element('span', 'missing'));
+  const details = element('button', 'link', stranger(''));
+  details.type = 'button';
+  details.addEventListener('click', () => explain(details.value, details.textContent));
+  const name = element('th', 'name', details, stranger('', 'id'), element('span', 'missing'));
   name.scope = 'row';
   const owner = element('button', 'link', stranger(''));
   owner.type = 'button';
@@ -91,7 +95,8 @@ function fill(row, room) {
   const count = number(room.ViewCount);
   if (views.textContent && views.textContent !== count) flash(views);
   views.textContent = count;
-  text(name.children[0], room.RoomName || room.RoomId);
+  name.children[0].value = room.RoomId;
+  text(name.children[0].firstElementChild, room.RoomName || room.RoomId);
   text(name.children[1], room.RoomId);
   const missing = name.children[2];
   missing.textContent = room.missing ? `not seen by the last ${plural(room.missing.sweeps, 'sweep')}` : room.hidden ? 'hidden from the list' : '';

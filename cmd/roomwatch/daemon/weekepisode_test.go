@@ -18,6 +18,7 @@ const (
 	infoFails              // a share of the point reads fails
 	bothFail               // of both
 	lies                   // the service lies for at most two seconds, up to N times
+	readsLie               // no read finds a room, for long; the list is true
 	staleList              // the list is a copy as old as the episode
 	deadCursor             // a share of the cursors is refused
 	natsAway               // the NATS server is down
@@ -47,6 +48,7 @@ func kinds() []kindOf {
 		{"reads fail", 4, 5 * s, 5 * m, true, (*week).infoFails},
 		{"both fail", 3, 5 * s, 2 * m, false, (*week).bothFail},
 		{"lies", 8, s, 2 * m, false, (*week).lie},
+		{"reads lie", 4, 3 * s, 2 * m, true, (*week).readsLie},
 		{"stale list", 4, 10 * s, 3 * m, true, (*week).staleList},
 		{"dead cursors", 3, 10 * s, 3 * m, false, (*week).deadCursors},
 		{"NATS away", 3, s, 10 * m, false, (*week).natsAway},
@@ -146,6 +148,11 @@ func (w *week) lie(e episode, rng *rand.Rand) {
 		}
 		w.live(pause)
 	}
+}
+
+func (w *week) readsLie(e episode, rng *rand.Rand) {
+	w.service.Lie(simulator.LieInfo, e.For)
+	w.through(e, rng)
 }
 
 func (w *week) staleList(e episode, rng *rand.Rand) {

@@ -52,6 +52,7 @@ type judge struct {
 	failed    time.Time // when point reads failed last
 	calmSince time.Time // zero: it is not calm
 
+	heard   func(events.Event) // nil: nobody else listens
 	faults  []string
 	told    map[string]int // events by type and evidence
 	excused int
@@ -66,7 +67,7 @@ func newJudge(p weekPlan) *judge {
 // begin and end tell the judge what is played.
 func (j *judge) begin(e episode) {
 	j.clockSet = j.clockSet || e.Kind == clockSet
-	j.readsFail = e.Kind == infoFails || e.Kind == bothFail
+	j.readsFail = e.Kind == infoFails || e.Kind == bothFail || e.Kind == readsLie
 	if j.calmSince = (time.Time{}); e.Kind == calm {
 		j.calmSince = time.Now()
 	}
@@ -116,6 +117,9 @@ func (j *judge) take(m events.Message, stored time.Time) {
 	if l == nil || l.opened.After(at) {
 		j.fault("%s at %s: there was no such room: %+v, %s", e.ID, at, l, m.Body)
 		return
+	}
+	if j.heard != nil {
+		j.heard(e)
 	}
 	by := string(e.Type)
 	if e.Data.Evidence != nil {
@@ -176,7 +180,7 @@ func (j *judge) hear(e events.Event, key lifeKey, l *life, at time.Time, body []
 }
 
 // excuses reports whether sweeps may have decided about a hidden room, because
-// point reads failed.
+// no point read could be believed.
 func (j *judge) excuses(l *life, at time.Time) bool {
 	return l.everHidden && (j.readsFail || at.Sub(j.failed) < doubtful)
 }

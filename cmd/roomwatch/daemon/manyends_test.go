@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"roomwatch/publisher/events"
+)
+
+// Thousands of rooms that end at once are told within twice the time that one read of
+// each of them takes. A daemon that is killed meanwhile, with all it wanted to read,
+// tells the rest.
+func TestManyEndsAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads a list of 600 pages for minutes")
+	}
+	const rooms, over, rate = 12_000, 5_000, 50
+	for name, killed := range map[string]bool{"undisturbed": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			weekPlan{Seed: 1, Rooms: rooms, Interval: 10 * time.Second, Reads: rate}.run(t, func(w *week) {
+				w.live(3 * time.Minute)
+				live := w.service.Truth().Live()
+				began := time.Now()
+				for i := range over {
+					if err := w.service.Close(live[i*len(live)/over].RoomID); err != nil {
+						t.Fatal(err)
+					}
+				}
+				within := 2 * over / rate * time.Second
+				if killed {
+					w.live(time.Minute)
+					w.die(anyMoment, 1, 0)
+					within += time.Minute + rooms/20/9*time.Second // what was heard is lost, and a sweep looks for them anew
+				}
+				w.live(within + time.Minute)
+				var last time.Time
+				w.judge.heard = func(e events.Event) {
+					if e.Type == events.RoomEnded && e.Time.After(last) {
+						last = e.Time
+					}
+				}
+				w.read()
+				w.report()
+				if n := rooms - len(w.judge.live); n != over {
+					t.Fatalf("%d of %d ends were told", n, over)
+				}
+				took := last.Sub(began)
+				t.Logf("the last end was told after %s; %d reads", took, w.service.InfoRequests())
+				if took > within {
+					t.Errorf("the last end was told after %s, want %s", took, within)
+				}
+			})
+		})
+	}
+}

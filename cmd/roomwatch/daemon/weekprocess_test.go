@@ -33,7 +33,8 @@ type process struct {
 
 	mu    sync.Mutex
 	dead  bool
-	files []io.Closer
+	conns []io.Closer
+	files []*os.File
 }
 
 // start opens the daemon on the files that are there, and runs it.
@@ -61,8 +62,13 @@ func (p *process) kill() {
 		return
 	}
 	p.dead = true
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
 	for _, f := range p.files {
-		_ = f.Close()
+		if err := cutOff(f); err != nil {
+			p.w.t.Errorf("kill: %v", err)
+		}
 	}
 	close(p.killed)
 }
@@ -72,7 +78,7 @@ func (p *process) bury() {
 	p.kill()
 	p.cancel()
 	p.ended <- <-p.ended
-	_ = p.d.Close() // its files are closed already
+	_ = p.d.Close() // its files are cut off already
 }
 
 // stop ends the process as a supervisor does.
@@ -94,7 +100,7 @@ func (p *process) keep(c io.Closer) error {
 		_ = c.Close()
 		return errKilled
 	}
-	p.files = append(p.files, c)
+	p.conns = append(p.conns, c)
 	return nil
 }
 
@@ -103,9 +109,12 @@ func (p *process) openFile(name string, flag int, perm os.FileMode) (*os.File, e
 	if err != nil {
 		return nil, err
 	}
-	if err := p.keep(f); err != nil {
-		return nil, err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return nil, errors.Join(errKilled, f.Close())
 	}
+	p.files = append(p.files, f)
 	return f, nil
 }
 

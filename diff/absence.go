@@ -67,6 +67,16 @@ func (h History) MissRate() float64 {
 	return min(1, (h.Misses+prior)/(h.Looks+priorLooks))
 }
 
+// SweepRecall returns what share of the live rooms that the list should show a sweep has
+// shown, over the last hundred sweeps or so: what it missed and something else has shown
+// in the same life counts against it. measured is false before the first complete sweep.
+func (h History) SweepRecall() (share float64, measured bool) {
+	if h.Looks == 0 {
+		return 0, false
+	}
+	return max(0, 1-h.Misses/h.Looks), true
+}
+
 // A Tally counts what a complete sweep found.
 type Tally struct {
 	Known  int // rooms known at its end

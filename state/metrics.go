@@ -1,6 +1,7 @@
 package state
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,6 +28,13 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		func() float64 { return float64(s.counters().Missing) })
 	gauge("rooms_hidden", "Rooms known to be live that the list does not show, as point reads told.",
 		func() float64 { return float64(s.counters().Hidden) })
+	gauge("sweep_recall_ratio", "What share of the live rooms a sweep shows, over the last hundred sweeps or so. Low values: the list shifts while it is read, so ends and counts are later. NaN before the first complete sweep.",
+		func() float64 {
+			if recall := s.Status().Recall; recall != nil {
+				return *recall
+			}
+			return math.NaN()
+		})
 	gauge("outbox_events", "Events that the stream is not known to have yet. Growing: look at NATS.", func() float64 {
 		_, stored, assigned := s.Position()
 		return float64(assigned) - float64(stored)

@@ -10,6 +10,7 @@ type Status struct {
 	LastComplete   time.Time     // when the newest complete sweep ended; zero if there was none
 	Waiting        uint64        // events that the stream is not known to have yet
 	MissRate       float64       // how likely a sweep is to miss a room that is live
+	Recall         *float64      // what share of the live rooms a sweep shows, see [diff.History.SweepRecall]; nil: not measured yet
 	Doubted        int           // complete sweeps in a row that missed most rooms
 	Guarded        bool          // nothing ends until more of them agree
 	Ahead          time.Duration // of this machine's clock, which was set back, is the time of the next event; 0: it is not
@@ -22,9 +23,13 @@ func (s *Store) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.now.history()
+	var recall *float64
+	if share, measured := h.SweepRecall(); measured {
+		recall = &share
+	}
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Hidden: s.now.Hidden, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))), News: s.meter.news(time.Now()),
+		MissRate: h.MissRate(), Recall: recall, Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))), News: s.meter.news(time.Now()),
 	}
 }

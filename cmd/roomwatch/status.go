@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,6 +91,9 @@ func statusText(s web.Status) string {
 		line("last complete", "%s, in %s: %s, %s, %s, %s", ago(p.Ended), time.Duration(p.Duration*float64(time.Second)).Round(time.Millisecond),
 			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
 	}
+	if r := s.Absence.Recall; r != nil {
+		line("recall", "a sweep shows %s of the live rooms, as measured over the last hundred or so", percent(*r))
+	}
 	if f := s.LastFailure; f != nil {
 		line("last failure", "%s: %s", ago(f.At), f.Text)
 	}
@@ -118,6 +123,11 @@ func statusText(s web.Status) string {
 	}
 	line("events", "%s since the start", strings.Join(events, ", "))
 	return b.String()
+}
+
+// percent writes a share, and all of it only where nothing lacks.
+func percent(share float64) string {
+	return strconv.FormatFloat(math.Floor(share*10_000+1e-6)/100, 'f', -1, 64) + "%"
 }
 
 // newsText says how fresh news is.

@@ -7,15 +7,18 @@ import (
 	"roomwatch/cmd/roomwatch/web"
 )
 
-// Status says how fresh news is.
+// Status says how fresh news is, and how much sweeps see.
 func TestStatusText(t *testing.T) {
-	s := web.Status{News: web.News{
+	recall := 0.99996
+	s := web.Status{Absence: web.Absence{Recall: &recall}, News: web.News{
 		Created: web.NewsAge{Events: 1200, Median: 1.26, P95: 4},
 		Ended:   web.NewsAge{Events: 1, Median: 75, P95: 75},
 	}}
 	want := "news          in the last hour 1,200 rooms created, seen 1.3s after their CreateTime in the median, 95% within 4s; " +
 		"1 room ended, seen 1m15s after they were last seen in the median, 95% within 1m15s\n"
-	if got := statusText(s); !strings.Contains(got, want) {
-		t.Errorf("want %sin\n%s", want, got)
+	for _, want := range []string{want, "recall        a sweep shows 99.99% of the live rooms"} {
+		if got := statusText(s); !strings.Contains(got, want) {
+			t.Errorf("want %s in\n%s", want, got)
+		}
 	}
 }

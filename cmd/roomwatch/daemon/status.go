@@ -58,7 +58,7 @@ func (d *Daemon) Status() web.Status {
 		Sweep:        currentSweep(st.Sweep, poll.Sweep),
 		LastComplete: completeSweep(poll.LastComplete),
 		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing, Hidden: st.Hidden},
-		Absence: web.Absence{MissRate: st.MissRate, Guard: web.Guard{
+		Absence: web.Absence{MissRate: st.MissRate, Recall: st.Recall, Guard: web.Guard{
 			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
 		}},
 		News: web.News{Created: newsAge(st.News.Created), Ended: newsAge(st.News.Ended)},

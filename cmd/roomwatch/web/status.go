@@ -93,8 +93,9 @@ type Callbacks struct {
 
 // Absence is how absences are judged at present.
 type Absence struct {
-	MissRate float64 `json:"miss_rate"` // how likely a sweep is to miss a room that is live
-	Guard    Guard   `json:"guard"`
+	MissRate float64  `json:"miss_rate"` // how likely a sweep is to miss a room that is live
+	Recall   *float64 `json:"recall"`    // measured: what share of the live rooms a sweep shows; null before the first complete sweep
+	Guard    Guard    `json:"guard"`
 }
 
 // A Guard keeps many rooms from ending at once.

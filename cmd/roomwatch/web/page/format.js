@@ -15,6 +15,9 @@ export function plural(n, one, many = one + 's') { return `${number(n)} ${n === 
 export function time(at) { return clock.format(new Date(at)); }
 export function exactly(at) { return exact.format(new Date(at)); }
 
+// percent writes a share, and all of it only where nothing lacks.
+export function percent(share) { return `${Math.floor(share * 10000 + 1e-6) / 100} %`; }
+
 // zone names the time zone of all times on the page, and what it is ahead of UTC.
 export function zone() {
   const parts = new Intl.DateTimeFormat('en', { timeZoneName: 'longOffset' }).formatToParts(serverNow());

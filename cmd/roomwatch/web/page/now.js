@@ -1,7 +1,7 @@
 // Does it work now? The banner and the facts below it.
 
 import { ask, repeat } from './api.js';
-import { element, exactly, number, plural, put, serverNow, setServerTime, since, span, time, zone } from './format.js';
+import { element, exactly, number, percent, plural, put, serverNow, setServerTime, since, span, time, zone } from './format.js';
 
 const verdicts = {
   ok: ['ok', 'Working'],
@@ -78,7 +78,8 @@ function showFacts(s) {
   const guard = s.absence.guard;
   const facts = [
     ['Last complete sweep', last ? since(last.ended) : 'none yet',
-      last ? `${exactly(last.ended)}; ${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}` : ''],
+      last ? `${exactly(last.ended)}; ${span(last.duration_seconds)}, ${plural(last.requests, 'request')}, ${plural(last.retries, 'retry', 'retries')}`
+        + (s.absence.recall === null ? '' : `; a sweep shows ${percent(s.absence.recall)} of the live rooms`) : ''],
     ['Sweep in progress', s.sweep ? `no. ${number(s.sweep.number)}` : 'idle',
       s.sweep ? `${plural(s.sweep.pages, 'page')}, ${plural(s.sweep.rooms, 'room')}` : ''],
     ['Rooms', number(s.rooms.known), (s.rooms.missing ? `${number(s.rooms.missing)} missing, end not confirmed yet` : 'none missing')

@@ -40,10 +40,33 @@ func (w *Witnesses) Proved(known, missing int, marked func(id string) bool) []Pr
 			add(Proof{RoomID: id, Evidence: Evidence{By: ByInfo, Requests: Requested(n.read.RequestID)}, Newer: &n.read}, n.last.Sub(n.first))
 		}
 	}
-	if len(proofs) == 0 || !w.policy.isMass(known, missing+w.unmarked(marked)) || w.policy.isMass(known, apart) {
+	w.held = HeldEnds{}
+	if len(proofs) == 0 {
+		return nil
+	}
+	absent := missing + w.unmarked(marked)
+	if !w.policy.isMass(known, absent) || w.policy.isMass(known, apart) {
 		return proofs
 	}
+	w.held = HeldEnds{Proved: len(proofs), Absent: absent, Known: known}
 	return nil
+}
+
+// HeldEnds are ends that reads have proved and that wait, because so many rooms would
+// end at once that the service is doubted. The zero HeldEnds are none.
+type HeldEnds struct {
+	Proved int // ends that wait
+	Absent int // rooms that are missing, passed, not found or shown in a newer life
+	Known  int // rooms that are known, without hidden ones
+}
+
+// Held returns the ends that wait since [Witnesses.Proved] was asked last: with each control,
+// for as long as there are absences to believe.
+func (w *Witnesses) Held() HeldEnds {
+	if len(w.gone)+len(w.newer) == 0 {
+		return HeldEnds{}
+	}
+	return w.held
 }
 
 // Wants reports whether a read of a room that sweeps do not show can tell more than is

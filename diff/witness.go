@@ -42,6 +42,7 @@ type Witnesses struct {
 	fails   time.Time          // the last of them
 	odd     string             // the room whose read alone is refused, see Read.Odd; "" if none is
 	refused bool
+	held    HeldEnds
 
 	candidates []string // rooms of the newest page, for controls
 	shownAt    time.Time

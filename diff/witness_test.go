@@ -171,6 +171,13 @@ func TestMassEndByReads(t *testing.T) {
 		if len(c.ended) != tt.want {
 			t.Errorf("%d of %d rooms gone for %v s: %d ended, want %d", tt.gone, tt.known, tt.span, len(c.ended), tt.want)
 		}
+		held := HeldEnds{}
+		if tt.want == 0 {
+			held = HeldEnds{Proved: tt.gone, Absent: tt.gone, Known: tt.known}
+		}
+		if c.Held() != held {
+			t.Errorf("%d of %d rooms gone for %v s: held back %+v, want %+v", tt.gone, tt.known, tt.span, c.Held(), held)
+		}
 	}
 }
 

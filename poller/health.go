@@ -117,7 +117,7 @@ func (h *health) failed(err error) {
 	}
 	if h.status.Refused.Err == nil {
 		h.status.Refused.At = now
-		h.log.Error("configuration", "condition", "refused", "error", err, "next", refusedPause, "request_id", requestID(err))
+		h.log.Error("configuration", "condition", "refused", "error", err, "next", refusedPause, "request_id", requestID(err), "fix", RefusedFix)
 	}
 	h.status.Refused.Err = err
 }

@@ -119,7 +119,7 @@ func TestRefusedConfiguration(t *testing.T) {
 			`level=INFO msg=configuration condition=accepted after=3m0s`,
 			`level=INFO msg=source condition=recovered after=3m`,
 			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`)
-		if !strings.Contains(log.String(), "buy or renew it in the console") {
+		if !strings.Contains(log.String(), "buy or renew it in the console") || !strings.Contains(log.String(), `fix="correct what the error names`) {
 			t.Errorf("the log does not say what to do: %s", log.String())
 		}
 	})

@@ -13,6 +13,9 @@ import (
 // ErrSink is wrapped by the errors of the sink: the service is not to blame.
 var ErrSink = errors.New("commit")
 
+// RefusedFix is what an operator can do where the service refuses the configuration.
+const RefusedFix = "correct what the error names and restart roomwatch, unless it is a file that is read again; `roomwatch check` tries it with one request"
+
 // A hintError is an error with what an operator can do about it, which is not
 // part of its text.
 type hintError struct {

@@ -42,6 +42,8 @@ type Committer struct {
 	urgent chan struct{} // capacity 1: the queue is full, or the sweep has ended
 
 	failed atomic.Pointer[error] // why the current sweep was given up
+
+	last Status // as of the last report of ends that are held back
 }
 
 // work is a page, the answer of a point read, or the end of the sweep.
@@ -159,6 +161,7 @@ func (c *Committer) Run() {
 		c.commit(pages)
 		clear(pages) // their rooms need not stay in memory until the next ones come
 		c.commitReads(reads)
+		c.reportHeld(c.store.Status())
 		if end != nil {
 			c.end(end)
 		}
@@ -240,6 +243,23 @@ func (c *Committer) end(e *sweepEnd) {
 	}
 	c.report(before, c.store.Status())
 	e.reply <- v
+}
+
+// reportHeld says when the guard begins and ceases to hold back ends that reads have
+// proved, and what became of the rooms.
+func (c *Committer) reportHeld(now Status) {
+	ctx := context.Background()
+	held, before := now.Held.Proved > 0, c.last.Held.Proved > 0
+	switch {
+	case held && !before:
+		c.log.WarnContext(ctx, "mass end by point reads doubted", "proved", now.Held.Proved, "absent", now.Held.Absent, "rooms", now.Held.Known,
+			"fix", "look at what the service answers; if the rooms are really gone, nothing is to be done: they end when enough reads, far enough apart, agree")
+	case before && !held && now.Rooms < c.last.Rooms:
+		c.log.WarnContext(ctx, "mass end by point reads believed", "ended", c.last.Rooms-now.Rooms, "rooms", now.Rooms)
+	case before && !held:
+		c.log.InfoContext(ctx, "mass end by point reads not confirmed", "rooms", now.Rooms)
+	}
+	c.last = now
 }
 
 // report says when the mass-end guard begins and ends to hold events back, and what

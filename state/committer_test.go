@@ -165,3 +165,25 @@ func TestReportOfAMassEnd(t *testing.T) {
 		}
 	}
 }
+
+// Ends that reads have proved and that the guard holds back are reported once, and what became of them.
+func TestReportOfAMassEndByReads(t *testing.T) {
+	held := diff.HeldEnds{Proved: 30, Absent: 31, Known: 41}
+	for want, now := range map[string]Status{
+		`level=WARN msg="mass end by point reads believed" ended=30 rooms=11`:  {Rooms: 11},
+		`level=INFO msg="mass end by point reads not confirmed" rooms=41`:      {Rooms: 41},
+		`msg="mass end by point reads doubted" proved=30 absent=31 rooms=41 f`: {Rooms: 41, Held: held},
+	} {
+		var log bytes.Buffer
+		c := open(t, newPath(t)).NewCommitter(slog.New(slog.NewTextHandler(&log, nil)), noop.Tracer{})
+		c.reportHeld(Status{Rooms: 41})
+		for range 2 {
+			c.reportHeld(Status{Rooms: 41, Held: held})
+		}
+		c.reportHeld(now)
+		c.reportHeld(now)
+		if !strings.Contains(log.String(), want) || strings.Count(log.String(), "doubted") != 1 || strings.Count(log.String(), "\n") > 2 {
+			t.Errorf("%s\nlacks %s", &log, want)
+		}
+	}
+}

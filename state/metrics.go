@@ -28,6 +28,8 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		func() float64 { return float64(s.counters().Missing) })
 	gauge("rooms_hidden", "Rooms known to be live that the list does not show, as point reads told.",
 		func() float64 { return float64(s.counters().Hidden) })
+	gauge("read_ends_held", "Ends that point reads have proved and that are held back because most rooms would end at once. Above 0: look at what the service answers.",
+		func() float64 { return float64(s.Status().Held.Proved) })
 	gauge("sweep_recall_ratio", "What share of the live rooms a sweep shows, over the last hundred sweeps or so. Low values: the list shifts while it is read, so ends and counts are later. NaN before the first complete sweep.",
 		func() float64 {
 			if recall := s.Status().Recall; recall != nil {

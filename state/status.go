@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"time"
+
+	"roomwatch/diff"
+)
 
 // A Status is what the store knows at a moment.
 type Status struct {
@@ -14,6 +18,7 @@ type Status struct {
 	Doubted        int           // complete sweeps in a row that missed most rooms
 	Guarded        bool          // nothing ends until more of them agree
 	Ahead          time.Duration // of this machine's clock, which was set back, is the time of the next event; 0: it is not
+	Held           diff.HeldEnds // ends that reads have proved and that wait because so many would end at once
 	News           News          // how fresh it is
 	Removed        bool          // the file was removed or replaced; looked at when a sweep ends
 }
@@ -27,9 +32,11 @@ func (s *Store) Status() Status {
 	if share, measured := h.SweepRecall(); measured {
 		recall = &share
 	}
+	var held diff.HeldEnds
+	s.reads.with(func(w *diff.Witnesses) { held = w.Held() })
 	return Status{
 		Rooms: s.now.Rooms, Missing: s.now.Missing, Hidden: s.now.Hidden, Sweep: s.sweep,
 		LastComplete: h.End, Waiting: s.now.Seq - min(s.stored, s.now.Seq),
-		MissRate: h.MissRate(), Recall: recall, Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))), News: s.meter.news(time.Now()),
+		MissRate: h.MissRate(), Recall: recall, Doubted: h.Doubted, Guarded: s.policy.Guards(h), Removed: s.removed, Ahead: max(0, time.Until(fromNano(s.now.Time))), Held: held, News: s.meter.news(time.Now()),
 	}
 }

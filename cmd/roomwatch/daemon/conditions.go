@@ -42,7 +42,7 @@ func condition(level, about, fix, format string, args ...any) []web.Condition {
 func (r rules) sweeps(now time.Time, poll poller.Status) []web.Condition {
 	switch last := poll.LastComplete; {
 	case poll.Refused.Err != nil:
-		return condition(web.Failing, "source", "correct what the error names and restart roomwatch, unless it is a file that is read again; `roomwatch check` tries it with one request",
+		return condition(web.Failing, "source", poller.RefusedFix,
 			"the service refuses the configuration since %s: %v", stamp(poll.Refused.At), poll.Refused.Err)
 	case last == nil:
 		return condition(web.Failing, "sweep", r.sweepFix(poll.LastFailure.Err), "no sweep has been complete since the start%s", lastFailure(poll))
@@ -122,10 +122,16 @@ func (r rules) clock(now time.Time, st state.Status) []web.Condition {
 }
 
 func (r rules) guard(st state.Status) []web.Condition {
+	const fix = "check what the service really has; if the rooms have ended, no action is needed"
+	if h := st.Held; h.Proved > 0 {
+		return condition(web.Degraded, "guard", fix,
+			"%d of %d rooms are missing, passed or not found at once: %d ends that point reads have proved wait until the reads of more than %g%% of the rooms agree, each room's own over at least %s",
+			h.Absent, h.Known, h.Proved, r.cfg.MassEndPercent, r.cfg.Policy().MassEndSpan())
+	}
 	if !st.Guarded {
 		return nil
 	}
-	return condition(web.Degraded, "guard", "check what the service really has; if the rooms have ended, no action is needed",
+	return condition(web.Degraded, "guard", fix,
 		"%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
 		st.Missing, st.Rooms, r.cfg.MassEndSweeps, r.cfg.Policy().MassEndSpan(), st.Doubted)
 }

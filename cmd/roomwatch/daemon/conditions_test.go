@@ -21,6 +21,7 @@ import (
 
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/diff"
 	"roomwatch/poller"
 	"roomwatch/poller/simulator"
 	"roomwatch/poller/webhook"
@@ -144,6 +145,19 @@ func TestConditionOfRefusedReads(t *testing.T) {
 	list := r.conditions(now, poll, publisher.Status{Connected: true}, state.Status{}, webhook.Status{}, publisher.BucketStatus{})
 	if len(list) != 1 || list[0].Level != web.Degraded || list[0].About != "reads" || !strings.Contains(list[0].Text, "code 60010") {
 		t.Errorf("%+v", list)
+	}
+}
+
+// Ends that reads have proved and that wait are told, with the rule that holds them.
+func TestConditionOfHeldEnds(t *testing.T) {
+	r := rules{cfg: &config.Config{Interval: time.Minute, MassEndPercent: 50}}
+	now := time.Now()
+	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}}
+	held := state.Status{Held: diff.HeldEnds{Proved: 30, Absent: 31, Known: 41}}
+	list := r.conditions(now, poll, publisher.Status{Connected: true}, held, webhook.Status{}, publisher.BucketStatus{})
+	want := "31 of 41 rooms are missing, passed or not found at once: 30 ends that point reads have proved wait until the reads of more than 50% of the rooms agree, each room's own over at least 1m0s"
+	if len(list) != 1 || list[0].About != "guard" || list[0].Level != web.Degraded || list[0].Text != want || list[0].Fix == "" {
+		t.Errorf("conditions %+v", list)
 	}
 }
 

@@ -59,7 +59,7 @@ func (d *Daemon) Status() web.Status {
 		LastComplete: completeSweep(poll.LastComplete),
 		Rooms:        web.RoomCount{Known: st.Rooms, Missing: st.Missing, Hidden: st.Hidden},
 		Absence: web.Absence{MissRate: st.MissRate, Recall: st.Recall, Guard: web.Guard{
-			Active: st.Guarded, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
+			Active: st.Guarded || st.Held.Proved > 0, Held: st.Held.Proved, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
 		}},
 		News: web.News{Created: newsAge(st.News.Created), Ended: newsAge(st.News.Ended)},
 		Outbox: web.Outbox{

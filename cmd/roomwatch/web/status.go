@@ -100,7 +100,8 @@ type Absence struct {
 
 // A Guard keeps many rooms from ending at once.
 type Guard struct {
-	Active bool `json:"active"`
+	Active bool `json:"active"` // ends are held back, of sweeps or of reads
+	Held   int  `json:"held"`   // ends that point reads have proved and that are held back
 	Agree  int  `json:"agree"`  // complete sweeps in a row that missed most rooms
 	Needed int  `json:"needed"` // as many have to agree before that is believed
 }

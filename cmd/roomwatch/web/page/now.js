@@ -88,7 +88,7 @@ function showFacts(s) {
       `last hour: ${news(s.news.created, 'created', 'their CreateTime')}; ${news(s.news.ended, 'ended', 'they were last seen')}`],
     ['Waiting for the stream', number(s.outbox.depth), s.outbox.oldest ? `oldest from ${since(s.outbox.oldest)}, ${exactly(s.outbox.oldest)}` : 'events; all are stored'],
     ['NATS', s.nats.connected ? 'connected' : 'disconnected', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
-    ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
+    ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.held ? `${plural(guard.held, 'end')} proved by point reads held back` : guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
   ];
   const calls = s.callbacks;
   if (calls) {

@@ -12,34 +12,21 @@ import (
 const (
 	maxProposals = 10_000
 	readApart    = 3 * time.Second // between two reads of a room, at least
+	hiddenApart  = 5 * time.Second // before a hidden room is read once more, at least
 	// What the newest reads of rooms have said is remembered, for people.
 	maxRecent = 10_000
 	recentFor = 10 * time.Minute
 )
 
-// A class is what shares the rate of point reads with others. While all of them
-// wait, each gets its share; what one does not need the others have.
-type class int
-
-const (
-	absences  class = iota // rooms that sweeps do not show: they may have ended
-	callbacks              // rooms of which the vendor's server has called
-	others
-	classes
-)
-
-// share returns the part of the rate that a class gets while all of them wait.
-func (c class) share() float64 { return [classes]float64{1. / 2, 1. / 4, 1. / 4}[c] }
-
-func classOfSource(s diff.Source) class {
-	switch s {
-	case diff.ToldByCallback, diff.ToldOtherwise:
-		return callbacks
-	case diff.ShownAgain, diff.HiddenRoom, diff.LowerCount:
-		return others
-	default:
-		return absences
+// apart returns how long after a read of its room a proposal waits, at least.
+func apart(s diff.Source) time.Duration {
+	switch {
+	case again(s):
+		return 0
+	case s == diff.HiddenRoom:
+		return hiddenApart
 	}
+	return readApart
 }
 
 // again reports whether a proposal asks for another read of a room, which need not be
@@ -63,7 +50,7 @@ type proposals struct {
 	mu      sync.Mutex
 	waiting map[string]*proposal
 	queues  [classes]proposalHeap
-	used    [classes]float64 // what each class has had, in reads by its share
+	turns   turns
 	reading map[string]struct{}
 	recent  map[string]LastRead // the newest read of the room
 	order   []recentRead        // those of recent, oldest first
@@ -103,8 +90,10 @@ func (q *proposals) propose(p diff.Proposal, now time.Time) {
 	if p.Due.Before(now) {
 		p.Due = now
 	}
-	if last, ok := q.recent[p.RoomID]; ok && !again(p.Source) && p.Due.Before(last.At.Add(readApart)) {
-		p.Due = last.At.Add(readApart)
+	if last, ok := q.recent[p.RoomID]; ok {
+		if due := last.At.Add(apart(p.Source)); p.Due.Before(due) {
+			p.Due = due
+		}
 	}
 	if _, ok := q.reading[p.RoomID]; ok && p.Due.Before(now.Add(readApart)) {
 		p.Due = now.Add(readApart)
@@ -162,31 +151,33 @@ func (q *proposals) dropCallback() bool {
 func (q *proposals) next(now time.Time) (id string, wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	best := classes
 	for c := range classes {
 		if len(q.queues[c]) == 0 {
 			continue
 		}
 		q.postpone(c, now)
-		d := q.queues[c][0].Due.Sub(now)
-		switch {
-		case d > 0:
-			if wait == 0 || d < wait {
-				wait = d
-			}
-		case best == classes || q.used[c] < q.used[best]:
-			best = c
+		if d := q.queues[c][0].Due.Sub(now); d > 0 && (wait == 0 || d < wait) {
+			wait = d
 		}
 	}
+	best := q.turns.next(q.due(now))
 	if best == classes {
 		return "", wait, false
 	}
 	p := q.queues[best][0]
 	q.take(p)
-	q.charge(best, now)
+	q.turns.charge(best, q.due(now))
 	q.reading[p.RoomID] = struct{}{}
 	q.count(p.Source, outcomeRead)
 	return p.RoomID, 0, true
+}
+
+// due returns which classes have something due.
+func (q *proposals) due(now time.Time) (due [classes]bool) {
+	for c, h := range q.queues {
+		due[c] = len(h) > 0 && !h[0].Due.After(now)
+	}
+	return due
 }
 
 // postpone moves rooms back that are due and still being read: there is one read of
@@ -199,16 +190,6 @@ func (q *proposals) postpone(c class, now time.Time) {
 		}
 		p.Due = now.Add(readApart)
 		heap.Fix(&q.queues[c], 0)
-	}
-}
-
-// charge counts a read of a class. A class saves nothing up while nothing of it is due.
-func (q *proposals) charge(c class, now time.Time) {
-	q.used[c] += 1 / c.share()
-	for o := range classes {
-		if len(q.queues[o]) == 0 || q.queues[o][0].Due.After(now) {
-			q.used[o] = max(q.used[o], q.used[c])
-		}
 	}
 }
 
@@ -228,8 +209,8 @@ func (q *proposals) done(id string, outcome diff.Outcome, at time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.reading, id)
-	if p := q.waiting[id]; p != nil && !again(p.Source) && p.Due.Before(at.Add(readApart)) { // proposed before the answer
-		p.Due = at.Add(readApart)
+	if p := q.waiting[id]; p != nil && p.Due.Before(at.Add(apart(p.Source))) { // proposed before the answer
+		p.Due = at.Add(apart(p.Source))
 		heap.Fix(&q.queues[p.class], p.index)
 	}
 	q.recent[id] = LastRead{At: at, Outcome: outcome}

@@ -143,12 +143,26 @@ func (c *Committer) hasten() {
 // what waits.
 func (c *Committer) Close() { close(c.queue) }
 
-// Run commits what is queued until Close.
+// Run commits what is queued until Close, and proposes the hidden rooms, whether pages
+// come or not.
 func (c *Committer) Run() {
 	var pages []diff.Page
 	var reads []diff.Read
 	var began time.Time // of the last commit
-	for w := range c.queue {
+	hidden := time.NewTicker(hiddenEvery)
+	defer hidden.Stop()
+	for {
+		var w work
+		ok := true
+		select {
+		case now := <-hidden.C:
+			c.store.askHidden(now)
+			continue
+		case w, ok = <-c.queue:
+		}
+		if !ok {
+			return
+		}
 		if w.end == nil && time.Since(began) < hurry {
 			select {
 			case <-time.After(linger):

@@ -25,7 +25,6 @@ const (
 // read each.
 type hiddenRooms struct {
 	proposed map[string]time.Time
-	last     time.Time
 }
 
 func (h *hiddenRooms) load(s *Store) error {
@@ -61,13 +60,14 @@ func (h *hiddenRooms) set(id string, hidden bool) {
 
 // due returns the rooms that are to be proposed now, those whose turn was longest ago.
 func (h *hiddenRooms) due(now time.Time) []string {
-	if len(h.proposed) == 0 || isRecent(h.last, now, hiddenEvery) {
+	if len(h.proposed) == 0 {
 		return nil
 	}
-	h.last = now
 	ids := make([]string, 0, len(h.proposed))
-	for id := range h.proposed {
-		ids = append(ids, id)
+	for id, last := range h.proposed {
+		if !isRecent(last, now, hiddenEvery-hiddenEvery/10) { // a ticker is not exact
+			ids = append(ids, id)
+		}
 	}
 	slices.SortFunc(ids, func(a, b string) int {
 		return cmp.Or(h.proposed[a].Compare(h.proposed[b]), cmp.Compare(a, b))
@@ -77,4 +77,16 @@ func (h *hiddenRooms) due(now time.Time) []string {
 		h.proposed[id] = now
 	}
 	return ids
+}
+
+// askHidden proposes the hidden rooms whose turn it is.
+func (s *Store) askHidden(now time.Time) {
+	if s.reads.propose == nil {
+		return
+	}
+	s.write.Lock()
+	defer s.write.Unlock()
+	for _, id := range s.hidden.due(now) {
+		s.reads.ask(id, diff.HiddenRoom)
+	}
 }

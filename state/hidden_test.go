@@ -2,9 +2,14 @@ package state
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.etcd.io/bbolt"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"roomwatch/diff"
 )
@@ -139,6 +144,7 @@ func TestOnlyHiddenRooms(t *testing.T) {
 	if _, err := s.EndSweep(diff.Sweep{Begin: second(20), End: second(21)}); err != nil {
 		t.Fatal(err)
 	}
+	s.askHidden(second(21)) // as the committer does
 	if got := p.take(); got != "hidden:a hidden:b" {
 		t.Errorf("the list cannot be read: proposed %q", got)
 	}
@@ -175,5 +181,47 @@ func TestHiddenWhileAPageShowsIt(t *testing.T) {
 	heard(t, s, 9, diff.Hidden, read.Room)
 	if r, _, err := s.Room("a"); err != nil || !r.Room.Hidden {
 		t.Errorf("hidden %t, %v", r.Room.Hidden, err)
+	}
+}
+
+// Each of a thousand hidden rooms is proposed once a minute, also where no page comes, and
+// none of a few more often than every five seconds.
+func TestHiddenRoomsAreProposedByTime(t *testing.T) {
+	for _, rooms := range []int{3, 1000} {
+		path := newPath(t)
+		synctest.Test(t, func(t *testing.T) {
+			proposed := map[string][]time.Time{}
+			s, err := Open(Config{Path: path + fmt.Sprint(rooms), SDKAppID: testApp, Policy: diff.DefaultPolicy(), Propose: func(p diff.Proposal) {
+				proposed[p.RoomID] = append(proposed[p.RoomID], time.Now())
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range rooms {
+				s.hidden.add(fmt.Sprint("r", i))
+			}
+			c := s.NewCommitter(slog.New(slog.DiscardHandler), noop.Tracer{})
+			done := make(chan struct{})
+			go func() { defer close(done); c.Run() }()
+			time.Sleep(61 * time.Second)
+			c.Close()
+			<-done
+			if len(proposed) != rooms {
+				t.Errorf("%d of %d hidden rooms are proposed in a minute", len(proposed), rooms)
+			}
+			for id, at := range proposed {
+				for i := range at[1:] {
+					if d := at[i+1].Sub(at[i]); d < hiddenEvery {
+						t.Errorf("%s is proposed after %s", id, d)
+					}
+				}
+			}
+			if n := len(proposed["r0"]); rooms == 3 && n != 12 {
+				t.Errorf("one of %d is proposed %d times", rooms, n)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

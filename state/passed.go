@@ -13,16 +13,6 @@ import (
 // past and has not shown. The look takes some milliseconds at 100,000 rooms.
 const passedEvery = 2 * time.Second
 
-// askHidden proposes the hidden rooms whose turn it is.
-func (s *Store) askHidden(now time.Time) {
-	if s.reads.propose == nil {
-		return
-	}
-	for _, id := range s.hidden.due(now) {
-		s.reads.ask(id, diff.HiddenRoom)
-	}
-}
-
 // lookForPassed proposes the rooms that the sweep on its way is past by two pages
 // and has not shown: by the count with which the list showed them last, they
 // should have been there.
@@ -30,7 +20,6 @@ func (s *Store) lookForPassed(p diff.Page) error {
 	if s.reads.propose == nil {
 		return nil
 	}
-	s.askHidden(p.At)
 	if len(p.Rooms) == 0 {
 		return nil
 	}

@@ -42,6 +42,7 @@ func see(t *testing.T, s *Store, p diff.Page) {
 	t.Helper()
 	s.reads.saw(p)
 	commit(t, s, p)
+	s.askHidden(p.At)
 }
 
 // answer sends a read of a room n seconds after noon and commits its answer: "a-" if

@@ -39,7 +39,6 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 		s.lookForClock()
 		s.lows = s.lows[:0]
 		s.reads.with(func(w *diff.Witnesses) { w.EndSweep(sw.End, marked) })
-		s.askHidden(sw.End) // also where no page could be read
 	}()
 	if !sw.Complete || s.disturbed {
 		return false, nil

@@ -169,7 +169,12 @@ func checkSet(t *testing.T, s *apps.StatefulSet, known map[string]bool) {
 	if c.LivenessProbe.HTTPGet.Path != "/healthz" || c.ReadinessProbe.HTTPGet.Path != "/readyz" || c.StartupProbe.HTTPGet.Path != "/healthz" {
 		t.Error("the probes ask elsewhere")
 	}
+	set := map[string]bool{}
 	for _, e := range c.Env {
+		if set[e.Name] {
+			t.Errorf("%s is set twice", e.Name)
+		}
+		set[e.Name] = true
 		if ours := strings.HasPrefix(e.Name, "ROOMWATCH_") || strings.HasPrefix(e.Name, "NATS_"); ours && !known[e.Name] {
 			t.Errorf("roomwatch knows no variable %s", e.Name)
 		}
@@ -268,7 +273,7 @@ func TestChartValues(t *testing.T) {
 			ports = append(ports, p.Port.String())
 		}
 	}
-	if got := strings.Join(ports, " "); got != "53 53 443 4333 4222" {
+	if got := strings.Join(ports, " "); got != "53 53 5353 5353 443 4333 443 4222 3128 4318" {
 		t.Errorf("lets out to ports %s", got)
 	}
 	// The alerts are the ones that promtool has tested.
@@ -287,15 +292,46 @@ func TestChartValues(t *testing.T) {
 	}
 }
 
-// What the chart refuses, and that it says why.
+// A claim that exists is used, and no other made; a class of - is none; other
+// namespaces may ask for metrics where Prometheus is to do so.
+func TestChartVolumes(t *testing.T) {
+	r := rendered(t, chart+"/ci/claim-values.yaml")
+	pod := r.sets[0].Spec
+	claimed := slices.ContainsFunc(pod.Template.Spec.Volumes, func(v core.Volume) bool {
+		return v.Name == "data" && v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == "roomwatch-data"
+	})
+	if !claimed || len(pod.VolumeClaimTemplates) != 0 {
+		t.Errorf("the claim is not used, %d others are made", len(pod.VolumeClaimTemplates))
+	}
+	if from := r.policies[0].Spec.Ingress[0].From[0]; from.NamespaceSelector == nil || len(from.NamespaceSelector.MatchLabels) != 0 {
+		t.Errorf("lets in from %+v", from)
+	}
+	var ports []string
+	for _, e := range r.policies[0].Spec.Egress[1:] {
+		ports = append(ports, e.Ports[0].Port.String())
+	}
+	if !slices.Equal(ports, []string{"80", "80"}) {
+		t.Errorf("lets out to %q, want the ports of http:// and ws://", ports)
+	}
+	r = rendered(t, chart+"/ci/noclass-values.yaml")
+	if c := r.sets[0].Spec.VolumeClaimTemplates[0].Spec.StorageClassName; c == nil || *c != "" {
+		t.Errorf("the class is %v, want the empty one", c)
+	}
+	if port := r.policies[0].Spec.Egress[2].Ports[0].Port.String(); port != "4222" {
+		t.Errorf("lets out to NATS on %s", port)
+	}
+}
+
+// What the chart refuses, and that it says why. No secret is in what it says.
 func TestChartRefuses(t *testing.T) {
-	good := []string{"sdkAppID=1400000000", "secret.existingSecret=x"}
+	good := []string{"image.repository=r", "sdkAppID=1400000000", "secret.existingSecret=x"}
 	tests := []struct {
 		name string
 		set  []string
 		want string
 	}{
 		{"nothing set", nil, "sdkAppID"},
+		{"no image", []string{"sdkAppID=1400000000", "secret.existingSecret=x"}, "image.repository"},
 		{"no key", []string{"sdkAppID=1"}, "secret.existingSecret"},
 		{"no token", []string{"sdkAppID=1", "secret.secretKey=k"}, "secret.httpToken"},
 		{"application", append(good, "sdkAppID=abc"), "sdkAppID"},
@@ -304,6 +340,11 @@ func TestChartRefuses(t *testing.T) {
 		{"volume for many", append(good, "persistence.accessModes={ReadWriteMany}"), "accessModes"},
 		{"entries of no secret", append(good, "nats.credsName=x"), "nats.existingSecret"},
 		{"secret in the open", append(good, "env.NATS_PASSWORD=x"), "env.NATS_PASSWORD"},
+		{"endpoint twice", append(good, "env.ROOMWATCH_ENDPOINT=seoul"), "use endpoint"},
+		{"NATS twice", append(good, "extraEnv[0].name=NATS_URL"), "use nats.url"},
+		{"variable twice", append(good, "env.ROOMWATCH_STREAM=A", "extraEnv[0].name=ROOMWATCH_STREAM"), "ROOMWATCH_STREAM is set twice"},
+		{"credentials in the URL", append(good, "nats.url=nats://user:hunter2@nats:4222"), "nats.url has credentials"},
+		{"claim of no volume", append(good, "persistence.enabled=false", "persistence.existingClaim=c"), "persistence.existingClaim"},
 		{"typing mistake", append(good, "nats.ulr=x"), "ulr"},
 		{"too hasty", append(good, "terminationGracePeriodSeconds=1"), "terminationGracePeriodSeconds"},
 	}
@@ -313,7 +354,7 @@ func TestChartRefuses(t *testing.T) {
 			for _, s := range tt.set {
 				args = append(args, "--set", s)
 			}
-			if out, err := helm(t, args...); err == nil || !strings.Contains(out, tt.want) {
+			if out, err := helm(t, args...); err == nil || !strings.Contains(out, tt.want) || strings.Contains(out, "hunter2") {
 				t.Errorf("%v, want %q in:\n%s", err, tt.want, out)
 			}
 		})

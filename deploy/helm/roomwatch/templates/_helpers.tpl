@@ -61,9 +61,47 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (not .Values.nats.existingSecret) (or .Values.nats.credsName .Values.nats.passwordName .Values.nats.tokenName .Values.nats.caName .Values.nats.certName .Values.nats.keyName) -}}
 {{- fail "nats names entries of a secret: set nats.existingSecret to the secret that has them" -}}
 {{- end -}}
-{{- range $name := list "ROOMWATCH_SDKAPPID" "ROOMWATCH_SECRET_KEY" "ROOMWATCH_USERSIG" "ROOMWATCH_DATA_DIR" "ROOMWATCH_HTTP_ADDR" "ROOMWATCH_HTTP_TOKEN" "NATS_PASSWORD" "NATS_TOKEN" -}}
-{{- if hasKey $.Values.env $name -}}
-{{- fail (printf "env.%s: the chart sets it, or it is a secret; use the value that is there for it" $name) -}}
+{{- if not .Values.image.repository -}}
+{{- fail "set image.repository to the image that you have built and pushed: there is no public one; deploy/README.md (Image) has the commands" -}}
+{{- end -}}
+{{- if regexMatch "//[^/,]*@" .Values.nats.url -}}
+{{- fail "nats.url has credentials, which whoever may read the StatefulSet would see: put them into a secret, and set nats.existingSecret and nats.passwordName or nats.tokenName" -}}
+{{- end -}}
+{{- if and .Values.persistence.existingClaim (not .Values.persistence.enabled) -}}
+{{- fail "persistence.existingClaim is set and persistence.enabled is false: set it to true, or leave the claim out" -}}
+{{- end -}}
+{{- include "roomwatch.validateEnv" . -}}
+{{- end -}}
+
+{{/* Kubernetes takes the last of two variables of one name, so one of them would be set in vain. */}}
+{{- define "roomwatch.validateEnv" -}}
+{{- $own := dict "ROOMWATCH_SDKAPPID" "sdkAppID" "ROOMWATCH_IDENTIFIER" "identifier" "ROOMWATCH_ENDPOINT" "endpoint" "ROOMWATCH_DATA_DIR" "persistence"
+  "ROOMWATCH_SECRET_KEY" "secret" "ROOMWATCH_SECRET_KEY_FILE" "secret" "ROOMWATCH_USERSIG" "secret" "ROOMWATCH_USERSIG_FILE" "secret"
+  "ROOMWATCH_HTTP_ADDR" "http.port" "ROOMWATCH_HTTP_OPEN" "http.open" "ROOMWATCH_HTTP_TOKEN" "secret" "ROOMWATCH_HTTP_TOKEN_FILE" "secret"
+  "NATS_URL" "nats.url" "NATS_JS_DOMAIN" "nats.domain" "NATS_USER" "nats.user" "NATS_CREDS" "nats.credsName" "NATS_PASSWORD" "nats.passwordName" "NATS_PASSWORD_FILE" "nats.passwordName"
+  "NATS_TOKEN" "nats.tokenName" "NATS_TOKEN_FILE" "nats.tokenName" "NATS_CA" "nats.caName" "NATS_CERT" "nats.certName" "NATS_KEY" "nats.keyName" -}}
+{{- range $name, $value := .Values.env -}}
+{{- if hasKey $own $name -}}
+{{- fail (printf "env.%s: the chart sets it, or it is a secret; use %s" $name (get $own $name)) -}}
 {{- end -}}
 {{- end -}}
+{{- if hasKey .Values.env "ROOMWATCH_WEBHOOK_TOKEN" -}}
+{{- fail "env.ROOMWATCH_WEBHOOK_TOKEN: it is a secret; take it from one with extraEnv and valueFrom" -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range .Values.extraEnv -}}
+{{- if hasKey $own .name -}}
+{{- fail (printf "extraEnv: the chart sets %s; use %s" .name (get $own .name)) -}}
+{{- end -}}
+{{- if or (hasKey $.Values.env .name) (hasKey $seen .name) -}}
+{{- fail (printf "extraEnv: %s is set twice; leave one out" .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The port of a URL: without one, the usual port of its scheme, and without a scheme that of NATS. */}}
+{{- define "roomwatch.port" -}}
+{{- $url := urlParse (ternary . (printf "nats://%s" .) (contains "://" .)) -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get (dict "http" "80" "https" "443" "ws" "80" "wss" "443") $url.scheme) | default "4222" -}}
 {{- end -}}

@@ -1,3 +1,5 @@
+//go:debug randautoseed=0
+
 package daemon
 
 import (
@@ -21,8 +23,8 @@ var (
 
 // TestWeek lets the whole daemon live in a simulated world with every fault that the
 // world knows, and compares what it has told with the truth. The seed decides about the
-// world and when what happens to it; how the goroutines of the daemon take turns
-// is not in its hand.
+// world, what happens to it and when, and the jitter of retries; how the goroutines of
+// the daemon take turns is not in its hand.
 //
 // A seed that found a fault stays in the list, with what it found.
 func TestWeek(t *testing.T) {
@@ -63,8 +65,8 @@ func (w *week) judged() {
 	}
 	w.t.Logf("%s", w.plan.world())
 	s := w.judge.verifier.Summary()
-	w.t.Logf("%d lives, %d requests, %d reads; %d events in %d epochs: %v; killed: %v; %d ends excused",
-		len(w.judge.lives), w.service.Requests(), w.service.InfoRequests(), s.Events, s.Epochs, w.judge.told, w.deaths, w.judge.excused)
+	w.t.Logf("%d lives, %d requests, %d reads; %d events in %d epochs: %v; killed: %v; %d ends excused; digest %x",
+		len(w.judge.lives), w.service.Requests(), w.service.InfoRequests(), s.Events, s.Epochs, w.judge.told, w.deaths, w.judge.excused, w.judge.digest.Sum64())
 }
 
 // look shows the truth to the judge, and sees that the daemon runs.

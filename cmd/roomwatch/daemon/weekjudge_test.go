@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"fmt"
+	"hash"
+	"hash/fnv"
 	"time"
 
 	"roomwatch/poller/simulator"
@@ -13,8 +15,9 @@ const (
 	settled = 10 * time.Minute
 	// lasting is how long a room must live in sight to be told of, whatever happens.
 	lasting = 45 * time.Minute
-	// doubtful is how long after point reads failed sweeps may have ended a hidden room.
-	doubtful = 5 * time.Minute
+	// doubtful is how long after point reads failed sweeps may have ended a hidden room:
+	// reads that were refused are tried again after ten minutes.
+	doubtful = 12 * time.Minute
 )
 
 type lifeKey struct {
@@ -56,11 +59,13 @@ type judge struct {
 	faults  []string
 	told    map[string]int // events by type and evidence
 	excused int
+	digest  hash.Hash64 // of what was told, and when
 }
 
 func newJudge(p weekPlan) *judge {
 	return &judge{
 		plan: p, verifier: events.NewVerifier("live"), lives: map[lifeKey]*life{}, live: map[string]lifeKey{}, epochs: map[string]bool{}, told: map[string]int{},
+		digest: fnv.New64a(),
 	}
 }
 
@@ -126,6 +131,7 @@ func (j *judge) take(m events.Message, stored time.Time) {
 		by += " by " + e.Data.Evidence.By
 	}
 	j.told[by]++
+	_, _ = fmt.Fprintln(j.digest, e.Time, by, key, e.Data.Version, e.Data.Room.ViewCount) // no error: a hash takes all
 	j.hear(e, key, l, at, m.Body)
 }
 

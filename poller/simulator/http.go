@@ -105,6 +105,10 @@ func (s *Service) page(q query, copied *List) (rooms []Room, next string, known 
 	if copied != nil {
 		list = copied.rooms
 	}
+	if !s.given.alive(q.next, s.c.NextLife, time.Now()) {
+		return nil, "", false
+	}
+	defer func() { s.given.give(next, s.c.NextLife, time.Now()) }()
 	if q.next == loopNext {
 		rooms, _, known = s.pages.page(list, "", q.count)
 		return rooms, loopNext, known

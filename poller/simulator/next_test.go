@@ -176,3 +176,25 @@ func TestUnknownNext(t *testing.T) {
 		}
 	}
 }
+
+// A Next dies, unless it is given anew.
+func TestNextDies(t *testing.T) {
+	for _, next := range allNext() {
+		synctest.Test(t, func(t *testing.T) {
+			s := start(t, simulator.Config{Rooms: 100, Next: next, NextLife: time.Minute})
+			first := ask(t, s, "", 20).Response.Next
+			time.Sleep(time.Minute - 1)
+			second := ask(t, s, first, 20).Response.Next
+			time.Sleep(1)
+			if a := ask(t, s, first, 20); a.ErrorCode != 100002 {
+				t.Errorf("next %d: a Next of a minute ago: %+v", next, a)
+			}
+			if a := ask(t, s, second, 20); a.ErrorCode != 0 {
+				t.Errorf("next %d: a new Next: %+v", next, a)
+			}
+			if a := ask(t, s, "never given", 20); a.ErrorCode != 100002 {
+				t.Errorf("next %d: a Next that was never given: %+v", next, a)
+			}
+		})
+	}
+}

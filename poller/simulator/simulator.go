@@ -40,7 +40,8 @@ type Config struct {
 	// than 0 means no quota.
 	Quota int
 
-	Next Next
+	Next     Next
+	NextLife time.Duration // a Next that was given so long ago is refused; 0: none is
 
 	// InfoQuota is the Quota of get_room_info, which has one of its own. 0 means
 	// 200, less than 0 means none.
@@ -64,6 +65,7 @@ type Service struct {
 	mu        sync.Mutex // guards the rest
 	world     *world
 	pages     pager
+	given     givenNexts
 	arrivals  arrivals // of get_room_list
 	info      arrivals // of get_room_info
 	lie       lie
@@ -102,7 +104,7 @@ func (c Config) complete() (Config, error) {
 	check(rate(c.Opens) && rate(c.Enters) && rate(c.Recreates) && rate(c.Hides), "a rate is negative or no number")
 	check(c.Opens == 0 || c.Rooms > 0, "Opens needs Rooms, the number to stay near")
 	check(c.Next >= NextRank && c.Next <= NextFrozen, "Next is unknown")
-	check(c.Forget >= 0 && c.InfoLag >= 0 && c.Latency >= 0, "a time is negative")
+	check(c.Forget >= 0 && c.InfoLag >= 0 && c.Latency >= 0 && c.NextLife >= 0, "a time is negative")
 	check(c.Forget == 0 || c.Forget >= c.InfoLag, "Forget is less than InfoLag")
 	errs = append(errs, c.Callbacks.check())
 	if c.Identifier == "" {

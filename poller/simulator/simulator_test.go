@@ -153,6 +153,7 @@ func TestNewRefuses(t *testing.T) {
 		{"negative Rooms", func(c *simulator.Config) { c.Rooms = -1 }},
 		{"negative rate", func(c *simulator.Config) { c.Enters = -1 }},
 		{"Opens without Rooms", func(c *simulator.Config) { c.Rooms, c.Opens = 0, 1 }},
+		{"negative NextLife", func(c *simulator.Config) { c.NextLife = -1 }},
 		{"unknown Next", func(c *simulator.Config) { c.Next = simulator.NextFrozen + 1 }},
 		{"negative Forget", func(c *simulator.Config) { c.Forget = -1 }},
 		{"negative InfoLag", func(c *simulator.Config) { c.InfoLag = -1 }},

@@ -46,6 +46,7 @@ const (
 	MissedBySweep  Source = iota // a complete sweep did not show the room
 	PassedBySweep                // the sweep on its way is past the room's place and has not shown it
 	ShownAgain                   // a page shows a life that was told as over or is newer than the known one, or a hidden room
+	ShownByProbe                 // a probe shows a life that is not known, or was told as over
 	HiddenRoom                   // the room is known as hidden: is it still?
 	AskedAgain                   // a read of the room asks for a second one
 	ToldByCallback               // the vendor's server says that something has happened to it
@@ -55,12 +56,12 @@ const (
 
 // Sources returns all sources.
 func Sources() []Source {
-	return []Source{MissedBySweep, PassedBySweep, ShownAgain, HiddenRoom, AskedAgain, ToldByCallback, ToldOtherwise, LowerCount}
+	return []Source{MissedBySweep, PassedBySweep, ShownAgain, ShownByProbe, HiddenRoom, AskedAgain, ToldByCallback, ToldOtherwise, LowerCount}
 }
 
 // String returns the source as metrics show it.
 func (s Source) String() string {
-	return [...]string{"missed", "passed", "shown_again", "hidden", "asked_again", "callback", "callback_again", "lower_count"}[s]
+	return [...]string{"missed", "passed", "shown_again", "probe", "hidden", "asked_again", "callback", "callback_again", "lower_count"}[s]
 }
 
 // A Proposal is a RoomID that somebody would like to know about. It carries no

@@ -375,6 +375,8 @@ type worldCourt struct {
 	rooms    int
 	forges   bool // callbacks may be forged; reads do not lie then: one that lies and one that is forged are two witnesses
 	calls    []Callback
+	old      []map[string]Room // the truth at each tick
+	probed   int               // counts that probes have told
 	ends     int
 	byCall   int // ends of which a callback is a witness
 }
@@ -557,8 +559,16 @@ func (c *worldCourt) step(changes bool) {
 		c.lieEnds = c.tick + c.rng.IntN(2*ticksPerSecond)
 		c.lies = [2]bool{c.rng.IntN(2) == 0, c.rng.IntN(2) == 0 && !c.forges}
 	}
+	if room, live := c.truth[id]; live && changes && c.rng.IntN(2) == 0 {
+		room.ViewCount += int64(1 + c.rng.IntN(3))
+		c.truth[id] = room
+	}
+	c.old = append(c.old, maps.Clone(c.truth))
 	if c.rng.IntN(3) == 0 {
 		c.page()
+	}
+	if c.rng.IntN(4) == 0 {
+		c.probe()
 	}
 	if id, ok := c.court.Control(c.now()); ok {
 		c.read(id)
@@ -580,10 +590,10 @@ func (c *worldCourt) step(changes bool) {
 	delete(c.coming, c.tick)
 }
 
-// No order of truthful pages and reads, no lie of two seconds and no callback ends a room that
+// No order of truthful pages, probes and reads, no lie of two seconds and no callback ends a room that
 // lives or tells an event twice; at rest the events fold to the truth.
 func TestWitnessesInRandomWorlds(t *testing.T) {
-	ends, byCall := 0, 0
+	ends, byCall, probed := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWatcher(DefaultPolicy())
 		c := &worldCourt{
@@ -610,6 +620,10 @@ func TestWitnessesInRandomWorlds(t *testing.T) {
 					rt.Fatalf("%v ended, told was %v", e.Room.Key(), k)
 				}
 				delete(told, e.Room.RoomID)
+			case ViewCountChanged:
+				if k != e.Room.Key() || *e.Previous.ViewCount >= e.Room.ViewCount {
+					rt.Fatalf("%v has %d views after %d, told was %v", e.Room.Key(), e.Room.ViewCount, *e.Previous.ViewCount, k)
+				}
 			}
 		}
 		for id, r := range c.truth {
@@ -620,10 +634,13 @@ func TestWitnessesInRandomWorlds(t *testing.T) {
 		if len(told) != len(c.truth) {
 			rt.Errorf("told are %d rooms, %d live", len(told), len(c.truth))
 		}
-		ends, byCall = ends+c.ends, byCall+c.byCall
+		ends, byCall, probed = ends+c.ends, byCall+c.byCall, probed+c.probed
 	})
 	if ends == byCall || byCall == 0 {
 		t.Errorf("%d ends by reads, %d with a callback", ends, byCall)
+	}
+	if probed == 0 {
+		t.Error("no probe has told a count: the test proves nothing of them")
 	}
 	if ends == 0 {
 		t.Error("no room has ended by reads: the test proves nothing")

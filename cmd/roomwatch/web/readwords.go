@@ -69,12 +69,16 @@ func because(source string) string {
 		return "the sweep on its way should have shown it"
 	case "shown_again":
 		return "a page shows it otherwise than it is known"
+	case "probe":
+		return "a probe shows it, and it is not known"
 	case "hidden":
 		return "it is hidden"
 	case "asked_again":
 		return "a read needs a second one"
 	case "callback":
 		return "a callback has named it"
+	case "lower_count":
+		return "pages of two sweeps show fewer views"
 	case "callback_again":
 		return "a read has contradicted a callback"
 	}

@@ -24,7 +24,7 @@ func classOfSource(s diff.Source) class {
 		return callbacks
 	case diff.HiddenRoom:
 		return hidden
-	case diff.ShownAgain, diff.LowerCount:
+	case diff.ShownAgain, diff.ShownByProbe, diff.LowerCount:
 		return others
 	default:
 		return absences

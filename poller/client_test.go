@@ -33,7 +33,7 @@ func probe(t *testing.T, base string, c Config) (Glance, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Probe(context.Background())
+	return p.Glance(context.Background())
 }
 
 func TestRequestIsTheDocumentedOne(t *testing.T) {
@@ -41,14 +41,14 @@ func TestRequestIsTheDocumentedOne(t *testing.T) {
 		s := newService(t, func(call) (int, string) { return 200, ok("", "a@1=5") })
 		p := s.newPoller(t, Config{})
 		for range 2 {
-			g, err := p.Probe(context.Background())
+			g, err := p.Glance(context.Background())
 			if err != nil || g.Rooms != 1 || g.More || g.RequestID != "Id-ok" {
-				t.Fatalf("Probe = %+v, %v", g, err)
+				t.Fatalf("Glance = %+v, %v", g, err)
 			}
 		}
 		calls := s.log()
 		if len(calls) != 2 {
-			t.Fatalf("%d requests for two probes", len(calls))
+			t.Fatalf("%d requests for two glances", len(calls))
 		}
 		q := calls[0].query
 		sig, _, err := p.fetch.signer.current()
@@ -73,7 +73,7 @@ func TestProbeIsOneRequest(t *testing.T) {
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			s := newService(t, func(call) (int, string) { return 200, fail(tt.code) })
-			_, err := s.newPoller(t, Config{}).Probe(context.Background())
+			_, err := s.newPoller(t, Config{}).Glance(context.Background())
 			e, isAPI := errors.AsType[*APIError](err)
 			if !isAPI || e.Code != tt.code || e.Class != tt.class || errors.Is(err, ErrConfig) != tt.config || len(s.log()) != 1 {
 				t.Errorf("code %d: %v after %d requests", tt.code, err, len(s.log()))
@@ -155,7 +155,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	defer srv.Close()
 	_, err := probe(t, srv.URL, Config{})
 	if err == nil || !strings.Contains(err.Error(), "HTTP status 307") || requests.Load() != 1 {
-		t.Errorf("Probe = %v after %d requests", err, requests.Load())
+		t.Errorf("Glance = %v after %d requests", err, requests.Load())
 	}
 }
 
@@ -168,10 +168,10 @@ func TestRequestTimeout(t *testing.T) {
 		})
 		p := s.newPoller(t, Config{RequestTimeout: 4 * time.Second, RequestsPerSecond: 10})
 		begin := time.Now()
-		_, err := p.Probe(context.Background())
+		_, err := p.Glance(context.Background())
 		want := "get_room_list http://live.test: no answer within 4s: context deadline exceeded"
 		if fmt.Sprint(err) != want || time.Since(begin) != 5*time.Second {
-			t.Errorf("Probe = %v after %v, want %s", err, time.Since(begin), want)
+			t.Errorf("Glance = %v after %v, want %s", err, time.Since(begin), want)
 		}
 	})
 }

@@ -11,13 +11,15 @@
 //  1. A sweep is Complete only if the service itself ended the list: the last
 //     answer held a Next and it was empty, and every row of every page was
 //     understood. Whatever else happens is an error and proves no absence.
-//  2. Requests go out one after the other, and never more than ten of them reach
-//     the service in any second (see quota for the proof and its limit).
+//  2. The requests of the sweep go out one after the other, probes beside them, and never
+//     more than ten of all of them reach the service in any second (see quota for the proof
+//     and its limit).
 //  3. No error, log line or metric holds a UserSig or a secret key.
 //
 // The way of a page: client.go asks → wire.go decodes → fetch.go retries → sweep.go puts
 // the pages in a row and hands each to the Sink → poller.go decides when the next
-// sweep begins. Point reads go from proposals.go (what is next) by reader.go.
+// sweep begins. Each complete sweep leaves its pages as places (visit.go, places.go), which
+// prober.go reads again. Point reads go from proposals.go (what is next) by reader.go.
 //
 // Each file has one subject: wire.go is the only place that knows the JSON of
 // the API, errorcode.go the only one that knows its error codes.

@@ -33,7 +33,7 @@ func hinted(err error, hint string) error {
 }
 
 // Hint returns what an operator can do about an error of a [Failure] or of
-// [Poller.Probe]; empty if its text says all.
+// [Poller.Glance]; empty if its text says all.
 func Hint(err error) string {
 	if e, ok := errors.AsType[*hintError](err); ok {
 		return e.hint

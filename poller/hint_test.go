@@ -35,7 +35,7 @@ func TestHints(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newService(t, func(call) (int, string) { return tt.status, tt.body })
-				_, err := s.newPoller(t, Config{}).Probe(t.Context())
+				_, err := s.newPoller(t, Config{}).Glance(t.Context())
 				if err == nil || !strings.Contains(err.Error(), tt.text) {
 					t.Errorf("%v, want %q", err, tt.text)
 				}
@@ -55,7 +55,7 @@ func TestHintOfAScrubbedError(t *testing.T) {
 		p.fetch.client.http.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New(r.URL.RawQuery)}
 		})
-		_, err := p.Probe(t.Context())
+		_, err := p.Glance(t.Context())
 		if err == nil || !strings.Contains(err.Error(), "usersig=[secret]") || !strings.Contains(Hint(err), "through its firewall") {
 			t.Errorf("%v; %s", err, Hint(err))
 		}
@@ -87,7 +87,7 @@ func TestHintsOfTheNetwork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Probe(t.Context()); err == nil || !strings.Contains(Hint(err), want) {
+		if _, err := p.Glance(t.Context()); err == nil || !strings.Contains(Hint(err), want) {
 			t.Errorf("%v: hint %q, want %q", err, Hint(err), want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,8 +41,11 @@ type Config struct {
 	// means none of them, and then [Poller.Reader] is nil. More than 200 is refused
 	// for the vendor's endpoints.
 	PointReadsPerSecond float64
-	RequestTimeout      time.Duration // for one request; 0 means 5 s
-	Interval            time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
+	// ProbeShare is the part of RequestsPerSecond, up to a half, that may go to places
+	// where rooms were found before; 0 means none. Without point reads there are no probes.
+	ProbeShare     float64
+	RequestTimeout time.Duration // for one request; 0 means 5 s
+	Interval       time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
 
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil registers no metrics
@@ -59,6 +63,7 @@ type Poller struct {
 	fetch    *fetcher
 	metrics  *metrics
 	reader   *Reader // nil: no point reads
+	prober   *prober // nil: no probes
 	wake     chan struct{}
 }
 
@@ -95,9 +100,14 @@ func New(c Config) (*Poller, error) {
 		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, 1, c.Dial), signer: c.Signer,
 		quota: q, count: m.request, health: h, budget: retryBudget,
 	}}
+	var err error
 	if c.PointReadsPerSecond > 0 {
-		var err error
 		if p.reader, err = newReader(c); err != nil {
+			return nil, err
+		}
+	}
+	if p.reader != nil && c.ProbeShare > 0 {
+		if p.prober, err = newProber(c, p); err != nil {
 			return nil, err
 		}
 	}
@@ -124,6 +134,9 @@ func (c Config) check() error {
 	case r > readRate && c.Endpoint.Vendor():
 		errs = append(errs, fmt.Errorf("point reads per second %v: %s allows %d, the vendor's limit", r, c.Endpoint, readRate))
 	}
+	if s := c.ProbeShare; !(s >= 0 && s <= maxProbeShare) {
+		errs = append(errs, fmt.Errorf("probe share %v: not between 0 and %v", s, maxProbeShare))
+	}
 	if c.RequestTimeout < 0 {
 		errs = append(errs, fmt.Errorf("request time-out %v: negative", c.RequestTimeout))
 	}
@@ -143,6 +156,11 @@ func (c Config) check() error {
 // a refused configuration it pauses for a minute. Run is called once.
 func (p *Poller) Run(ctx context.Context, sink Sink) error {
 	defer p.fetch.client.close()
+	if p.prober != nil {
+		var probes sync.WaitGroup
+		probes.Go(func() { p.prober.run(ctx, sink) })
+		defer probes.Wait()
+	}
 	for ctx.Err() == nil {
 		begin := time.Now()
 		again, err := p.sweep(ctx, sink)
@@ -190,7 +208,7 @@ func (p *Poller) pause(took time.Duration, again bool, err error) time.Duration 
 func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 	ctx, span := p.tracer.Start(ctx, "sweep")
 	defer func() { spans.End(span, err) }()
-	s := newSweep(p.fetch, p.fetch.health, p.metrics, p.tracer, sink)
+	s := newSweep(p.fetch, p.fetch.health, p.metrics, p.tracer, sink, p.places())
 	s.health.progress(s.report())
 	defer s.health.progress(nil)
 	err = s.read(ctx)
@@ -216,7 +234,18 @@ func (p *Poller) sweep(ctx context.Context, sink Sink) (again bool, err error) {
 		return false, err // not a failure: the watch was ended
 	}
 	p.note(*r, err)
+	if places := p.places(); err == nil && places != nil {
+		places.learn(s.visits)
+	}
 	return again, err
+}
+
+// places returns the places of probes; nil if there are none.
+func (p *Poller) places() *places {
+	if p.prober == nil {
+		return nil
+	}
+	return p.prober.places
 }
 
 func (p *Poller) note(r Report, err error) {
@@ -238,39 +267,6 @@ func (p *Poller) Status() Status {
 		s.ReadsRefused = p.reader.refusedSince()
 	}
 	return s
-}
-
-// A Glance is what a single request shows.
-type Glance struct {
-	Rooms     int  // on the first page
-	More      bool // there are further pages
-	Unusable  int  // rows that could not be read
-	Latency   time.Duration
-	RequestID string
-}
-
-// Probe makes exactly one request, for the first page, as soon as the quota
-// allows it: no retry, no new signature, no sweep. A refusal by the service is
-// an [*APIError]; one that only another configuration cures wraps [ErrConfig].
-func (p *Poller) Probe(ctx context.Context) (Glance, error) {
-	defer p.fetch.client.close()
-	var t tally
-	var a answer
-	client := p.fetch.client.twin() // a sweep may use the other one
-	_, err := p.fetch.once(ctx, &t, func(sig string) (err error) {
-		a, err = client.list(ctx, "", sig)
-		return err
-	})
-	if err != nil {
-		if classOf(err) == Fatal {
-			err = fmt.Errorf("%w: %w", ErrConfig, err)
-		}
-		return Glance{}, err
-	}
-	return Glance{
-		Rooms: len(a.rooms), More: a.next != "", Unusable: a.unusable,
-		Latency: a.at.Sub(t.begin), RequestID: a.requestID,
-	}, nil
 }
 
 // withGrace returns a context that outlives ctx by d.

@@ -142,8 +142,8 @@ func TestRunEndsAtOnce(t *testing.T) {
 	})
 }
 
-// A probe beside a running watch waits for its turn and breaks nothing.
-func TestProbeWhileRunning(t *testing.T) {
+// A glance beside a running watch waits for its turn and breaks nothing.
+func TestGlanceWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, func(c call) (int, string) {
 			time.Sleep(100 * time.Millisecond)
@@ -156,7 +156,7 @@ func TestProbeWhileRunning(t *testing.T) {
 		p := s.newPoller(t, Config{RequestsPerSecond: 10, Interval: time.Millisecond})
 		start(t, p, sink)
 		for range 20 {
-			if _, err := p.Probe(context.Background()); err != nil {
+			if _, err := p.Glance(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(70 * time.Millisecond)
@@ -170,7 +170,7 @@ func TestProbeWhileRunning(t *testing.T) {
 		}
 		for _, sweep := range sink.ended() {
 			if !sweep.Complete {
-				t.Error("a probe broke a sweep")
+				t.Error("a glance broke a sweep")
 			}
 		}
 	})

@@ -110,9 +110,9 @@ func checkSecrets(t *testing.T, base string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := p.Probe(context.Background())
+	g, err := p.Glance(context.Background())
 	if err == nil && g.Unusable == 0 {
-		t.Errorf("Probe = %+v without an error", g)
+		t.Errorf("Glance = %+v without an error", g)
 	}
 	out := everyText(err) + fmt.Sprintf("%+v", g)
 

@@ -200,19 +200,27 @@ type recorder struct {
 
 	mu     sync.Mutex
 	pages  []diff.Page
+	probes []diff.Page
 	sweeps []diff.Sweep
 }
 
-func (r *recorder) Page(_ context.Context, p diff.Page) error {
+func (r *recorder) Page(_ context.Context, p diff.Page) (unknown []diff.Room, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pageErr != nil {
 		if err := r.pageErr(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	r.pages = append(r.pages, p)
-	return nil
+	return nil, nil
+}
+
+func (r *recorder) Probe(_ context.Context, p diff.Page) (unknown []diff.Room, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.probes = append(r.probes, p)
+	return nil, nil
 }
 
 func (r *recorder) End(ctx context.Context, s diff.Sweep) (bool, error) {

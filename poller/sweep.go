@@ -23,10 +23,14 @@ const endlessHint = "the list of the service does not end: see that no proxy cac
 
 // A Sink takes what the sweeps show.
 type Sink interface {
-	// Page takes the next page of the sweep. It may return before the page is
-	// committed, and it blocks while too many pages wait. After an error the
-	// sweep is given up: it proves no absence.
-	Page(ctx context.Context, p diff.Page) error
+	// Page takes the next page of the sweep, and returns those of its rooms that nobody
+	// knew. It may return before the page is committed, and it blocks while too many
+	// pages wait. After an error the sweep is given up: it proves no absence.
+	Page(ctx context.Context, p diff.Page) (unknown []diff.Room, err error)
+
+	// Probe is Page for a page that was read out of turn, as one of no sweep. It is
+	// called by several goroutines. After an error what the page shows is lost, which is no harm.
+	Probe(ctx context.Context, p diff.Page) (unknown []diff.Room, err error)
 
 	// End takes the sweep when its last page was given or when it broke off,
 	// waits until all its pages are committed, and says whether the next sweep
@@ -48,6 +52,7 @@ type sweep struct {
 	metrics *metrics
 	tracer  trace.Tracer
 	sink    Sink
+	places  *places // nil: no probes
 
 	tally
 	started    time.Time
@@ -60,12 +65,13 @@ type sweep struct {
 	why        string              // what is wrong with the first unusable row
 	given      map[string]struct{} // each Next so far
 	barren     int                 // pages in a row without a new life
+	visits     []visit             // of the pages so far, if there are probes
 }
 
 // newSweep returns a sweep that starts now.
-func newSweep(from source, h *health, m *metrics, tracer trace.Tracer, sink Sink) *sweep {
+func newSweep(from source, h *health, m *metrics, tracer trace.Tracer, sink Sink, p *places) *sweep {
 	return &sweep{
-		source: from, health: h, metrics: m, tracer: tracer, sink: sink,
+		source: from, health: h, metrics: m, tracer: tracer, sink: sink, places: p,
 		started: time.Now(), seen: diff.NewSeen(), given: make(map[string]struct{}),
 	}
 }
@@ -83,9 +89,11 @@ func (s *sweep) read(ctx context.Context) error {
 		s.metrics.pages.Inc()
 		s.health.accepted()
 		s.health.progress(s.report())
-		if err := s.sink.Page(ctx, diff.Page{At: a.at, Begin: s.begin, Rooms: a.rooms, Asked: a.asked, RequestID: a.requestID, Trace: trace}); err != nil {
+		unknown, err := s.sink.Page(ctx, diff.Page{At: a.at, Begin: s.begin, Rooms: a.rooms, Asked: a.asked, RequestID: a.requestID, Trace: trace})
+		if err != nil {
 			return fmt.Errorf("page %d: %w: %w", s.pages, ErrSink, err)
 		}
+		s.visit(next, a, unknown)
 		switch {
 		case a.next != "":
 			if err := s.guard(a.next); err != nil {
@@ -136,6 +144,22 @@ func (s *sweep) add(a answer) {
 			s.duplicates++
 		}
 	}
+}
+
+// visit remembers the page at next as a place for probes.
+func (s *sweep) visit(next string, a answer, unknown []diff.Room) {
+	if s.places == nil {
+		return
+	}
+	v := visit{next: next, at: a.at, age: s.places.pass(len(s.visits), a.at)}
+	v.born = born(unknown, a.asked.Add(-v.age))
+	switch {
+	case len(a.rooms) > 0:
+		v.low = a.rooms[len(a.rooms)-1].ViewCount
+	case len(s.visits) > 0:
+		v.low = s.visits[len(s.visits)-1].low
+	}
+	s.visits = append(s.visits, v)
 }
 
 // guard returns an error if the list that goes on at next shows no sign that it

@@ -28,7 +28,7 @@ func (f pages) page(_ context.Context, next string, t *tally) (answer, error) {
 
 // sweepOf returns a sweep of pages.
 func sweepOf(sink Sink, f pages) *sweep {
-	return newSweep(f, &health{log: slog.New(slog.DiscardHandler)}, newMetrics(nil), noop.Tracer{}, sink)
+	return newSweep(f, &health{log: slog.New(slog.DiscardHandler)}, newMetrics(nil), noop.Tracer{}, sink, nil)
 }
 
 // chain lays pages out one after the other: page i goes on at the cursor "i+1",

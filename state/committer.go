@@ -32,7 +32,7 @@ const (
 // proves no absence, and the next sweep finds whatever was not committed.
 //
 // Page, End and Close are called by one goroutine, Run by another. The order of
-// pages and reads that wait together means nothing: whether a page came while a
+// pages, probes and reads that wait together means nothing: whether a page came while a
 // read was on its way is noted when they come.
 type Committer struct {
 	store  *Store
@@ -46,36 +46,32 @@ type Committer struct {
 	last Status // as of the last report of ends that are held back
 }
 
-// work is a page, the answer of a point read, or the end of the sweep.
-type work struct {
-	page diff.Page
-	read *diff.Read
-	end  *sweepEnd
-}
-
-type sweepEnd struct {
-	sweep diff.Sweep
-	reply chan<- sweepResult // capacity 1
-}
-
-type sweepResult struct {
-	again bool
-	err   error
-}
-
 // NewCommitter returns the committer of s. It commits nothing before Run.
 func (s *Store) NewCommitter(log *slog.Logger, tracer trace.Tracer) *Committer {
 	return &Committer{store: s, log: log, tracer: tracer, queue: make(chan work, MaxPages), urgent: make(chan struct{}, 1)}
 }
 
-// Page queues a page of the current sweep. It blocks while the queue is full. It
-// returns the error of an earlier commit of this sweep; the sweep is then given up.
-func (c *Committer) Page(ctx context.Context, p diff.Page) error {
+// Page queues a page of the current sweep, and returns those of its rooms that nobody
+// knew. It blocks while the queue is full. Its error can be that of an earlier commit of this
+// sweep; the sweep is then given up.
+func (c *Committer) Page(ctx context.Context, p diff.Page) (unknown []diff.Room, err error) {
 	c.store.reads.saw(p)
 	if err := c.failed.Load(); err != nil {
-		return *err
+		return nil, *err
 	}
-	return c.put(ctx, work{page: p})
+	if unknown, err = c.store.unknown(p.Rooms); err != nil {
+		return nil, err
+	}
+	return unknown, c.put(ctx, work{page: p})
+}
+
+// Probe is Page for a page of no sweep. It may be called by any goroutine.
+func (c *Committer) Probe(ctx context.Context, p diff.Page) (unknown []diff.Room, err error) {
+	c.store.reads.with(func(w *diff.Witnesses) { w.SawProbe(p.Rooms) })
+	if unknown, err = c.store.unknown(p.Rooms); err != nil {
+		return nil, err
+	}
+	return unknown, c.put(ctx, work{probe: &p})
 }
 
 // Ask notes that a point read of the room is about to be sent. It, Read, Control
@@ -146,8 +142,7 @@ func (c *Committer) Close() { close(c.queue) }
 // Run commits what is queued until Close, and proposes the hidden rooms, whether pages
 // come or not.
 func (c *Committer) Run() {
-	var pages []diff.Page
-	var reads []diff.Read
+	var b batch
 	var began time.Time // of the last commit
 	hidden := time.NewTicker(hiddenEvery)
 	defer hidden.Stop()
@@ -169,34 +164,17 @@ func (c *Committer) Run() {
 			case <-c.urgent:
 			}
 		}
-		var end *sweepEnd
-		pages, reads, end = c.gather(pages[:0], reads[:0], w)
+		c.gather(&b, w)
 		began = time.Now()
-		c.commit(pages)
-		clear(pages) // their rooms need not stay in memory until the next ones come
-		c.commitReads(reads)
+		c.commit(b.pages)
+		c.commitProbes(b.probes)
+		c.commitReads(b.reads)
 		c.reportHeld(c.store.Status())
-		if end != nil {
-			c.end(end)
+		if b.end != nil {
+			c.end(b.end)
 		}
+		b.clear()
 	}
-}
-
-// gather adds w and what waits behind it to pages and reads. It stops at the end
-// of their sweep and returns that.
-func (c *Committer) gather(pages []diff.Page, reads []diff.Read, w work) ([]diff.Page, []diff.Read, *sweepEnd) {
-	for ok := true; ok && w.end == nil; {
-		if w.read != nil {
-			reads = append(reads, *w.read)
-		} else {
-			pages = append(pages, w.page)
-		}
-		if len(pages)+len(reads) == MaxPages {
-			return pages, reads, nil
-		}
-		w, ok = c.next()
-	}
-	return pages, reads, w.end
 }
 
 // next returns what waits in the queue, if anything does.
@@ -216,6 +194,17 @@ func (c *Committer) commit(pages []diff.Page) {
 	err := c.store.Commit(pages...)
 	spans.End(span, err)
 	if err != nil {
+		c.failed.Store(&err)
+	}
+}
+
+// commitProbes commits probes. An error gives the sweep up, too: what is known of its rooms
+// is not what it should be.
+func (c *Committer) commitProbes(probes []diff.Page) {
+	if len(probes) == 0 {
+		return
+	}
+	if err := c.store.CommitProbes(probes...); err != nil {
 		c.failed.Store(&err)
 	}
 }

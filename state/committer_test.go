@@ -35,7 +35,7 @@ func TestCommitterGivesTheSweepUp(t *testing.T) {
 		s, c, stop := committing(t)
 		give := func(room string, want error) {
 			t.Helper()
-			if err := c.Page(context.Background(), page(t, 0, room)); !errors.Is(err, want) {
+			if _, err := c.Page(context.Background(), page(t, 0, room)); !errors.Is(err, want) {
 				t.Errorf("page of %s: %v, want %v", room, err, want)
 			}
 			time.Sleep(time.Second) // it is committed by then, or given up
@@ -115,7 +115,7 @@ func TestCommitterSharesCommits(t *testing.T) {
 				for i := range tt.pages {
 					p := page(t, 0, fmt.Sprintf("room%d@1=0", i))
 					seen.Add(p.Rooms[0].Key())
-					if err := c.Page(t.Context(), p); err != nil {
+					if _, err := c.Page(t.Context(), p); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep(tt.apart)

@@ -437,7 +437,7 @@ func TestCommitterMarksReads(t *testing.T) {
 			t.Helper()
 			p := page(t, 0, rooms)
 			p.At = time.Now()
-			if err := c.Page(context.Background(), p); err != nil {
+			if _, err := c.Page(context.Background(), p); err != nil {
 				t.Fatal(err)
 			}
 		}

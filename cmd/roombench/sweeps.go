@@ -21,7 +21,9 @@ func sweepEvery(rooms int) time.Duration {
 // A nullSink is a reader of the list that keeps nothing.
 type nullSink struct{ done context.CancelFunc }
 
-func (nullSink) Page(context.Context, diff.Page) error { return nil }
+func (nullSink) Page(context.Context, diff.Page) ([]diff.Room, error) { return nil, nil }
+
+func (nullSink) Probe(context.Context, diff.Page) ([]diff.Room, error) { return nil, nil }
 
 func (n nullSink) End(_ context.Context, s diff.Sweep) (bool, error) {
 	n.done()

@@ -95,7 +95,7 @@ func (l *checklist) service(ctx context.Context, cfg *config.Config) {
 		l.Line("service", err, "")
 		return
 	}
-	got, err := p.Probe(ctx)
+	got, err := p.Glance(ctx)
 	if hint := poller.Hint(err); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
 	}

@@ -144,6 +144,7 @@ func TestImpossibleNumbers(t *testing.T) {
 		"ROOMWATCH_SDKAPPID":               {"-5", "0", "99999999999999"},
 		"ROOMWATCH_REQUESTS_PER_SECOND":    {"0", "-1", "NaN", "Inf"},
 		"ROOMWATCH_POINT_READS_PER_SECOND": {"-1", "NaN", "Inf"},
+		"ROOMWATCH_PROBE_SHARE":            {"-0.1", "0.51", "NaN", "Inf"},
 		"ROOMWATCH_MASS_END_PERCENT":       {"NaN", "Inf"},
 		"ROOMWATCH_VIEWCOUNT_MIN_PERCENT":  {"NaN", "Inf", "-1"},
 	} {

@@ -33,6 +33,7 @@ type Config struct {
 	Endpoint            string        `envconfig:"ROOMWATCH_ENDPOINT" default:"china" desc:"where the application lives: china, singapore, silicon-valley, jakarta, seoul, tokyo, frankfurt, or a base URL"`
 	RequestsPerSecond   float64       `envconfig:"ROOMWATCH_REQUESTS_PER_SECOND" default:"9.5" desc:"rate of requests; the vendor allows 10 for all callers of the application together"`
 	PointReadsPerSecond float64       `envconfig:"ROOMWATCH_POINT_READS_PER_SECOND" default:"50" desc:"rate of get_room_info, which proves the ends of rooms; the vendor allows 200; 0: none, and sweeps of the list alone decide"`
+	ProbeShare          float64       `envconfig:"ROOMWATCH_PROBE_SHARE" default:"0.25" desc:"max part of the rate of requests that may go to places of the list where new rooms were found before, 0 to 0.5; without point reads it is 0"`
 	RequestTimeout      time.Duration `envconfig:"ROOMWATCH_REQUEST_TIMEOUT" default:"5s" desc:"time for one request; the service's own limit is 3s"`
 	Interval            time.Duration `envconfig:"ROOMWATCH_INTERVAL" default:"10s" desc:"from the start of one sweep to the start of the next, or at once if the sweep took longer"`
 

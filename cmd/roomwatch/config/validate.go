@@ -38,6 +38,7 @@ func (c *Config) Validate() error {
 	case err == nil && endpoint.Vendor():
 		p.Add(r <= 200, "ROOMWATCH_POINT_READS_PER_SECOND is %v: the vendor allows 200 in any second; set 200, or less if others call for the application too", r)
 	}
+	p.Add(c.ProbeShare >= 0 && c.ProbeShare <= 0.5, "ROOMWATCH_PROBE_SHARE is %v: set 0 to 0.5", c.ProbeShare)
 	p.Add(c.RequestTimeout > 0, "ROOMWATCH_REQUEST_TIMEOUT is %s: set a time above 0s", c.RequestTimeout)
 	p.Add(c.Interval > 0, "ROOMWATCH_INTERVAL is %s: set a time above 0s", c.Interval)
 	c.validateDetection(&p)

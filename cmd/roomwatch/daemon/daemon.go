@@ -151,7 +151,7 @@ func newPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Register
 	}
 	return poller.New(poller.Config{
 		Endpoint: endpoint, Signer: signer,
-		RequestsPerSecond: cfg.RequestsPerSecond, PointReadsPerSecond: cfg.PointReadsPerSecond, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
+		RequestsPerSecond: cfg.RequestsPerSecond, PointReadsPerSecond: cfg.PointReadsPerSecond, ProbeShare: cfg.ProbeShare, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
 		Log: log, Metrics: metrics, Tracer: tracer, Dial: out.dial,
 	})
 }

@@ -76,9 +76,15 @@ type machineClock struct {
 }
 
 // Page implements [poller.Sink].
-func (m machineClock) Page(ctx context.Context, p diff.Page) error {
+func (m machineClock) Page(ctx context.Context, p diff.Page) ([]diff.Room, error) {
 	p.At, p.Begin = m.w.wall.on(p.At), m.w.wall.on(p.Begin)
 	return m.sink.Page(ctx, p)
+}
+
+// Probe implements [poller.Sink].
+func (m machineClock) Probe(ctx context.Context, p diff.Page) ([]diff.Room, error) {
+	p.At, p.Begin = m.w.wall.on(p.At), m.w.wall.on(p.Begin)
+	return m.sink.Probe(ctx, p)
 }
 
 // End implements [poller.Sink].

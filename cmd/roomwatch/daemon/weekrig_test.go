@@ -102,7 +102,7 @@ func (w *week) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 func (p weekPlan) config(dir string) *config.Config {
 	c := &config.Config{
 		SDKAppID: weekApp, Identifier: "administrator", SecretKey: weekKey, UserSigTTL: 24 * time.Hour,
-		Endpoint: "http://service.test", RequestsPerSecond: 9.5, PointReadsPerSecond: p.Reads, RequestTimeout: 5 * time.Second, Interval: p.Interval,
+		Endpoint: "http://service.test", RequestsPerSecond: 9.5, PointReadsPerSecond: p.Reads, ProbeShare: 0.25, RequestTimeout: 5 * time.Second, Interval: p.Interval,
 		Events:   []string{"room.created", "room.ended", "viewcount.changed", "room.hidden", "room.shown"},
 		Baseline: "publish", AbsentSweeps: 2, MassEndPercent: 50, MassEndSweeps: 5, ViewCountMinChange: 1,
 		DataDir: dir, NATSURL: "nats://in.process", NATS: environ.NATS{}, Stream: "LIVE", SubjectPrefix: "live", StreamReplicas: 1, StreamMaxAge: 720 * time.Hour,

@@ -20,14 +20,14 @@ type Turn struct {
 // A Waiting is a room that is proposed for a read.
 type Waiting struct {
 	Source diff.Source // of the first proposal
-	Class  string      // of those that share the rate: absences, callbacks or others
+	Class  string      // of those that share the rate: absences, hidden, callbacks or others
 	Since  time.Time   // when it was proposed
 	Due    time.Time   // it is not read before
 	Before int         // rooms of its class whose turn is earlier
 }
 
 // String returns the class in words.
-func (c class) String() string { return [...]string{"absences", "callbacks", "others"}[c] }
+func (c class) String() string { return [...]string{"absences", "hidden", "callbacks", "others"}[c] }
 
 // Turn tells how a room stands with the point reads. It takes some microseconds, and some
 // hundred while thousands of rooms wait.

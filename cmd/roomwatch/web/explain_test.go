@@ -70,9 +70,9 @@ func TestWords(t *testing.T) {
 		"read with its outcome": {liveRoom(func(e *Explanation) { e.Reads.Last = &RoomRead{At: clock("14:02:00"), Outcome: "live"} }), append(slices.Clone(live), "Read at 14:02:00Z: it lives, and the list shows it.")},
 		"hidden": {liveRoom(func(e *Explanation) {
 			e.State, e.Room.Hidden, e.Listed = StateHidden, true, nil
-			e.Reads.Waiting = &Proposed{Source: "hidden", Class: "others", Since: clock("14:02:10"), Due: clock("14:02:10"), Before: 7}
+			e.Reads.Waiting = &Proposed{Source: "hidden", Class: "hidden", Since: clock("14:02:10"), Due: clock("14:02:10"), Before: 7}
 		}), []string{strings.Replace(began, "It is live.", "It is live and hidden: point reads show it, the list does not.", 1), counted,
-			"Proposed for a read since 14:02:10Z, because it is hidden: due at 14:02:10Z, with 7 rooms of its class (others) before it."}},
+			"Proposed for a read since 14:02:10Z, because it is hidden: due at 14:02:10Z, with 7 rooms of its class (hidden) before it."}},
 		"missed once": {liveRoom(missed), append(slices.Clone(bySweeps), waits)},
 		"missed before the start": {liveRoom(func(e *Explanation) {
 			missed(e)

@@ -27,6 +27,9 @@ type liveliness struct {
 	watch, wait   time.Duration // for which changes are counted, and for which news of them is waited for
 }
 
+// worldAge is how long a world has lived: at its birth far too many rooms have no views.
+const worldAge = 10 * time.Minute
+
 // A way is how a daemon comes to its news.
 type way struct {
 	name      string
@@ -37,7 +40,8 @@ type way struct {
 func ways() []way {
 	return []way{
 		{name: "sweeps alone", env: []string{"ROOMWATCH_POINT_READS_PER_SECOND=0"}},
-		{name: "with point reads"},
+		{name: "with point reads", env: []string{"ROOMWATCH_PROBE_SHARE=0"}},
+		{name: "and probes"},
 		{name: "and callbacks", callbacks: true},
 	}
 }
@@ -97,6 +101,7 @@ func (r *rig) fresh(ctx context.Context, w way, n int, l liveliness) (f freshnes
 	}
 	c := simulator.Config{
 		SDKAppID: sdkAppID, SecretKey: secretKey, Seed: 1, Rooms: l.rooms, Opens: l.opens, Enters: l.enters, Next: l.next, Latency: l.latency,
+		Start: time.Now().Add(-worldAge),
 	}
 	env := append([]string{
 		"ROOMWATCH_STREAM=" + stream, "ROOMWATCH_SUBJECT_PREFIX=live" + fmt.Sprint(n), "ROOMWATCH_DATA_DIR=" + filepath.Join(r.dir, stream), "ROOMWATCH_HTTP_ADDR=off",

@@ -9,7 +9,7 @@
 //	go run ./cmd/roombench quota      10,000 rooms at the vendor's quota, 1 % of
 //	                                  them changing a sweep: lag, use of the quota, CPU
 //	go run ./cmd/roombench fresh      4,000 rooms that come and go: how old news is, with sweeps
-//	                                  alone, with point reads, with callbacks
+//	                                  alone, with point reads, probes and callbacks
 //
 // It reports ratios within one run; the figures of two machines do not compare.
 package main

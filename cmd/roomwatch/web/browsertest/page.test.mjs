@@ -338,7 +338,7 @@ test('a burst of events does not hold the page up', async (t) => {
   await eventually(page, () => document.getElementById('feed-note').textContent.includes('of bursts are not shown'));
   assert.ok((await page.$$eval('#events li', (all) => all.length)) <= 200);
   const longest = await page.evaluate(() => window.longest);
-  assert.ok(longest < 2000, `the page stood still for ${longest} ms`);
+  assert.ok(longest < 5000, `the page stood still for ${longest} ms`);
   assert.deepEqual(page.faults, []);
 });
 

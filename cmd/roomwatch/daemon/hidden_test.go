@@ -16,6 +16,7 @@ import (
 // list shows it.
 func TestHiddenRoomsInBadTimes(t *testing.T) {
 	weekPlan{Seed: 1, Rooms: 30, Interval: 10 * time.Second, Reads: 50, Callbacks: true}.run(t, func(w *week) {
+		t := w.t // of the bubble
 		told := map[string]string{}
 		w.judge.heard = func(e events.Event) {
 			told[e.Subject] = strings.TrimSpace(told[e.Subject] + " " + strings.TrimPrefix(string(e.Type), "room."))

@@ -26,6 +26,7 @@ func TestManyEndsAtOnce(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			weekPlan{Seed: 1, Rooms: tt.rooms, Interval: 10 * time.Second, Reads: rate}.run(t, func(w *week) {
+				t := w.t // of the bubble
 				w.live(3 * time.Minute)
 				live := w.service.Truth().Live()
 				began := time.Now()

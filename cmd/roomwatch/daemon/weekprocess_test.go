@@ -204,6 +204,7 @@ func (l *pipeListener) dial(ctx context.Context) (net.Conn, error) {
 func TestKilledProcess(t *testing.T) {
 	plan := weekPlan{Seed: 1, Rooms: 30, Interval: 10 * time.Second, Reads: 50}
 	plan.run(t, func(w *week) {
+		t := w.t // of the bubble
 		time.Sleep(time.Minute)
 		p, before := w.current.Load(), w.service.Requests()
 		_, _, assigned := p.d.store.Position()

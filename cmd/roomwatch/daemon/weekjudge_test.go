@@ -33,7 +33,7 @@ type life struct {
 	views         int64
 
 	told    bool
-	over    bool   // its end was told
+	away    bool   // told hidden
 	version uint64 // of the newest event
 	shown   int64  // the view count that was told last
 }
@@ -169,24 +169,32 @@ func (j *judge) hear(e events.Event, key lifeKey, l *life, at time.Time, body []
 	}
 	l.told, l.version, l.shown = true, e.Data.Version, views
 	j.live[key.id] = key
-	if e.Type != events.RoomEnded {
-		return
+	switch e.Type {
+	case events.RoomHidden, events.RoomShown:
+		if l.away == (e.Type == events.RoomHidden) {
+			j.fault("%s: it was so before: %s", e.ID, body)
+		}
+		l.away = e.Type == events.RoomHidden
+	case events.RoomEnded:
+		j.hearEnd(e, key, l, at, body)
 	}
+}
+
+func (j *judge) hearEnd(e events.Event, key lifeKey, l *life, at time.Time, body []byte) {
 	delete(j.live, key.id)
 	if !l.ended.IsZero() && !l.ended.After(at) {
-		l.over = true
 		return
 	}
-	if !j.excuses(l, at) || e.Data.Evidence.By != "sweeps" {
+	if !j.excuses(l, at) || l.away || e.Data.Evidence.By != "sweeps" {
 		j.fault("%s: false end at %s; the life of %s: %+v: %s", e.ID, at, key.id, *l, body)
 		return
 	}
 	j.excused++
-	l.shown = 0
+	l.shown, l.away = 0, false
 }
 
 // excuses reports whether sweeps may have decided about a hidden room, because
-// no point read could be believed.
+// no point read could be believed. Sweeps never decide about one that was told hidden.
 func (j *judge) excuses(l *life, at time.Time) bool {
 	return l.everHidden && (j.readsFail || at.Sub(j.failed) < doubtful)
 }

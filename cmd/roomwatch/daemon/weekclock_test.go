@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unsafe"
 
@@ -40,33 +41,45 @@ func (w *wall) on(t time.Time) time.Time {
 			return setWall(t, w.sets[i].off)
 		}
 	}
-	return t
+	return setWall(t, 0)
 }
 
-// setWall moves the wall clock's part of a time by whole seconds, and leaves the
-// monotonic clock's as it is, which no exported function does.
+// setWall moves the wall clock's part of a time by whole seconds and leaves the
+// monotonic clock's as it is, which no exported function does. In a bubble times have
+// no monotonic part; they get that of a clock that began with the year 2000, as the
+// bubble's does.
 func setWall(t time.Time, d time.Duration) time.Time {
+	const (
+		hasMonotonic = 1 << 63
+		since1885    = 3_628_972_800 // seconds from then to 2000
+	)
+	mono := t.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
 	parts := (*struct {
-		wall uint64 // a bit, 33 bits of seconds, 30 bits of nanoseconds
+		wall uint64 // a bit, 33 bits of seconds since 1885, 30 bits of nanoseconds
 		ext  int64
 		loc  *time.Location
 	})(unsafe.Pointer(&t))
-	if parts.wall>>63 == 0 {
-		return t.Add(d) // it has no monotonic part
+	if parts.wall&hasMonotonic == 0 {
+		seconds := since1885 + uint64(mono/time.Second)
+		parts.wall, parts.ext = hasMonotonic|seconds<<30|uint64(mono%time.Second), int64(mono)+1
 	}
 	parts.wall += uint64(d/time.Second) << 30
 	return t
 }
 
-// The trick of setWall holds in this version of Go.
+// The trick of setWall holds in this version of Go, in a bubble and outside.
 func TestSetWall(t *testing.T) {
-	now := time.Now()
-	for _, d := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour} {
-		moved := setWall(now, d)
-		if got := moved.Round(0).Sub(now.Round(0)); got != d || moved.Sub(now) != 0 {
-			t.Errorf("moved by %s: the wall clock by %s, the monotonic one by %s", d, got, moved.Sub(now))
+	check := func(t *testing.T) {
+		now := time.Now()
+		for _, d := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour} {
+			moved, later := setWall(now, d), setWall(now.Add(time.Second), 0)
+			if got := moved.Round(0).Sub(now.Round(0)); got != d || later.Sub(moved) != time.Second {
+				t.Errorf("moved by %s: the wall clock by %s, the monotonic one by %s", d, got, time.Second-later.Sub(moved))
+			}
 		}
 	}
+	check(t)
+	synctest.Test(t, check)
 }
 
 // A machineClock gives the daemon the times of its machine.

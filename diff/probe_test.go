@@ -96,12 +96,12 @@ func TestSeeProbe(t *testing.T) {
 // A probe that shows a room marks its read on its way and takes back its absence, as a page
 // does. But no control is a room that only a probe has shown, which may be an old copy.
 func TestProbeIsASight(t *testing.T) {
-	gone := func(w *Witnesses, n float64, probed bool) Finding {
+	gone := func(w *Witnesses, n float64, probed bool) {
 		w.Ask("a")
 		if probed {
 			w.SawProbe([]Room{{RoomID: "a", CreateTime: 1}})
 		}
-		return w.Hear(Read{RoomID: "a", Sent: second(n), At: second(n), Outcome: Gone})
+		w.Hear(Read{RoomID: "a", Sent: second(n), At: second(n), Outcome: Gone})
 	}
 	w := NewWitnesses(DefaultPolicy())
 	w.SawProbe([]Room{{RoomID: "b", CreateTime: 1}})

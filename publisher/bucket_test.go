@@ -24,7 +24,6 @@ const bucketName = "live_rooms"
 type bucketRun struct {
 	*Bucket
 	log    *bytes.Buffer
-	kv     jetstream.KeyValue
 	cancel context.CancelFunc
 	done   chan error
 }

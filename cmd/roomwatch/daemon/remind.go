@@ -39,7 +39,11 @@ func persisting(ctx context.Context, log *slog.Logger, now []web.Condition, befo
 		if c.Level == web.Failing {
 			level = slog.LevelError
 		}
-		log.Log(ctx, level, "problem persists", "about", c.About, "error", c.Text, "fix", c.Fix)
+		attrs := []any{"about", c.About, "error", c.Text}
+		if c.Fix != "" { // else the error has it
+			attrs = append(attrs, "fix", c.Fix)
+		}
+		log.Log(ctx, level, "problem persists", attrs...)
 	}
 	return there
 }

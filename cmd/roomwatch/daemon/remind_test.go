@@ -39,3 +39,13 @@ func TestProblemsPersist(t *testing.T) {
 		}
 	}
 }
+
+// Where the error itself has the fix, none is logged beside it.
+func TestProblemWithoutAFix(t *testing.T) {
+	var log logtest.Buffer
+	now := []web.Condition{{Level: web.Degraded, About: "stream", Text: "full; make room"}}
+	persisting(t.Context(), slog.New(slog.NewTextHandler(&log, nil)), now, map[string]bool{"stream": true})
+	if said := log.String(); !strings.Contains(said, "make room") || strings.Contains(said, "fix=") {
+		t.Errorf("logged %q", said)
+	}
+}

@@ -33,6 +33,7 @@ type life struct {
 	views         int64
 
 	told    bool
+	excused bool   // its end was told, which is false and excused
 	away    bool   // told hidden
 	version uint64 // of the newest event
 	shown   int64  // the view count that was told last
@@ -156,7 +157,7 @@ func (j *judge) hear(e events.Event, key lifeKey, l *life, at time.Time, body []
 	switch other, isLive := j.live[key.id]; {
 	case e.Type == events.RoomCreated && isLive:
 		j.fault("%s: announced while the life of %d is told live: %s", e.ID, other.created, body)
-	case e.Type == events.RoomCreated && l.told && !j.excuses(l, at):
+	case e.Type == events.RoomCreated && l.told && !l.excused && !j.excuses(l, at):
 		j.fault("%s: announced twice: %s", e.ID, body)
 	case e.Type != events.RoomCreated && (!isLive || other != key):
 		j.fault("%s: told of a life that is not told live: %s", e.ID, body)
@@ -167,7 +168,7 @@ func (j *judge) hear(e events.Event, key lifeKey, l *life, at time.Time, body []
 	case j.plan.Reads > 0 && views < l.shown && e.Type != events.RoomEnded:
 		j.fault("%s: %d views follow %d", e.ID, views, l.shown)
 	}
-	l.told, l.version, l.shown = true, e.Data.Version, views
+	l.told, l.excused, l.version, l.shown = true, false, e.Data.Version, views
 	j.live[key.id] = key
 	switch e.Type {
 	case events.RoomHidden, events.RoomShown:
@@ -190,7 +191,7 @@ func (j *judge) hearEnd(e events.Event, key lifeKey, l *life, at time.Time, body
 		return
 	}
 	j.excused++
-	l.shown, l.away = 0, false
+	l.shown, l.away, l.excused = 0, false, true // the first sight of it announces it again, whenever that is
 }
 
 // excuses reports whether sweeps may have decided about a hidden room, because

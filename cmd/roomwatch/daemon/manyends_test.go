@@ -4,12 +4,14 @@ import (
 	"testing"
 	"time"
 
+	"roomwatch/poller/simulator"
 	"roomwatch/publisher/events"
 )
 
 // Thousands of rooms that end at once are told within twice the time that one read of
 // each of them takes. A daemon that is killed meanwhile, with all it wanted to read,
-// tells the rest.
+// tells the rest. The cursor of the list is a key: ranks would shift under the sweep, which
+// then misses thousands of rooms that live, and reads them, too.
 func TestManyEndsAtOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads a list of 600 pages for minutes")
@@ -25,7 +27,7 @@ func TestManyEndsAtOnce(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			weekPlan{Seed: 1, Rooms: tt.rooms, Interval: 10 * time.Second, Reads: rate}.run(t, func(w *week) {
+			weekPlan{Seed: 1, Rooms: tt.rooms, Next: simulator.NextKey, Interval: 10 * time.Second, Reads: rate}.run(t, func(w *week) {
 				t := w.t // of the bubble
 				w.live(3 * time.Minute)
 				live := w.service.Truth().Live()

@@ -102,7 +102,8 @@ func TestBelowAPath(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", ref, err)
 		}
-		if status, _, _ := r.get("HEAD " + u.RequestURI()); status != http.StatusOK {
+		// What the page asks for with a query lacks it here.
+		if status, _, _ := r.get("HEAD " + u.RequestURI()); status != http.StatusOK && (status != http.StatusBadRequest || !strings.HasPrefix(ref, "api/")) {
 			t.Errorf("%s asks for %s, which is %s: %d", base, ref, u, status)
 		}
 	}

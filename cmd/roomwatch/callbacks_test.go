@@ -69,7 +69,7 @@ func TestNewsByCallbacks(t *testing.T) {
 	t.Parallel()
 	r, env := readsRig(t, simulator.Config{Seed: 5, Rooms: 60, Quota: -1})
 	addr, hook := freeAddr(t), freeAddr(t)
-	env = append(env, "ROOMWATCH_INTERVAL=10m", "ROOMWATCH_HTTP_ADDR="+addr, "ROOMWATCH_WEBHOOK_ADDR="+hook, "ROOMWATCH_WEBHOOK_TOKEN="+callbackToken, "ROOMWATCH_LOG_LEVEL=debug", everyEvent)
+	env = append(env, "ROOMWATCH_INTERVAL=10m", "ROOMWATCH_PROBE_SHARE=0", "ROOMWATCH_HTTP_ADDR="+addr, "ROOMWATCH_WEBHOOK_ADDR="+hook, "ROOMWATCH_WEBHOOK_TOKEN="+callbackToken, "ROOMWATCH_LOG_LEVEL=debug", everyEvent)
 	p := startProcess(t, env, "run")
 	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
 	var theirs bytes.Buffer

@@ -50,7 +50,7 @@ func (d *Daemon) explainLive(e *web.Explanation, f state.Facts) {
 	}
 	e.Absence = &web.RoomAbsence{
 		Sweeps: f.Live.Missed, Needed: f.Need, Span: f.Span.Seconds(), MissRate: f.History.MissRate(),
-		Guard: web.Guard{Active: f.Guarded, Agree: f.History.Doubted, Needed: d.cfg.MassEndSweeps},
+		Guard: web.SweepGuard{Active: f.Guarded, Agree: f.History.Doubted, Needed: d.cfg.MassEndSweeps},
 	}
 	if f.Live.Missed > 0 {
 		e.Absence.First, e.Absence.Newest, e.Absence.Number = web.Time{Time: f.Missed}, web.Time{Time: f.History.Begin}, f.Judged

@@ -50,16 +50,23 @@ type End struct {
 
 // A RoomAbsence is how sweeps end a room.
 type RoomAbsence struct {
-	Sweeps   uint64  `json:"sweeps"` // complete sweeps, up to the newest, that have missed it
-	First    Time    `json:"first"`  // when the first and the newest of them began; null if there are none
-	Newest   Time    `json:"newest"`
-	Number   uint64  `json:"number"` // of the newest; 0: it was before the start
-	Needed   uint64  `json:"needed"` // so many in a row have to miss it, the first and the last …
-	Span     float64 `json:"span_seconds"`
-	MissRate float64 `json:"miss_rate"` // how likely a sweep is to miss a room that is live
-	Guard    Guard   `json:"guard"`
-	Passed   bool    `json:"passed"`          // the sweep on its way should have shown it by now
-	Waits    bool    `json:"waits_for_reads"` // its end by sweeps waits for reads of its own
+	Sweeps   uint64     `json:"sweeps"` // complete sweeps, up to the newest, that have missed it
+	First    Time       `json:"first"`  // when the first and the newest of them began; null if there are none
+	Newest   Time       `json:"newest"`
+	Number   uint64     `json:"number"` // of the newest; 0: it was before the start
+	Needed   uint64     `json:"needed"` // so many in a row have to miss it, the first and the last …
+	Span     float64    `json:"span_seconds"`
+	MissRate float64    `json:"miss_rate"` // how likely a sweep is to miss a room that is live
+	Guard    SweepGuard `json:"guard"`
+	Passed   bool       `json:"passed"`          // the sweep on its way should have shown it by now
+	Waits    bool       `json:"waits_for_reads"` // its end by sweeps waits for reads of its own
+}
+
+// A SweepGuard keeps many rooms from ending by sweeps at once.
+type SweepGuard struct {
+	Active bool `json:"active"`
+	Agree  int  `json:"agree"`  // complete sweeps in a row that missed most rooms
+	Needed int  `json:"needed"` // as many have to agree before that is believed
 }
 
 // RoomReads are the point reads of a room.

@@ -27,7 +27,7 @@ func liveRoom(edit func(*Explanation)) Explanation {
 		RoomID: "a", Now: clock("14:02:12"), State: StateLive, Told: &told,
 		Room:    &Room{RoomID: "a", CreateTime: clock("13:00:00").Unix(), FirstSeen: clock("13:00:04"), ViewCount: 120, Version: 3},
 		Listed:  &Listed{Sweep: 811, Newest: true, Began: clock("14:01:58")},
-		Absence: &RoomAbsence{Needed: 3, Span: 10, MissRate: 0.0012, Guard: Guard{Needed: 5}},
+		Absence: &RoomAbsence{Needed: 3, Span: 10, MissRate: 0.0012, Guard: SweepGuard{Needed: 5}},
 		Reads:   &RoomReads{Answering: true, Witnesses: []Witness{}, Controllable: true},
 	}
 	if edit != nil {
@@ -80,7 +80,7 @@ func TestWords(t *testing.T) {
 		}), append(slices.Clone(bySweeps[:2]), "Missed by the newest complete sweep which began at 14:02:08Z.", bySweeps[4])},
 		"guarded": {liveRoom(func(e *Explanation) {
 			missed(e)
-			e.Absence.Sweeps, e.Absence.First, e.Absence.Guard = 2, clock("14:01:58"), Guard{Active: true, Agree: 2, Needed: 5}
+			e.Absence.Sweeps, e.Absence.First, e.Absence.Guard = 2, clock("14:01:58"), SweepGuard{Active: true, Agree: 2, Needed: 5}
 		}), append(slices.Clone(bySweeps[:3]), "Missed by the last 2 complete sweeps: the first began at 14:01:58Z, the newest, no. 812, at 14:02:08Z.",
 			strings.Replace(bySweeps[4], "so far 1 has", "so far 2 have, 10s apart", 1),
 			"So many rooms are missing at once that nothing ends by sweeps until 5 complete sweeps in a row agree; 2 do so far.", waits)},

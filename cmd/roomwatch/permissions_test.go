@@ -260,6 +260,20 @@ func (g *guarded) verifies(t *testing.T) bool {
 	return complains
 }
 
+// subscriber connects as the file's subscriber. NATS tells it of missing permissions.
+func (g *guarded) subscriber(t *testing.T) (js jetstream.JetStream, told <-chan error) {
+	t.Helper()
+	errs := make(chan error, 100)
+	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { errs <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	return js, errs
+}
+
 // errListed ends a Follow that has told which rooms are live.
 var errListed = errors.New("listed")
 
@@ -267,16 +281,8 @@ var errListed = errors.New("listed")
 // until it knows them, and handles events until one is acknowledged. It returns
 // whether NATS told it of the missing permission.
 func (g *guarded) subscribes(t *testing.T) bool {
-	told := make(chan error, 100)
-	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js, told := g.subscriber(t)
+	defer js.Conn().Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	done := make(chan error, 2)
@@ -318,16 +324,8 @@ func (g *guarded) subscribes(t *testing.T) bool {
 // missing permission.
 func (g *guarded) watches(t *testing.T) bool {
 	g.fillBucket(t)
-	told := make(chan error, 100)
-	nc, err := nats.Connect(g.nats.ClientURL(), nats.UserInfo("subscriber", readerPassword), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js, told := g.subscriber(t)
+	defer js.Conn().Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	done := make(chan error, 1)
@@ -345,7 +343,7 @@ func (g *guarded) watches(t *testing.T) bool {
 			if err != nil {
 				t.Errorf("the bucket: %v", err)
 			}
-			if nc.Flush() == nil && len(told) > 0 { // of the end of the watch
+			if js.Conn().Flush() == nil && len(told) > 0 { // of the end of the watch
 				continue
 			}
 			return false

@@ -62,7 +62,19 @@ type target struct {
 	lookAt     time.Time                          // when the store is read again although waiting is false
 	probeFrom  uint64                             // the place in the store from which the second notification of a probe is taken
 	late       int                                // events skipped since this was last logged
+	counts     *recent.Map[roomLife, int64]       // the newest view counts of rooms
 }
+
+// A roomLife is one life of a room.
+type roomLife struct {
+	app     int
+	room    string
+	created int64
+}
+
+// maxCounts is of how many rooms a target remembers the view count: an end does
+// not say what it was before.
+const maxCounts = 50_000
 
 // A ruleState is a rule and what is known of what it holds back from one target.
 type ruleState struct {
@@ -79,7 +91,7 @@ func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *stor
 		t: t, store: s, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
 		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
 		probing: retry.BackOff(probeFirst, probeMax), throttling: retry.BackOff(2*time.Second, 5*time.Minute),
-		answered: recent.New[string, *form.Refusal](maxAnswers), failing: map[string]failures{},
+		answered: recent.New[string, *form.Refusal](maxAnswers), failing: map[string]failures{}, counts: recent.New[roomLife, int64](maxCounts),
 	}
 	for _, r := range list {
 		g.rules = append(g.rules, &ruleState{Rule: r, limit: window{limit: r.Limit}})
@@ -93,9 +105,9 @@ func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *stor
 // An event is late if it was when roomnotify could first see it: that it waits
 // behind others for a slow target makes no event late.
 func (g *target) handle(ctx context.Context, e events.Event) error {
-	seen := g.watch.seen(e.Stored)
+	seen, counted := g.watch.seen(e.Stored), g.count(e)
 	for _, r := range g.rules {
-		v := r.Judge(e, seen)
+		v := r.Judge(e, seen, counted)
 		if v.Late {
 			g.mu.Lock()
 			g.late++
@@ -120,6 +132,20 @@ func (g *target) handle(ctx context.Context, e events.Event) error {
 		}
 	}
 	return nil
+}
+
+// count notes the view count of an event, and returns that of the one before. At
+// an end it notes nothing, so that the same end again finds the same.
+func (g *target) count(e events.Event) rules.Count {
+	r := e.Data.Room
+	life := roomLife{e.App(), r.RoomID, r.CreateTime}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, known := g.counts.Get(life)
+	if e.Type != events.RoomEnded {
+		g.counts.Put(life, r.ViewCount)
+	}
+	return rules.Count{Views: before, Known: known}
 }
 
 // tell tells a notification, or sees that it will be told. While others wait for

@@ -321,6 +321,18 @@ func TestMilestonesOnce(t *testing.T) {
 	})
 }
 
+// A milestone that only the end of a room shows is told with it, and once.
+func TestMilestoneAtTheEnd(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {milestones: [1000], targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		r.put("x=10", "x=999", "-x=1001", "y=10", "y=1000", "-y=1002", "z=10", "-z=11")
+		r.takes("a", "x 1000", "y 1000")
+		r.acked()
+		r.takes("a", "x 1000", "y 1000")
+		stop()
+	})
+}
+
 // An event that NATS delivers again, because roomnotify died before it said that
 // it was told, tells its milestone again with the same id.
 func TestMilestoneAfterACrash(t *testing.T) {

@@ -87,6 +87,8 @@ func TestJudge(t *testing.T) {
 		{"dingtalk", "dingtalk", 200, "", `{"errcode":0,"errmsg":"ok"}`, "taken"},
 		{"dingtalk, too many", "dingtalk", 200, "", `{"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`, "busy"},
 		{"dingtalk, too fast", "dingtalk", 200, "", `{"errcode":410100,"errmsg":"send too fast"}`, "busy"},
+		{"dingtalk, too many a day", "dingtalk", 200, "", `{"errcode":90030,"errmsg":"webhook over limit"}`, "busy"},
+		{"dingtalk, a failure of its own", "dingtalk", 200, "", `{"errcode":500100,"errmsg":"description:系统异常，请稍后再试;"}`, "again"},
 		{"dingtalk, signature", "dingtalk", 200, "", `{"errcode":310000,"errmsg":"sign not match"}`, "refused"},
 		{"dingtalk, no such robot", "dingtalk", 200, "", `{"errcode":300001,"errmsg":"token is not exist"}`, "refused"},
 		{"dingtalk, busy", "dingtalk", 200, "", `{"errcode":-1,"errmsg":"system busy"}`, "again"},

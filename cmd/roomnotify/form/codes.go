@@ -32,8 +32,8 @@ var (
 
 	// DingTalk: "Custom robots send group messages". All others of five and more
 	// digits are of what was sent: a key word, the signature, the robot.
-	dingtalkBusy    = []int{90018, 130101, 410100} // frequency, of the robot and of the interface
-	dingtalkFailing = []int{-1}
+	dingtalkBusy    = []int{90018, 90030, 130101, 410100} // frequency, of the robot and of the interface; calls a day
+	dingtalkFailing = []int{-1, 500100}                   // busy, and "system exception, try again later"
 
 	// Discord: "JSON error codes".
 	discordBusy = []int{20016, 20022, 20026, 20028, 20029, 20031, 31001, 31002, 40062, 130000}
@@ -46,6 +46,7 @@ var (
 		"invalid_payload": refused, "invalid_blocks": refused, "no_text": refused, "user_not_found": refused,
 		"channel_not_found": refused, "channel_is_archived": refused, "action_prohibited": refused, "no_service": refused, "no_service_id": refused,
 		"no_team": refused, "team_disabled": refused, "invalid_token": refused, "posting_to_general_channel_denied": refused, "too_many_attachments": refused,
+		"invalid_blocks_format": refused, "missing_text_or_fallback_or_attachments": refused,
 	}
 )
 

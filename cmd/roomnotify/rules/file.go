@@ -179,8 +179,8 @@ func (p *problems) add(ok bool, line int, format string, args ...any) {
 }
 
 // countTypes are the types of events that can show a room above a milestone: a
-// change of the room tells of its count, too.
-var countTypes = []events.Type{events.RoomCreated, events.ViewCountChanged, events.RoomUpdated, events.RoomHidden, events.RoomShown}
+// change of the room tells of its count, too, and its end of the last one.
+var countTypes = []events.Type{events.RoomCreated, events.ViewCountChanged, events.RoomUpdated, events.RoomHidden, events.RoomShown, events.RoomEnded}
 
 // Types returns the types of events that the rules of a target need.
 func (f *File) Types(target string) []events.Type {

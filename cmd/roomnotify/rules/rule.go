@@ -99,13 +99,14 @@ type Verdict struct {
 	Late       bool    // nothing is told, because the event is late
 }
 
-// Judge says what the rule makes of an event, at a time.
+// Judge says what the rule makes of an event, at a time. An event of an end does
+// not say what the count was before: that is counted, if it is known.
 //
 // A room crosses a milestone when its count was below it and is not any more. A
 // room that is announced with a count has crossed all up to it, but one that was
 // live before roomwatch first looked did so nobody knows when: it has crossed
 // them only for a rule with baseline.
-func (r *Rule) Judge(e events.Event, now time.Time) Verdict {
+func (r *Rule) Judge(e events.Event, now time.Time, counted Count) Verdict {
 	room := e.Data.Room
 	switch {
 	case !anyOf(r.Apps, func(a int) bool { return a == e.App() }),
@@ -115,20 +116,28 @@ func (r *Rule) Judge(e events.Event, now time.Time) Verdict {
 		e.Data.Baseline && !r.Baseline:
 		return Verdict{}
 	}
-	v := Verdict{Tell: slices.Contains(r.Events, string(e.Type)), Milestones: r.crossed(e)}
+	v := Verdict{Tell: slices.Contains(r.Events, string(e.Type)), Milestones: r.crossed(e, counted)}
 	if (v.Tell || len(v.Milestones) > 0) && !r.Late && now.Sub(e.Time) > r.LateBound() {
 		return Verdict{Late: true}
 	}
 	return v
 }
 
-// crossed derives the milestones from any event that has the count before.
-func (r *Rule) crossed(e events.Event) []int64 {
+// A Count is the view count in the event of a room before the one that is judged.
+type Count struct {
+	Views int64
+	Known bool
+}
+
+// crossed derives the milestones from any event whose count before is known.
+func (r *Rule) crossed(e events.Event, counted Count) []int64 {
 	var before int64
 	switch {
 	case e.Type == events.RoomCreated:
 	case e.Data.Previous != nil && e.Data.Previous.ViewCount != nil:
 		before = *e.Data.Previous.ViewCount
+	case e.Type == events.RoomEnded && counted.Known:
+		before = counted.Views
 	default:
 		return nil
 	}

@@ -295,11 +295,11 @@ func TestJudge(t *testing.T) {
 		{"reached while the room changed", m, updated(999, 1000), "1000"},
 		{"changed, and was there", m, updated(1000, 1001), ""},
 		{"changed without a count", m, created(5000, func(e *events.Event) { e.Type = events.RoomUpdated }), ""},
-		{"ended above", m, created(1000, ended), ""},
+		{"ended above, and nobody knows since when", m, created(1000, ended), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := rule(t, tt.rule).Judge(tt.e, noon)
+			v := rule(t, tt.rule).Judge(tt.e, noon, rules.Count{})
 			var got []string
 			if v.Tell {
 				got = append(got, "tell")
@@ -317,13 +317,33 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// An end crosses a milestone if the count before it is known and below.
+func TestMilestoneAtTheEnd(t *testing.T) {
+	r := rule(t, "milestones: [1000]")
+	for _, tt := range []struct {
+		kind  events.Type
+		count rules.Count
+		want  string
+	}{
+		{events.RoomEnded, rules.Count{Views: 999, Known: true}, "[1000]"},
+		{events.RoomEnded, rules.Count{Views: 1000, Known: true}, "[]"},
+		{events.RoomEnded, rules.Count{}, "[]"},
+		{events.RoomUpdated, rules.Count{Views: 999, Known: true}, "[]"}, // it says itself when its count differs
+	} {
+		e := events.Event{Type: tt.kind, Source: "/live/1", Time: noon, Data: events.Data{Room: events.Room{RoomID: "r", ViewCount: 1500}}}
+		if got := fmt.Sprint(r.Judge(e, noon, tt.count).Milestones); got != tt.want {
+			t.Errorf("%s after %+v: %s, want %s", tt.kind, tt.count, got, tt.want)
+		}
+	}
+}
+
 // What a rule needs is asked of the stream: a change of a room can cross a milestone.
 func TestTypesOfMilestones(t *testing.T) {
 	f, err := parse(strings.Replace(good, "events: [room.created]", "milestones: [1000]", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(f.Types("team")); got != "[room.created room.hidden room.shown room.updated viewcount.changed]" {
+	if got := fmt.Sprint(f.Types("team")); got != "[room.created room.ended room.hidden room.shown room.updated viewcount.changed]" {
 		t.Errorf("types are %s", got)
 	}
 }

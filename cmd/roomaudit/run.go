@@ -96,7 +96,7 @@ func record(ctx context.Context, c *config, w *trail.Writer, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	l, err := c.listen(ctx)
+	l, err := c.http().Listen(ctx)
 	if err != nil {
 		return err
 	}

@@ -81,8 +81,12 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	}
 	g.heed(no)
 	if no.Busy {
+		g.tally.throttled.Inc()
 		g.throttle(ctx, no)
 		return no
+	}
+	if !no.Permanent {
+		g.tally.failed.Inc()
 	}
 	if no.Permanent {
 		g.answers(ctx, refusing, no.Text, began)
@@ -108,6 +112,10 @@ func (g *target) took(ctx context.Context, n form.Notification, began time.Time)
 		g.taken = began
 	}
 	g.mu.Unlock()
+	g.tally.sent.Inc()
+	if n.Event != nil {
+		g.tally.delivery.Observe(time.Since(n.Event.Time).Seconds())
+	}
 	g.answers(ctx, up, "", began)
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"roomwatch/cmd/internal/environ"
+	"roomwatch/cmd/internal/serve"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/publisher/streams"
 )
@@ -21,16 +22,20 @@ var errConfig = errors.New("configuration")
 // A config is every environment variable that roomnotify reads, besides those
 // that the rule file names.
 type config struct {
-	Rules     string        `envconfig:"ROOMNOTIFY_RULES" default:"rules.yaml" desc:"the rule file; --rules overrides it"`
-	Name      string        `envconfig:"ROOMNOTIFY_NAME" default:"notify" desc:"prefix of the durables and subjects of this installation; its stream is the name in capitals"`
-	Replicas  int           `envconfig:"ROOMNOTIFY_STREAM_REPLICAS" default:"1" desc:"replicas of the stream that roomnotify makes"`
-	MaxAge    time.Duration `envconfig:"ROOMNOTIFY_STREAM_MAX_AGE" default:"720h" desc:"max age of messages in that stream: held notifications, dead letters and sent milestones"`
-	MaxBytes  environ.Bytes `envconfig:"ROOMNOTIFY_STREAM_MAX_BYTES" default:"unlimited" desc:"max size of that stream in bytes, at least 65536, or unlimited; when it is full, events wait in the event stream"`
-	NATSURL   string        `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
-	Stream    string        `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
-	Prefix    string        `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of its subjects"`
-	LogLevel  slog.Level    `envconfig:"ROOMNOTIFY_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
-	LogFormat string        `envconfig:"ROOMNOTIFY_LOG_FORMAT" default:"text" desc:"text or json"`
+	Rules         string         `envconfig:"ROOMNOTIFY_RULES" default:"rules.yaml" desc:"the rule file; --rules overrides it"`
+	Name          string         `envconfig:"ROOMNOTIFY_NAME" default:"notify" desc:"prefix of the durables and subjects of this installation; its stream is the name in capitals"`
+	Replicas      int            `envconfig:"ROOMNOTIFY_STREAM_REPLICAS" default:"1" desc:"replicas of the stream that roomnotify makes"`
+	MaxAge        time.Duration  `envconfig:"ROOMNOTIFY_STREAM_MAX_AGE" default:"720h" desc:"max age of messages in that stream: held notifications, dead letters and sent milestones"`
+	MaxBytes      environ.Bytes  `envconfig:"ROOMNOTIFY_STREAM_MAX_BYTES" default:"unlimited" desc:"max size of that stream in bytes, at least 65536, or unlimited; when it is full, events wait in the event stream"`
+	NATSURL       string         `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
+	Stream        string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
+	Prefix        string         `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of its subjects"`
+	HTTPAddr      string         `envconfig:"ROOMNOTIFY_HTTP_ADDR" default:"127.0.0.1:8081" desc:"address of the probes and metrics; off for none"`
+	HTTPToken     environ.Secret `envconfig:"ROOMNOTIFY_HTTP_TOKEN" desc:"bearer token for the metrics; required, this or its file, for an address that is not loopback"`
+	HTTPTokenFile string         `envconfig:"ROOMNOTIFY_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
+	HTTPOpen      bool           `envconfig:"ROOMNOTIFY_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`
+	LogLevel      slog.Level     `envconfig:"ROOMNOTIFY_LOG_LEVEL" default:"info" desc:"debug, info, warn or error"`
+	LogFormat     string         `envconfig:"ROOMNOTIFY_LOG_FORMAT" default:"text" desc:"text or json"`
 
 	environ.NATS
 }
@@ -93,6 +98,10 @@ func readRules(path string) (*rules.File, error) {
 
 func (c *config) store() storeConfig {
 	return storeConfig{name: c.Name, replicas: c.Replicas, maxAge: c.MaxAge, maxBytes: int64(c.MaxBytes)}
+}
+
+func (c *config) http() serve.Settings {
+	return serve.Settings{Program: "roomnotify", Addr: c.HTTPAddr, Token: c.HTTPToken, TokenFile: c.HTTPTokenFile, Open: c.HTTPOpen}
 }
 
 // reader is what the stream of events is needed for.

@@ -50,7 +50,7 @@ func (g *target) digest(ctx context.Context, r *ruleState) error {
 		case errors.Is(err, errUnready): // as one notification, which others can overtake if it fails alone
 			err = g.wait(ctx, n, err.Error(), last)
 		case refusal:
-			err = g.store.setAside(ctx, n, no.Text, last)
+			err = g.setAside(ctx, n, no.Text, last)
 		}
 		if err != nil {
 			return err

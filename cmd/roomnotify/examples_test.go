@@ -134,7 +134,7 @@ func liveANight(r *rig) []happening {
 				list = append(list, h)
 			}
 			for _, m := range []int64{1000, 10000} {
-				if e.Type != events.RoomEnded && was.ViewCount < m && m <= l.ViewCount {
+				if was.ViewCount < m && m <= l.ViewCount {
 					h.what = fmt.Sprint(m)
 					list = append(list, h)
 				}

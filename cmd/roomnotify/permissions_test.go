@@ -62,7 +62,7 @@ func useEverything(t *testing.T, srv *server.Server) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: time.Hour, NATSURL: srv.ClientURL(), NATS: environ.NATS{NATSUser: "roomnotify", NATSPassword: "pass"}}
+	cfg := &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: time.Hour, HTTPAddr: "off", NATSURL: srv.ClientURL(), NATS: environ.NATS{NATSUser: "roomnotify", NATSPassword: "pass"}}
 	publish := func(first int) {
 		for i := first; i < first+3; i++ {
 			e := roomEvent(uint64(i), fmt.Sprintf("room%d", i), time.Now())

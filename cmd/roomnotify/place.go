@@ -12,8 +12,10 @@ import (
 	"roomwatch/publisher/events"
 )
 
-// mindEvery is how often the store's stream is checked.
-const mindEvery = 5 * time.Second
+const (
+	mindEvery   = 5 * time.Second  // how often the streams are checked
+	surveyEvery = 30 * time.Second // how often what the store keeps is counted
+)
 
 // A place is where a target is in the events, kept in the store: a durable that
 // somebody removed, or a stream that was recreated, is noticed by the next
@@ -75,12 +77,17 @@ func (d *daemon) lastSeen(ctx context.Context, s *store) (map[string]time.Time, 
 
 // mind looks after the streams until ctx is done: it says when one of them became
 // unfit, and makes the store's anew when it was removed. That the stream of the
-// events was removed is told by who reads it.
-func (d *daemon) mind(ctx context.Context) {
+// events was removed is told by who reads it. It also counts what the store keeps.
+func (d *daemon) mind(ctx context.Context, s *store) {
 	tick := time.NewTicker(mindEvery)
 	defer tick.Stop()
 	var kept, live changes
+	var surveyed time.Time
 	for {
+		if time.Since(surveyed) >= surveyEvery {
+			surveyed = time.Now()
+			d.survey(ctx, s)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -106,9 +113,6 @@ func (d *daemon) mindEvents(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	s, err := d.js.Stream(ctx, d.cfg.Stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
 	if err == nil {
 		_, err = d.cfg.reader().Check(s.CachedInfo().Config, 0)
 	}
@@ -120,6 +124,10 @@ func (d *daemon) mindEvents(ctx context.Context) error {
 func (d *daemon) judge(ctx context.Context, was *changes, stream string, err error) {
 	if ctx.Err() != nil || !d.js.Conn().IsConnected() {
 		return
+	}
+	d.status.stream(stream, err)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = nil // of the events: who reads them logs that
 	}
 	if err == nil && was.last != "" {
 		d.log.InfoContext(ctx, "stream can be used again", "stream", stream)

@@ -150,15 +150,16 @@ func (r *receiver) taken(t *testing.T, host string) string {
 // A rig is a roomnotify with a real JetStream server and a real HTTP server in a
 // bubble: hours pass at once.
 type rig struct {
-	t    *testing.T
-	srv  *natstest.Server
-	js   jetstream.JetStream
-	to   *receiver
-	file *rules.File
-	log  *logtest.Buffer
-	pipe *pipeListener
-	seq  uint64
-	of   map[string]events.Event // the newest of each room
+	t      *testing.T
+	srv    *natstest.Server
+	js     jetstream.JetStream
+	to     *receiver
+	file   *rules.File
+	daemon *daemon // that was started last
+	log    *logtest.Buffer
+	pipe   *pipeListener
+	seq    uint64
+	of     map[string]events.Event // the newest of each room
 }
 
 // hook is a target of the generic form.
@@ -198,10 +199,9 @@ func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	https := r.transport()
-	d := &daemon{
-		cfg: &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: 720 * time.Hour}, file: r.file, js: r.js,
-		log: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), transport: https,
-	}
+	d := newDaemon(&config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: 720 * time.Hour}, r.file,
+		slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	d.js, d.transport, r.daemon = r.js, https, d
 	done := make(chan error, 1)
 	go func() { done <- d.run(ctx) }()
 	for _, t := range r.file.Targets { // a new durable begins with what comes after it
@@ -221,6 +221,9 @@ func (r *rig) start() (stop func()) {
 		https.CloseIdleConnections()
 	}
 }
+
+// uncounted is a tally that nobody reads.
+func uncounted() tally { return newMetrics(newStatus()).of("a") }
 
 // transport reaches all hosts by the pipe.
 func (r *rig) transport() *http.Transport {

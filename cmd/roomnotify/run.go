@@ -18,7 +18,6 @@ import (
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/diff/retry"
 	"roomwatch/publisher/natsconn"
-	"roomwatch/publisher/streams"
 )
 
 const (
@@ -51,7 +50,32 @@ func runCommand(path *string) *cobra.Command {
 	}
 }
 
+// runDaemon runs roomnotify until ctx is done. It answers probes while it waits for
+// NATS, too.
 func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Logger) error {
+	d := newDaemon(cfg, file, log)
+	server, err := cfg.http().Probes(d.metrics.registry, d.status.readiness, log)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errConfig, err)
+	}
+	l, err := cfg.http().Listen(ctx)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	serving, end := context.WithCancel(ctx)
+	if l != nil {
+		group.Go(func() error { return server.Serve(serving, l) })
+	}
+	group.Go(func() error {
+		defer end()
+		return d.connectAndRun(ctx)
+	})
+	return group.Wait()
+}
+
+func (d *daemon) connectAndRun(ctx context.Context) error {
+	cfg, log := d.cfg, d.log
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	connect := cfg.Connection("roomnotify", cfg.NATSURL, log)
@@ -65,11 +89,10 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 		return err
 	}
 	defer conn.Close()
-	for _, w := range file.Warnings {
+	for _, w := range d.file.Warnings {
 		log.WarnContext(ctx, "rule file", "finding", w)
 	}
-	log.InfoContext(ctx, "start", "version", program.Version(), "rules", len(file.Rules), "targets", len(file.Targets), "stream", cfg.Stream)
-	d := &daemon{cfg: cfg, file: file, log: log}
+	log.InfoContext(ctx, "start", "version", program.Version(), "rules", len(d.file.Rules), "targets", len(d.file.Targets), "stream", cfg.Stream)
 	if err := d.runOver(ctx, conn); err != nil {
 		return err
 	}
@@ -89,6 +112,15 @@ type daemon struct {
 	transport http.RoundTripper // nil: a usual one for each target
 	me        owner
 	left      map[string]time.Time // when an earlier roomnotify was last at work for each target; none if that is not known
+
+	status  *status
+	metrics *metrics
+}
+
+func newDaemon(cfg *config, file *rules.File, log *slog.Logger) *daemon {
+	d := &daemon{cfg: cfg, file: file, log: log, me: newOwner(), status: newStatus()}
+	d.metrics = newMetrics(d.status)
+	return d
 }
 
 // runOver runs over a connection. When NATS has closed it permanently, there is
@@ -124,9 +156,6 @@ func (d *daemon) runOver(ctx context.Context, conn *natsconn.Conn) error {
 // run returns nil when ctx is done, and an error for what waiting does not fix, or
 // when NATS has closed the connection permanently.
 func (d *daemon) run(ctx context.Context) error {
-	if d.me.Instance == "" {
-		d.me = newOwner()
-	}
 	senders, err := d.senders()
 	if err != nil {
 		return err
@@ -144,17 +173,29 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.WarnContext(ctx, "stored notifications cannot be read", "error", err) // it is of use to a person alone
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	nc := d.js.Conn()
+	d.status.connects(func() error {
+		if nc.IsConnected() {
+			return nil
+		}
+		return natsconn.Of(nc).WhyAway()
+	})
 	group.Go(func() error {
-		d.mind(ctx)
+		d.mind(ctx, s)
 		return nil
 	})
 	began := time.Now()
+	var targets []*target
 	for i := range d.file.Targets {
 		t := &d.file.Targets[i]
 		if sender := senders[t.Name]; sender != nil {
-			g := newTarget(ctx, t, d.file.Of(t.Name), s, sender.send, newWatch(d.left[t.Name], began), d.log)
-			group.Go(func() error { return d.serve(ctx, g) })
+			g := newTarget(ctx, t, d.file.Of(t.Name), s, sender.send, newWatch(d.left[t.Name], began), d.metrics.of(t.Name), d.log)
+			targets = append(targets, g)
 		}
+	}
+	d.status.begin(targets)
+	for _, g := range targets {
+		group.Go(func() error { return d.serve(ctx, g) })
 	}
 	return group.Wait()
 }
@@ -194,83 +235,4 @@ func workers(t *rules.Target) int {
 		return 8
 	}
 	return 1
-}
-
-// open waits for the stream of events and opens the store; nil if ctx is done first.
-func (d *daemon) open(ctx context.Context) (*store, error) {
-	var reported changes
-	for {
-		s, err := d.tryOpen(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil, nil
-		case err == nil:
-			return s, nil
-		case !streams.MayPass(err), d.js.Conn().IsClosed():
-			return nil, err
-		}
-		if reported.differ(err) {
-			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "check that NATS and roomwatch run; it is retried forever")
-		}
-		if retry.Sleep(ctx, startPause) != nil {
-			return nil, nil
-		}
-	}
-}
-
-func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
-	if nc := d.js.Conn(); !nc.IsConnected() {
-		return nil, natsconn.Of(nc).WhyAway()
-	}
-	ask, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	live, err := d.js.Stream(ask, d.cfg.Stream)
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", d.cfg.Stream, d.cfg.reader().Explain(err))
-	}
-	warnings, err := d.cfg.reader().Check(live.CachedInfo().Config, 0)
-	if err != nil {
-		return nil, err
-	}
-	s, err := openStore(ctx, d.js, d.cfg.store(), true)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range warnings {
-		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.Stream, "setting", w)
-	}
-	for _, w := range s.warnings {
-		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.store().stream(), "setting", w)
-	}
-	d.left, err = d.lastSeen(ask, s)
-	return s, err
-}
-
-// changes says which of the errors that come repeatedly are logged.
-type changes struct {
-	last  string
-	again retry.Reminder
-}
-
-// differ reports whether an error says something else than the one before, or has
-// lasted so long that it is logged again. After nil any error differs.
-func (c *changes) differ(err error) bool {
-	return c.tells(err, err != nil && err.Error() != c.last)
-}
-
-// begins reports whether an error is the first after nil, or errors have lasted so
-// long that one is logged again.
-func (c *changes) begins(err error) bool { return c.tells(err, c.last == "") }
-
-func (c *changes) tells(err error, differs bool) bool {
-	if err == nil {
-		*c = changes{}
-		return false
-	}
-	c.last = err.Error()
-	if !differs && !c.again.Due() {
-		return false
-	}
-	c.again.Said()
-	return true
 }

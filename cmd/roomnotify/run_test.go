@@ -28,7 +28,8 @@ func TestRunThatFailsLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := goleak.IgnoreCurrent()
-	d := &daemon{cfg: &config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: time.Hour}, file: file, js: b.js, log: slog.New(slog.DiscardHandler)}
+	d := newDaemon(&config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: time.Hour}, file, slog.New(slog.DiscardHandler))
+	d.js = b.js
 	if err := d.run(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Fatalf("run: %v", err)
 	}
@@ -51,7 +52,7 @@ func TestSaysWhyNothingIsRestored(t *testing.T) {
 		ctx, cancel := context.WithCancel(r.t.Context())
 		defer cancel()
 		target := &r.file.Targets[0]
-		g := newTarget(ctx, target, r.file.Of("a"), s, nil, newWatch(time.Time{}, time.Now()), slog.New(slog.NewTextHandler(r.log, nil)))
+		g := newTarget(ctx, target, r.file.Of("a"), s, nil, newWatch(time.Time{}, time.Now()), uncounted(), slog.New(slog.NewTextHandler(r.log, nil)))
 		restored := make(chan bool, 1)
 		go func() { restored <- g.restored(ctx) }()
 		time.Sleep(time.Minute + startPause/2) // between two tries: none finds the new stream still empty

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -28,8 +29,10 @@ func (d *daemon) subscribe(ctx context.Context, g *target) error {
 				by = owner{} // it has not left its place yet
 			}
 			standby.report(ctx, err, by)
+			d.status.standsBy(g.t.Name)
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			g.log.WarnContext(ctx, "event stream not found", "stream", d.cfg.Stream, "fix", "check that roomwatch runs, which makes it; roomnotify waits for it")
+			d.status.stops(g.t.Name, fmt.Sprintf("stream %s does not exist", d.cfg.Stream))
 		default:
 			return d.cfg.reader().Explain(err)
 		}
@@ -57,6 +60,7 @@ func (d *daemon) subscribeOnce(ctx context.Context, g *target, standby *standby)
 			standby.over(ctx)
 			at.by.Since = time.Now().UTC()
 			if g.restored(ctx) {
+				d.status.reads(g.t.Name)
 				tending.Go(func() { g.tend(ctx) })
 			}
 		},

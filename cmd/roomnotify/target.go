@@ -40,6 +40,7 @@ type target struct {
 	store *store
 	send  func(context.Context, form.Notification) error
 	watch *watch
+	tally tally
 	log   *slog.Logger
 	stop  context.Context // done: nothing new is tried
 	pace  *rate.Limiter   // of all requests
@@ -86,9 +87,9 @@ type ruleState struct {
 	due     time.Time // of the next digest
 }
 
-func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *store, send func(context.Context, form.Notification) error, w *watch, log *slog.Logger) *target {
+func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *store, send func(context.Context, form.Notification) error, w *watch, count tally, log *slog.Logger) *target {
 	g := &target{
-		t: t, store: s, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
+		t: t, store: s, tally: count, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
 		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
 		probing: retry.BackOff(probeFirst, probeMax), throttling: retry.BackOff(2*time.Second, 5*time.Minute),
 		answered: recent.New[string, *form.Refusal](maxAnswers), failing: map[string]failures{}, counts: recent.New[roomLife, int64](maxCounts),
@@ -112,6 +113,7 @@ func (g *target) handle(ctx context.Context, e events.Event) error {
 			g.mu.Lock()
 			g.late++
 			g.mu.Unlock()
+			g.tally.skipped.Inc()
 		}
 		if v.Tell {
 			if err := g.tell(ctx, r, form.New(e, r.Name, g.t.Name, 0)); err != nil {
@@ -153,7 +155,7 @@ func (g *target) count(e events.Event) rules.Count {
 func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) error {
 	if known, no := g.answer(n.ID); known { // the store could not be reached after it
 		if no != nil {
-			return g.store.setAside(ctx, n, no.Text, 0)
+			return g.setAside(ctx, n, no.Text, 0)
 		}
 		return nil
 	}
@@ -172,9 +174,18 @@ func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) er
 	case errors.Is(err, errUnready):
 		return g.wait(ctx, n, err.Error(), 0)
 	case errors.As(err, &no):
-		return g.store.setAside(ctx, n, no.Text, 0)
+		return g.setAside(ctx, n, no.Text, 0)
 	}
 	return err // unreachable: an attempt ends in one of these
+}
+
+// setAside makes a notification a dead letter, perhaps from a place in the store.
+func (g *target) setAside(ctx context.Context, n form.Notification, reason string, from uint64) error {
+	if err := g.store.setAside(ctx, n, reason, from); err != nil {
+		return err
+	}
+	g.tally.dead.Inc()
+	return nil
 }
 
 // queues says why a notification has to wait in the store; empty if it need not.
@@ -227,6 +238,7 @@ func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification
 	if err := g.store.hold(ctx, n, from); err != nil {
 		return true, err
 	}
+	g.tally.held.Inc()
 	if !r.holding {
 		r.holding, r.due = true, due
 		g.log.DebugContext(ctx, "notifications are held back", "rule", r.Name, "quiet", r.Quiet.At(now))

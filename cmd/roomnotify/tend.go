@@ -130,7 +130,7 @@ func (g *target) rule(name string) *ruleState {
 
 // giveUp makes a notification that waited a dead letter.
 func (g *target) giveUp(ctx context.Context, s *stored, no *form.Refusal) error {
-	if err := g.store.setAside(ctx, s.n, no.Text, s.seq); err != nil {
+	if err := g.setAside(ctx, s.n, no.Text, s.seq); err != nil {
 		return err
 	}
 	return g.store.remove(ctx, s)

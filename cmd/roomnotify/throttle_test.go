@@ -125,7 +125,7 @@ func TestAbandonedIsNotRescanned(t *testing.T) {
 // What is remembered of notifications that fail is bounded.
 func TestFailuresAreBounded(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
-		g := newTarget(r.t.Context(), &r.file.Targets[0], r.file.Of("a"), nil, nil, nil, slog.New(slog.DiscardHandler))
+		g := newTarget(r.t.Context(), &r.file.Targets[0], r.file.Of("a"), nil, nil, nil, uncounted(), slog.New(slog.DiscardHandler))
 		for i := range 5 * maxFailing {
 			n := form.Notification{ID: fmt.Sprint(i)}
 			for try := 1; try <= 2; try++ {
@@ -146,7 +146,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
 		sent := 0
 		send := func(context.Context, form.Notification) error { sent++; return nil }
-		g := newTarget(r.t.Context(), &r.file.Targets[0], r.file.Of("a"), nil, send, nil, slog.New(slog.DiscardHandler))
+		g := newTarget(r.t.Context(), &r.file.Targets[0], r.file.Of("a"), nil, send, nil, uncounted(), slog.New(slog.DiscardHandler))
 		for i := range maxAnswers + 10 {
 			for range 2 {
 				if err := g.once(r.t.Context(), form.Notification{ID: fmt.Sprint(i)}); err != nil {

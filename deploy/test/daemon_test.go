@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,31 +22,39 @@ import (
 const top = "../.."
 
 // binary makes roomwatch, once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
+var binary = sync.OnceValues(func() (string, error) { return build("roomwatch") })
+
+// build makes a program.
+func build(name string) (string, error) {
 	dir, err := os.MkdirTemp("", "roomwatch-deploy-test")
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, "roomwatch")
-	build := exec.Command("go", "build", "-o", bin, "./cmd/roomwatch")
+	bin := filepath.Join(dir, name)
+	build := exec.Command("go", "build", "-o", bin, "./cmd/"+name)
 	build.Dir = top
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
 	return bin, nil
-})
+}
 
-// demo runs the demo and returns its metrics when it has stored events.
-func demo(t *testing.T) string {
+// demo runs the demo and returns its metrics when it has stored events, and those
+// of a roomnotify that has sent a notification.
+func demo(t *testing.T) (ofRoomwatch, ofRoomnotify string) {
 	t.Helper()
 	bin, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := freeAddr(t)
+	addr, nats := freeAddr(t), freeAddr(t)
+	_, port, err := net.SplitHostPort(nats)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), bin, "demo")
-	cmd.Env = []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr, "ROOMWATCH_WEBHOOK_ADDR=127.0.0.1:0", "ROOMWATCH_WEBHOOK_TOKEN=token", "ROOMWATCH_KV_BUCKET=live_rooms"}
+	cmd.Env = []string{"ROOMWATCH_DATA_DIR=" + t.TempDir(), "ROOMWATCH_NATS_PORT=" + port, "ROOMWATCH_HTTP_ADDR=" + addr, "ROOMWATCH_WEBHOOK_ADDR=127.0.0.1:0", "ROOMWATCH_WEBHOOK_TOKEN=token", "ROOMWATCH_KV_BUCKET=live_rooms"}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -58,11 +68,38 @@ func demo(t *testing.T) string {
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 		body, err := get(t, "http://"+addr+"/metrics")
 		if err == nil && bytes.Contains(body, []byte(`roomwatch_publisher_events_total{type="room.created"} `)) {
-			return string(body)
+			return string(body), notified(t, "nats://"+nats)
 		}
 	}
 	t.Fatal("the demo has stored no event")
-	return ""
+	return "", ""
+}
+
+// notified runs roomnotify and returns its metrics when it has sent a notification.
+func notified(t *testing.T, nats string) (metrics string) {
+	t.Helper()
+	bin, err := build("roomnotify")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer hook.Close()
+	rules := filepath.Join(t.TempDir(), "rules.yaml")
+	const text = "targets:\n  hook: {kind: webhook, url: '${HOOK}', secret: '${SECRET}'}\nrules:\n  all: {events: [room.created, room.ended], milestones: [1, 10, 100, 1000], targets: [hook]}\n"
+	if err := os.WriteFile(rules, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddr(t)
+	cmd := exec.CommandContext(t.Context(), bin, "run")
+	cmd.Env = []string{"ROOMNOTIFY_RULES=" + rules, "ROOMNOTIFY_HTTP_ADDR=" + addr, "NATS_URL=" + nats, "HOOK=" + hook.URL, "SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}
+	runUntilHealthy(t, cmd, func() error {
+		body, err := get(t, "http://"+addr+"/metrics")
+		if metrics = string(body); err == nil && regexp.MustCompile(`roomnotify_notifications_sent_total\{target="hook"\} [1-9]`).MatchString(metrics) {
+			return nil
+		}
+		return errors.Join(err, errors.New("it has sent no notification"))
+	})
+	return metrics
 }
 
 func get(t *testing.T, url string) ([]byte, error) {

@@ -15,18 +15,26 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A scrape is what a running roomwatch exposes: the labels of each sample, by
+// A scrape is what a running roomwatch and roomnotify expose: the labels of each sample, by
 // the name under which a query finds it.
 type scrape map[string][]map[string]string
 
 func scraped(t *testing.T) scrape {
 	t.Helper()
+	s := scrape{"up": {{}}} // Prometheus's own
+	ofRoomwatch, ofRoomnotify := demo(t)
+	s.add(t, ofRoomwatch)
+	s.add(t, ofRoomnotify)
+	return s
+}
+
+func (s scrape) add(t *testing.T, text string) {
+	t.Helper()
 	p := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := p.TextToMetricFamilies(strings.NewReader(demo(t)))
+	families, err := p.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := scrape{"up": {{}}} // Prometheus's own
 	for name, f := range families {
 		for _, m := range f.GetMetric() {
 			set := map[string]string{}
@@ -43,7 +51,6 @@ func scraped(t *testing.T) scrape {
 			}
 		}
 	}
-	return s
 }
 
 // has returns why a selector finds nothing in the scrape. Labels that
@@ -58,7 +65,7 @@ func (s scrape) has(matchers []*labels.Matcher) error {
 	}
 	samples, ok := s[name]
 	if !ok {
-		return fmt.Errorf("roomwatch exposes no %s", name)
+		return fmt.Errorf("no program exposes %s", name)
 	}
 	for _, m := range matchers {
 		if slices.Contains([]string{model.MetricNameLabel, "job", "instance"}, m.Name) || m.Name == "made" {
@@ -163,7 +170,7 @@ func dashboard(t *testing.T) map[string]string {
 // variables stand in dashboards where Grafana puts values in.
 var variables = strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$instance", ".*")
 
-// Every query is one, and asks for metrics that a running roomwatch exposes,
+// Every query is one, and asks for metrics that a running roomwatch or roomnotify exposes,
 // with label values that it gives them.
 func TestQueriesAskForWhatThereIs(t *testing.T) {
 	have := scraped(t)
@@ -186,7 +193,7 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 		}
 	}
 	for name := range have {
-		if base := strings.TrimSuffix(strings.TrimSuffix(name, "_sum"), "_count"); strings.HasPrefix(name, "roomwatch_") && !used[strings.TrimSuffix(base, "_bucket")] {
+		if base := strings.TrimSuffix(strings.TrimSuffix(name, "_sum"), "_count"); (strings.HasPrefix(name, "roomwatch_") || strings.HasPrefix(name, "roomnotify_")) && !used[strings.TrimSuffix(base, "_bucket")] {
 			t.Errorf("no panel and no alert shows %s", name)
 		}
 	}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"roomwatch/diff/retry"
+	"roomwatch/publisher/natsconn"
+	"roomwatch/publisher/streams"
+)
+
+// open waits for the stream of events and opens the store; nil if ctx is done first.
+func (d *daemon) open(ctx context.Context) (*store, error) {
+	var reported changes
+	for {
+		s, err := d.tryOpen(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil
+		case err == nil:
+			return s, nil
+		case !streams.MayPass(err), d.js.Conn().IsClosed():
+			return nil, err
+		}
+		d.status.waits(err)
+		if reported.differ(err) {
+			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "check that NATS and roomwatch run; it is retried forever")
+		}
+		if retry.Sleep(ctx, startPause) != nil {
+			return nil, nil
+		}
+	}
+}
+
+func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
+	if nc := d.js.Conn(); !nc.IsConnected() {
+		return nil, natsconn.Of(nc).WhyAway()
+	}
+	ask, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	live, err := d.js.Stream(ask, d.cfg.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", d.cfg.Stream, d.cfg.reader().Explain(err))
+	}
+	warnings, err := d.cfg.reader().Check(live.CachedInfo().Config, 0)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openStore(ctx, d.js, d.cfg.store(), true)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.Stream, "setting", w)
+	}
+	for _, w := range s.warnings {
+		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.store().stream(), "setting", w)
+	}
+	d.left, err = d.lastSeen(ask, s)
+	return s, err
+}
+
+// changes says which of the errors that come repeatedly are logged.
+type changes struct {
+	last  string
+	again retry.Reminder
+}
+
+// differ reports whether an error says something else than the one before, or has
+// lasted so long that it is logged again. After nil any error differs.
+func (c *changes) differ(err error) bool {
+	return c.tells(err, err != nil && err.Error() != c.last)
+}
+
+// begins reports whether an error is the first after nil, or errors have lasted so
+// long that one is logged again.
+func (c *changes) begins(err error) bool { return c.tells(err, c.last == "") }
+
+func (c *changes) tells(err error, differs bool) bool {
+	if err == nil {
+		*c = changes{}
+		return false
+	}
+	c.last = err.Error()
+	if !differs && !c.again.Due() {
+		return false
+	}
+	c.again.Said()
+	return true
+}

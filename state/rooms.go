@@ -157,7 +157,7 @@ func (f *front) take(tx *bbolt.Tx, key []byte, k diff.Known) error {
 	if f.q.Match != nil && !f.q.Match(k.Room) {
 		return nil
 	}
-	p := f.q.Order.place(k.Room)
+	p := f.q.Order.Place(k.Room)
 	if f.q.After != nil && f.compare(p, *f.q.After) <= 0 {
 		return nil
 	}
@@ -189,8 +189,8 @@ func (f *front) compare(a, b RoomPlace) int {
 	return cmp.Or(c, strings.Compare(a.RoomID, b.RoomID))
 }
 
-// place returns where r stands in the order.
-func (o RoomOrder) place(r diff.Room) RoomPlace {
+// Place returns where r stands in the order.
+func (o RoomOrder) Place(r diff.Room) RoomPlace {
 	p := RoomPlace{RoomID: r.RoomID}
 	switch o {
 	case ByID:

@@ -66,7 +66,7 @@ func TestPagesWhileRoomsMove(t *testing.T) {
 		seen = slices.DeleteFunc(seen, func(id string) bool { _, ok := stay[id]; return !ok })
 		want := slices.Collect(maps.Keys(stay))
 		f := front{q: q}
-		slices.SortFunc(want, func(a, b string) int { return f.compare(q.Order.place(stay[a]), q.Order.place(stay[b])) })
+		slices.SortFunc(want, func(a, b string) int { return f.compare(q.Order.Place(stay[a]), q.Order.Place(stay[b])) })
 		if !slices.Equal(seen, want) {
 			rt.Errorf("the pages showed of those that stayed\n%q, want\n%q", seen, want)
 		}

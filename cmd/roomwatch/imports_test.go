@@ -12,7 +12,7 @@ import (
 // mayImport is the whole import graph of the module: what each package may
 // import from it.
 //
-//	cmd/roomwatch ─── daemon ─┬─ web ──────┬─ publisher ─┬─ natsconn ── diff/secret
+//	cmd/roomwatch ─── daemon ─┬─ bus, web ─┬─ publisher ─┬─ natsconn ── diff/secret
 //	    │                │    ├─ poller    │      │      ├─ reader
 //	    ├─ roomnotify    │    ├─ tracing   │      │      └─ streams
 //	    └─ roomaudit     │    └─ state ────┤      │
@@ -22,7 +22,8 @@ import (
 // poller, state and publisher never see each other; they meet in cmd and speak
 // in the types of diff. What each of them needs besides lies below diff: how to wait,
 // how spans are linked, and what must not be shown. daemon ties the parts together,
-// from the variables that config has read; web shows what state and publisher know.
+// from the variables that config has read; web shows what state and publisher know, and
+// bus tells the same over NATS.
 // The simulator stands alone: one that shared code with the decoder would prove
 // nothing. Every program talks to NATS by natsconn, knows from streams what a stream
 // must be like, and reads one by reader. So does events, the part of subscribers,
@@ -51,13 +52,14 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/internal/program":             {"roomwatch/cmd/internal/environ"},
 	"roomwatch/cmd/internal/program/programtest": {},
 	"roomwatch/cmd/roomwatch/web":                {"roomwatch/cmd/internal/serve", "roomwatch/diff", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/schema", "roomwatch/publisher/streams"},
+	"roomwatch/cmd/roomwatch/bus":                {"roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/web", "roomwatch/diff/retry", "roomwatch/publisher/natsconn"},
 	"roomwatch/cmd/roomwatch/tracing":            {"roomwatch/state", "roomwatch/diff/secret", "roomwatch/cmd/internal/program"},
 	"roomwatch/cmd/roomwatch/config": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/tracing",
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
 		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
-		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
+		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/bus", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",

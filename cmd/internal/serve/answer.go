@@ -13,20 +13,28 @@ type Problem struct {
 	Error string `json:"error"` // what is wrong, why, and the fix
 }
 
-// Answer writes v as JSON.
-func Answer(w http.ResponseWriter, status int, v any) {
+// Encode returns v as JSON, as it is shown.
+func Encode(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil { // unreachable: everything that is shown encodes
+	if err := enc.Encode(v); err != nil {
+		return nil // unreachable: everything that is shown encodes
+	}
+	return b.Bytes()
+}
+
+// Answer writes v as JSON.
+func Answer(w http.ResponseWriter, status int, v any) {
+	b := Encode(v)
+	if b == nil { // unreachable
 		status = http.StatusInternalServerError
-		b.Reset()
-		b.WriteString(`{"error":"the answer cannot be encoded"}`)
+		b = []byte(`{"error":"the answer cannot be encoded"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes()) // the client is gone if this fails
+	_, _ = w.Write(b) // the client is gone if this fails
 }
 
 // Refuse answers with what is wrong.

@@ -22,8 +22,10 @@ import (
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/internal/serve"
+	"roomwatch/cmd/roomwatch/bus"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/tracing"
+	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller"
 	"roomwatch/poller/webhook"
 	"roomwatch/publisher"
@@ -62,13 +64,14 @@ type Daemon struct {
 	store    *state.Store
 	embedded *embedded // nil: the server of NATS_URL
 	conn     *natsconn.Conn
-	readers  *natsconn.Conn // of the stream; it connects when the first one comes
 	pub      *publisher.Publisher
 	poll     *poller.Poller
 	commit   *state.Committer
 	sink     sink              // commit
 	receiver *webhook.Receiver // nil: no callbacks
 	bucket   *publisher.Bucket // nil: none
+	web      *web.Server
+	service  *bus.Service // nil: none, the stream has its subjects
 }
 
 // New opens and connects everything. After an error nothing is left open.
@@ -119,11 +122,6 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 	if d.conn, err = natsconn.Connect(ctx, connect); err != nil {
 		return nil, err
 	}
-	// What is wrong with NATS is logged by the publisher's.
-	connect.Name, connect.Log = "roomwatch readers", nil
-	if d.readers, err = natsconn.New(connect); err != nil {
-		return nil, err
-	}
 	d.pub, err = publisher.New(publisher.Config{
 		Conn: d.conn, Outbox: d.store, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID,
 		Version: program.Version(), Log: log, Metrics: d.metrics, Tracer: d.tracing.Tracer,
@@ -132,6 +130,9 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 		return nil, err
 	}
 	d.makeBucket()
+	if err = d.makeAnswers(connect); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -170,7 +171,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.listener != nil {
 		l := d.listener
 		d.listener = nil // closed by serve
-		g.Go(func() error { return d.serve(ctx, l) })
+		g.Go(func() error { return d.web.Serve(ctx, l) })
 	}
 	if d.callback != nil {
 		l := d.callback
@@ -184,6 +185,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 	if d.bucket != nil {
 		g.Go(func() error { return d.tendBucket(ctx) })
+	}
+	if d.service != nil {
+		g.Go(func() error { return d.service.Run(ctx) })
 	}
 	if d.embedded != nil {
 		g.Go(func() error {

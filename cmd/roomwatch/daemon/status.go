@@ -1,9 +1,6 @@
 package daemon
 
 import (
-	"context"
-	"errors"
-	"net"
 	"time"
 
 	"roomwatch/cmd/internal/program"
@@ -14,29 +11,6 @@ import (
 	"roomwatch/publisher"
 	"roomwatch/state"
 )
-
-// serve shows the daemon over HTTP until ctx is done, and closes l.
-func (d *Daemon) serve(ctx context.Context, l net.Listener) error {
-	w, err := d.web()
-	if err != nil {
-		return errors.Join(err, l.Close())
-	}
-	return w.Serve(ctx, l)
-}
-
-// web is what the daemon shows over HTTP.
-func (d *Daemon) web() (*web.Server, error) {
-	token, err := d.cfg.CurrentToken(d.log)
-	if err != nil {
-		return nil, err
-	}
-	return web.New(web.Config{
-		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
-		Status: d.Status, Rooms: d.store, Explain: d.Explain, Metrics: d.metrics,
-		Conn: d.readers, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
-		Log: d.log,
-	}), nil
-}
 
 // Status is how the daemon is doing. It is in memory, but for the oldest event
 // that waits, which may have to be read from the outbox.

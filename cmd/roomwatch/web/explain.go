@@ -135,7 +135,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	e, ok, err := s.c.Explain(id)
 	switch {
 	case err != nil:
-		s.broken(w, r, err)
+		answer(w, nil, s.broken(r.Context(), err))
 	case !ok:
 		serve.Refuse(w, http.StatusNotFound, "nothing is known of room %.200q: it is not live, waits for no read, and no end of the last 24 hours is remembered", id)
 	default:

@@ -1,29 +1,23 @@
 package web
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"roomwatch/cmd/internal/serve"
 	"roomwatch/diff"
 	"roomwatch/state"
 )
 
 const (
-	roomPath     = "/api/v1/rooms/" // a RoomId follows
 	defaultLimit = 50
 	mostLimit    = 200
-	mostText     = 200              // bytes of a text to search for
-	scanWait     = 10 * time.Second // for the turn to walk through the rooms
+	mostText     = 200 // bytes of a text to search for
 )
 
 // A Room is a live room, with the field names of get_room_list.
@@ -71,74 +65,6 @@ func NewRoom(l state.LiveRoom) Room {
 	return r
 }
 
-func (s *Server) rooms(w http.ResponseWriter, r *http.Request) {
-	q, err := roomQuery(r.URL.RawQuery)
-	if err != nil {
-		serve.Refuse(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	done, err := s.turn(r.Context())
-	if err != nil {
-		w.Header().Set("Retry-After", "5")
-		serve.Refuse(w, http.StatusServiceUnavailable, "others walk through the rooms, one after the other, since %s; try again in a moment", scanWait)
-		return
-	}
-	rooms, next, err := s.c.Rooms.Rooms(r.Context(), q.RoomQuery)
-	done()
-	if err != nil {
-		s.broken(w, r, err)
-		return
-	}
-	list := RoomList{Rooms: make([]Room, 0, len(rooms)), Known: s.c.Status().Rooms.Known}
-	for _, l := range rooms {
-		list.Rooms = append(list.Rooms, NewRoom(l))
-	}
-	if next != nil {
-		c := cursor{Sort: q.sort, Number: next.Number, Name: []byte(next.Name), RoomID: []byte(next.RoomID)}.String()
-		list.Next = &c
-	}
-	serve.Answer(w, http.StatusOK, list)
-}
-
-func (s *Server) room(w http.ResponseWriter, r *http.Request) {
-	// Not a wildcard of the pattern: that would not take a RoomId that is a slash.
-	id, err := url.PathUnescape(strings.TrimPrefix(r.URL.EscapedPath(), roomPath))
-	if err != nil || id == "" {
-		serve.Refuse(w, http.StatusNotFound, "no room is named: write its RoomId, percent-encoded, behind %s", roomPath)
-		return
-	}
-	l, ok, err := s.c.Rooms.Room(id)
-	switch {
-	case err != nil:
-		s.broken(w, r, err)
-	case !ok:
-		serve.Refuse(w, http.StatusNotFound, "room %.200q is not known to be live; write its RoomId percent-encoded", id)
-	default:
-		serve.Answer(w, http.StatusOK, NewRoom(l))
-	}
-}
-
-// broken answers for a state that could not be read, or for a client that left.
-func (s *Server) broken(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() == nil {
-		s.log.ErrorContext(r.Context(), "http", "path", r.URL.Path, "error", err)
-	}
-	serve.Refuse(w, http.StatusInternalServerError, "the rooms cannot be read; the log of roomwatch says why")
-}
-
-// turn waits until nobody else walks through the rooms: one at a time takes the
-// same time and a part of the memory.
-func (s *Server) turn(ctx context.Context) (done func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, scanWait)
-	defer cancel()
-	select {
-	case s.scan <- struct{}{}:
-		return func() { <-s.scan }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // A listQuery is what /api/v1/rooms was asked for.
 type listQuery struct {
 	state.RoomQuery
@@ -161,9 +87,8 @@ func sorts(name string) (o state.RoomOrder, falling, ok bool) {
 	return 0, false, false
 }
 
-func roomQuery(raw string) (q listQuery, err error) {
-	v, err := parameters(raw, "sort", "category", "owner", "q", "limit", "cursor")
-	if err != nil {
+func roomQuery(v url.Values) (q listQuery, err error) {
+	if err := known(v, "sort", "category", "owner", "q", "limit", "cursor"); err != nil {
 		return q, err
 	}
 	q.sort, q.Limit = "views", defaultLimit
@@ -221,19 +146,32 @@ func contains(s, text string) bool { return strings.Contains(strings.ToLower(s),
 
 // parameters parses a query in which each of the names may stand once.
 func parameters(raw string, names ...string) (url.Values, error) {
+	v, err := query(raw)
+	if err != nil {
+		return nil, err
+	}
+	return v, known(v, names...)
+}
+
+func query(raw string) (url.Values, error) {
 	v, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, fmt.Errorf("the query cannot be read: %w; percent-encode its values", err)
 	}
+	return v, nil
+}
+
+// known refuses other names than these, and those that stand more than once.
+func known(v url.Values, names ...string) error {
 	for name, values := range v {
 		switch {
 		case !slices.Contains(names, name):
-			return nil, fmt.Errorf("the parameter %.50q is unknown: choose from %s", name, strings.Join(names, ", "))
+			return fmt.Errorf("the parameter %.50q is unknown: choose from %s", name, strings.Join(names, ", "))
 		case len(values) > 1:
-			return nil, fmt.Errorf("the parameter %s is given %d times: give it once", name, len(values))
+			return fmt.Errorf("the parameter %s is given %d times: give it once", name, len(values))
 		}
 	}
-	return v, nil
+	return nil
 }
 
 // A cursor is a place in a list. Texts are bytes: a name may be cut in the

@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"context"
+	"strings"
+
+	"roomwatch/cmd/internal/program"
+	"roomwatch/cmd/roomwatch/bus"
+	"roomwatch/cmd/roomwatch/web"
+	"roomwatch/publisher/natsconn"
+)
+
+// makeAnswers makes what tells of the daemon: over HTTP, and over NATS, where the same
+// is told.
+func (d *Daemon) makeAnswers(connect natsconn.Config) error {
+	token, err := d.cfg.CurrentToken(d.log)
+	if err != nil {
+		return err
+	}
+	// What is wrong with NATS is logged by the publisher's connection. This one connects
+	// when the first reader of events comes.
+	connect.Name, connect.Log = "roomwatch readers", nil
+	readers, err := natsconn.New(connect)
+	if err != nil {
+		return err
+	}
+	d.web = web.New(web.Config{
+		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
+		Status: d.Status, Rooms: d.store, Explain: d.Explain, Metrics: d.metrics,
+		Conn: readers, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
+		Log: d.log,
+	})
+	if subjects := bus.Prefix(d.cfg.SDKAppID) + "."; strings.HasPrefix(subjects, d.cfg.SubjectPrefix+".") {
+		d.log.WarnContext(context.Background(), "no service over NATS", "error", "the stream would store what is asked on "+subjects+">",
+			"fix", "set ROOMWATCH_SUBJECT_PREFIX to something else than "+d.cfg.SubjectPrefix+" if you want to ask over NATS")
+		return nil
+	}
+	d.service, err = bus.New(bus.Config{
+		Connection: connect, SDKAppID: d.cfg.SDKAppID, StreamPrefix: d.cfg.SubjectPrefix, Version: program.Version(),
+		Answers: d.web, Writer: d.isWriter, Log: d.log,
+	})
+	return err
+}
+
+// isWriter reports whether this process is the one that asks the service and publishes.
+func (d *Daemon) isWriter() bool { return true }

@@ -58,6 +58,24 @@ func (s *Store) lookForPassed(p diff.Page) error {
 	return nil
 }
 
+// askMissing proposes the rooms that the file has as missing, when it is opened: what was
+// to be read of them has ended with the process before.
+func (s *Store) askMissing() error {
+	if s.reads.propose == nil {
+		return nil
+	}
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(missingBucket).ForEach(func(key, _ []byte) error {
+			s.reads.ask(roomID(key), diff.MissedBySweep)
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("propose missing rooms: %w", err)
+	}
+	return nil
+}
+
 // isRecent reports whether less than d has passed since t. A t of the future comes
 // from a clock that was set back.
 func isRecent(t, now time.Time, d time.Duration) bool {

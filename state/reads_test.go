@@ -489,3 +489,34 @@ func BenchmarkPassed(b *testing.B) {
 		}
 	}
 }
+
+// A process that starts proposes the rooms that the one before has found missing, and
+// no others; one without point reads proposes nothing.
+func TestMissingRoomsAreProposedAtTheStart(t *testing.T) {
+	s := open(t, newPath(t))
+	sweep(t, s, 0, "a@1=0 b@1=0 c@1=0 d.e@1=0")
+	sweep(t, s, 1, "a@1=0 c@1=0")
+	sweep(t, s, 2, "a@1=0 b@1=0") // b is back, c is missing, too
+	path := s.path
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, reads := range []bool{true, false} {
+		var p proposals
+		c := Config{Path: path, SDKAppID: testApp, Policy: diff.DefaultPolicy()}
+		if reads {
+			c.Propose = func(q diff.Proposal) { p.all = append(p.all, q) }
+		}
+		again, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{true: "missed:c missed:d.e"}[reads]
+		if got := p.take(); got != want {
+			t.Errorf("with reads %t proposed %q, want %q", reads, got, want)
+		}
+	}
+}

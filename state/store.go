@@ -200,7 +200,7 @@ func (s *Store) load(app int) error {
 	s.start(m)
 	s.complete = fromNano(m.counters.Begin)
 	s.sweep = m.counters.Sweep + 1
-	return s.hidden.load(s)
+	return errors.Join(s.hidden.load(s), s.askMissing())
 }
 
 // buckets returns the names of all buckets.

@@ -19,6 +19,8 @@ type Status struct {
 	Refused           Failure // the configuration is refused, since when and why; zero if it is not
 	ReadsRefused      Failure // point reads are refused, since when and why; zero if they are not
 	RequestsPerSecond float64 // allowed at present
+
+	Probes *ProbeStatus // nil: none are made
 }
 
 // A Report is what one sweep found and what it took.

@@ -266,6 +266,9 @@ func (p *Poller) Status() Status {
 	if p.reader != nil {
 		s.ReadsRefused = p.reader.refusedSince()
 	}
+	if p.prober != nil {
+		s.Probes = p.prober.status(time.Now())
+	}
 	return s
 }
 

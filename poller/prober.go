@@ -40,6 +40,7 @@ type prober struct {
 	share   float64
 	allowed func() bool // whether anybody could do anything with what a probe shows
 	metrics *probeMetrics
+	hour    probeHour
 }
 
 // newProber returns the prober of a poller that makes point reads: what a probe shows and
@@ -154,6 +155,7 @@ func (p *prober) probe(ctx context.Context, f *fetcher, pl *place, sink Sink) ti
 	}
 	if ctx.Err() == nil {
 		p.metrics.probe(len(unknown), err)
+		p.hour.add(len(unknown), now)
 		p.log.DebugContext(ctx, "probe", "next", pl.next, "rooms", len(a.rooms), "unknown", len(unknown), "error", err)
 	}
 	return took

@@ -91,9 +91,7 @@ func statusText(s web.Status) string {
 		line("last complete", "%s, in %s: %s, %s, %s, %s", ago(p.Ended), time.Duration(p.Duration*float64(time.Second)).Round(time.Millisecond),
 			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
 	}
-	if r := s.Absence.Recall; r != nil {
-		line("recall", "a sweep shows %s of the live rooms, as measured over the last hundred or so", percent(*r))
-	}
+	sightText(s, line)
 	if f := s.LastFailure; f != nil {
 		line("last failure", "%s: %s", ago(f.At), f.Text)
 	}
@@ -123,6 +121,16 @@ func statusText(s web.Status) string {
 	}
 	line("events", "%s since the start", strings.Join(events, ", "))
 	return b.String()
+}
+
+// sightText says how much of the list is seen: by sweeps, and by probes beside them.
+func sightText(s web.Status, line func(what, format string, args ...any)) {
+	if r := s.Absence.Recall; r != nil {
+		line("recall", "a sweep shows %s of the live rooms, as measured over the last hundred or so", percent(*r))
+	}
+	if p := s.Probes; p != nil {
+		line("probes", "%s of the list known; in the last hour %s made, which found %s that nobody knew", counted(p.Places, "place"), counted(p.Made, "probe"), counted(p.Found, "room"))
+	}
 }
 
 // percent writes a share, and all of it only where nothing lacks.

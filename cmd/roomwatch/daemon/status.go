@@ -35,7 +35,8 @@ func (d *Daemon) Status() web.Status {
 		Absence: web.Absence{MissRate: st.MissRate, Recall: st.Recall, Guard: web.Guard{
 			Active: st.Guarded || st.Held.Proved > 0, Held: st.Held.Proved, Agree: st.Doubted, Needed: d.cfg.MassEndSweeps,
 		}},
-		News: web.News{Created: newsAge(st.News.Created), Ended: newsAge(st.News.Ended)},
+		News:   web.News{Created: newsAge(st.News.Created), Ended: newsAge(st.News.Ended)},
+		Probes: probes(poll.Probes),
 		Outbox: web.Outbox{
 			Depth: pub.Waiting, Oldest: web.Time{Time: pub.WaitingSince},
 			Epoch: pub.Epoch, Assigned: pub.Assigned, Stored: pub.Stored,
@@ -66,6 +67,13 @@ func (d *Daemon) Status() web.Status {
 
 func newsAge(a state.NewsAge) web.NewsAge {
 	return web.NewsAge{Events: a.Events, Median: a.Median.Seconds(), P95: a.P95.Seconds()}
+}
+
+func probes(p *poller.ProbeStatus) *web.Probes {
+	if p == nil {
+		return nil
+	}
+	return &web.Probes{Places: p.Places, Made: p.Probes, Found: p.Found}
 }
 
 // endpoint is the base URL of the service, not its short name.

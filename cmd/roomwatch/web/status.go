@@ -27,6 +27,7 @@ type Status struct {
 	Rooms        RoomCount        `json:"rooms"`
 	Absence      Absence          `json:"absence"`
 	News         News             `json:"news"`
+	Probes       *Probes          `json:"probes"` // null: none are made
 	Outbox       Outbox           `json:"outbox"`
 	NATS         NATS             `json:"nats"`
 	Callbacks    *Callbacks       `json:"callbacks"` // null: they are not received
@@ -117,6 +118,13 @@ type NewsAge struct {
 	Events uint64  `json:"events"`         // of the last hour
 	Median float64 `json:"median_seconds"` // half of them were not older; 0 if there were none
 	P95    float64 `json:"p95_seconds"`    // nor were 95 of 100; at most ten minutes
+}
+
+// Probes are what is read of the list beside the sweeps, where new rooms were found before.
+type Probes struct {
+	Places int    `json:"places"` // of the list that are known and can be read again
+	Made   uint64 `json:"made"`   // probes of the last hour, answered or not
+	Found  uint64 `json:"found"`  // rooms that nobody knew and that they have shown
 }
 
 // An Outbox is what waits for the stream.

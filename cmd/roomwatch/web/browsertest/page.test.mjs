@@ -181,6 +181,18 @@ test('the page says how fresh news is', async (t) => {
   await page.unrouteAll({ behavior: 'wait' });
 });
 
+test('the page says what probes have found', async (t) => {
+  const page = await open(t);
+  await page.route('**/api/v1/status', async (route) => {
+    const response = await route.fetch();
+    const status = await response.json();
+    status.probes = { places: 51, made: 1234, found: 1 };
+    await route.fulfill({ response, json: status });
+  });
+  await eventually(page, () => document.getElementById('facts').textContent.includes('Probes1,234last hour; 1 new room found; 51 places of the list known'));
+  await page.unrouteAll({ behavior: 'wait' });
+});
+
 test('the feed is filtered and paused', async (t) => {
   const page = await open(t);
   await eventually(page, () => document.querySelector('#events .tag.views'));

@@ -90,6 +90,9 @@ function showFacts(s) {
     ['NATS', s.nats.connected ? 'connected' : 'disconnected', `stream ${s.nats.stream}, ${s.nats.claim ? `claim ${number(s.nats.claim)}` : 'no claim yet'}${s.nats.server ? `, ${s.nats.server}` : ''}`],
     ['Mass-end guard', guard.active ? 'active' : 'inactive', guard.held ? `${plural(guard.held, 'end')} proved by point reads held back` : guard.active ? `${plural(guard.agree, 'sweep')} agree, at least ${guard.needed} needed` : `needs at least ${guard.needed} sweeps that agree`],
   ];
+  if (s.probes) {
+    facts.push(['Probes', number(s.probes.made), `last hour; ${plural(s.probes.found, 'new room')} found; ${plural(s.probes.places, 'place')} of the list known`]);
+  }
   const calls = s.callbacks;
   if (calls) {
     facts.push(['Callbacks', number(calls.taken), `${calls.last ? `newest ${since(calls.last)}, ${exactly(calls.last)}` : 'none received yet'}; ${number(calls.refused)} refused`]);

@@ -3,7 +3,7 @@
 //
 // main.go has the commands; run.go ties the parts together. target.go is what
 // becomes of an event, tend.go what becomes of what could not be told at once,
-// store.go where it is kept, and sender.go how a target is spoken to. Package
+// store.go where it is kept, reload.go how rules are replaced, and sender.go how a target is spoken to. Package
 // rules decides what is told to whom, package form what that looks like.
 package main
 
@@ -35,7 +35,7 @@ func rootCommand() *cobra.Command {
 			"help rules`).")
 	path := root.PersistentFlags().String("rules", "", "the rule `file`; without it ROOMNOTIFY_RULES, or rules.yaml")
 	program.EnvFile(root, prefix, errConfig)
-	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), resendCommand(path), deadCommand(path),
+	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), reloadCommand(path), resendCommand(path), deadCommand(path),
 		program.Topic("rules", "How the rule file is written", func(w io.Writer) error {
 			_, err := io.WriteString(w, rules.Help)
 			return err

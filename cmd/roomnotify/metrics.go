@@ -13,6 +13,7 @@ type metrics struct {
 	registry                                     *prometheus.Registry
 	sent, failed, throttled, held, dead, skipped *prometheus.CounterVec
 	delivery                                     *prometheus.HistogramVec
+	accepted, loadedAt                           prometheus.Gauge
 }
 
 func newMetrics(s *status) *metrics {
@@ -32,8 +33,19 @@ func newMetrics(s *status) *metrics {
 		Name: "roomnotify_delivery_seconds", Help: "Time from an event to the acceptance of its notification by the target, without digests.",
 		Buckets: []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600},
 	}, []string{"target"})
-	m.registry.MustRegister(m.delivery, s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.accepted = prometheus.NewGauge(prometheus.GaugeOpts{Name: "roomnotify_rules_accepted", Help: "1 if the newest rule file is in force; 0 if it has a mistake, and the one before is."})
+	m.loadedAt = prometheus.NewGauge(prometheus.GaugeOpts{Name: "roomnotify_rules_loaded_timestamp_seconds", Help: "When the rules that are in force were read."})
+	m.loaded(nil)
+	m.registry.MustRegister(m.accepted, m.loadedAt, m.delivery, s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// loaded notes that the rule file was read, or why it cannot be used.
+func (m *metrics) loaded(err error) {
+	m.accepted.Set(oneIf(err == nil))
+	if err == nil {
+		m.loadedAt.SetToCurrentTime()
+	}
 }
 
 // A tally is what is counted of one target.

@@ -56,6 +56,9 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	for _, w := range s.warnings {
 		d.log.WarnContext(ctx, "stream has an unusual setting", "stream", d.cfg.store().stream(), "setting", w)
 	}
+	if d.request == "" {
+		d.asked(ctx, s) // what somebody asked of an earlier one
+	}
 	d.left, err = d.lastSeen(ask, s)
 	return s, err
 }

@@ -150,16 +150,18 @@ func (r *receiver) taken(t *testing.T, host string) string {
 // A rig is a roomnotify with a real JetStream server and a real HTTP server in a
 // bubble: hours pass at once.
 type rig struct {
-	t      *testing.T
-	srv    *natstest.Server
-	js     jetstream.JetStream
-	to     *receiver
-	file   *rules.File
-	daemon *daemon // that was started last
-	log    *logtest.Buffer
-	pipe   *pipeListener
-	seq    uint64
-	of     map[string]events.Event // the newest of each room
+	t        *testing.T
+	srv      *natstest.Server
+	js       jetstream.JetStream
+	to       *receiver
+	file     *rules.File
+	daemon   *daemon // that was started last
+	path     string  // of the rule file, where it is one
+	seqRules int     // how often it was written
+	log      *logtest.Buffer
+	pipe     *pipeListener
+	seq      uint64
+	of       map[string]events.Event // the newest of each room
 }
 
 // hook is a target of the generic form.
@@ -199,7 +201,7 @@ func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	https := r.transport()
-	d := newDaemon(&config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: 720 * time.Hour}, r.file,
+	d := newDaemon(&config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: 720 * time.Hour, Rules: r.path}, r.file,
 		slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	d.js, d.transport, r.daemon = r.js, https, d
 	done := make(chan error, 1)

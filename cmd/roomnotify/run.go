@@ -34,7 +34,8 @@ func runCommand(path *string) *cobra.Command {
 		Use:   "run",
 		Short: "Send notifications until SIGINT or SIGTERM (the daemon)",
 		Long: "run is the daemon. The first start begins with new events; later starts resume where the last one stopped. Each target\n" +
-			"has its own position in the events, so no target delays another. Restart it after a change of the rule file.",
+			"has its own position in the events, so no target delays another. The rule file is read again when it has changed, at SIGHUP,\n" +
+			"and by `roomnotify reload`.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, file, err := configured(*path)
@@ -58,6 +59,7 @@ func runDaemon(ctx context.Context, cfg *config, file *rules.File, log *slog.Log
 	if err != nil {
 		return fmt.Errorf("%w: %w", errConfig, err)
 	}
+	defer program.OnHangup(d.hangUp)()
 	l, err := cfg.http().Listen(ctx)
 	if err != nil {
 		return err
@@ -115,10 +117,15 @@ type daemon struct {
 
 	status  *status
 	metrics *metrics
+
+	targets map[string]*target // that are told, or were by the rules before
+	hangups chan struct{}      // asks for a reload
+	tried   [32]byte           // the sum of the rule file that was read last, whether or not it could be used
+	request string             // the newest `roomnotify reload` that was seen
 }
 
 func newDaemon(cfg *config, file *rules.File, log *slog.Logger) *daemon {
-	d := &daemon{cfg: cfg, file: file, log: log, me: newOwner(), status: newStatus()}
+	d := &daemon{cfg: cfg, file: file, log: log, me: newOwner(), status: newStatus(), hangups: make(chan struct{}, 1), tried: file.Sum}
 	d.metrics = newMetrics(d.status)
 	return d
 }
@@ -156,23 +163,16 @@ func (d *daemon) runOver(ctx context.Context, conn *natsconn.Conn) error {
 // run returns nil when ctx is done, and an error for what waiting does not fix, or
 // when NATS has closed the connection permanently.
 func (d *daemon) run(ctx context.Context) error {
-	senders, err := d.senders()
+	senders, err := d.senders(d.file)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, s := range senders {
-			s.client.CloseIdleConnections()
-		}
-	}()
+	set := &ruleSet{file: d.file, senders: senders}
+	defer func() { set.close() }()
 	s, err := d.open(ctx)
 	if err != nil || s == nil {
 		return err
 	}
-	if err := d.warnOfLeftovers(ctx, s); err != nil {
-		d.log.WarnContext(ctx, "stored notifications cannot be read", "error", err) // it is of use to a person alone
-	}
-	group, ctx := errgroup.WithContext(ctx)
 	nc := d.js.Conn()
 	d.status.connects(func() error {
 		if nc.IsConnected() {
@@ -180,32 +180,65 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return natsconn.Of(nc).WhyAway()
 	})
+	for {
+		next, err := d.runRules(ctx, s, set)
+		if err != nil || next == nil {
+			return err
+		}
+		set.close()
+		set = next
+	}
+}
+
+// runRules runs by some rules until ctx is done, and then returns nil, or until
+// there are others. Then each target has ended what was on its way: what was not
+// begun comes again from the streams.
+func (d *daemon) runRules(ctx context.Context, s *store, set *ruleSet) (next *ruleSet, err error) {
+	d.file = set.file
+	if err := d.warnOfLeftovers(ctx, s); err != nil {
+		d.log.WarnContext(ctx, "stored notifications cannot be read", "error", err) // it is of use to a person alone
+	}
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		d.mind(ctx, s)
 		return nil
 	})
 	began := time.Now()
-	var targets []*target
-	for i := range d.file.Targets {
-		t := &d.file.Targets[i]
-		if sender := senders[t.Name]; sender != nil {
-			g := newTarget(ctx, t, d.file.Of(t.Name), s, sender.send, newWatch(d.left[t.Name], began), d.metrics.of(t.Name), d.log)
-			targets = append(targets, g)
+	targets := map[string]*target{}
+	for i := range set.file.Targets {
+		t := &set.file.Targets[i]
+		if sender := set.senders[t.Name]; sender != nil {
+			g := newTarget(ctx, t, set.file.Of(t.Name), s, sender.send, newWatch(d.left[t.Name], began), d.metrics.of(t.Name), d.log)
+			if was := d.targets[t.Name]; was != nil {
+				g.inherit(was)
+			}
+			targets[t.Name] = g
 		}
 	}
+	d.targets = targets
 	d.status.begin(targets)
+	d.answer(ctx, s, set.request, set, nil)
 	for _, g := range targets {
 		group.Go(func() error { return d.serve(ctx, g) })
 	}
-	return group.Wait()
+	group.Go(func() error {
+		if next = d.awaitRules(ctx, s); next != nil {
+			end()
+		}
+		return nil
+	})
+	err = group.Wait()
+	return next, err
 }
 
 // senders returns one for each target that a rule names.
-func (d *daemon) senders() (map[string]*sender, error) {
+func (d *daemon) senders(file *rules.File) (map[string]*sender, error) {
 	senders := map[string]*sender{}
-	for i := range d.file.Targets {
-		t := &d.file.Targets[i]
-		if len(d.file.Of(t.Name)) == 0 {
+	for i := range file.Targets {
+		t := &file.Targets[i]
+		if len(file.Of(t.Name)) == 0 {
 			continue
 		}
 		s := newSender(t, d.transport)

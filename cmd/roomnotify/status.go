@@ -57,7 +57,7 @@ func (s *status) connects(away func() error) {
 }
 
 // begin notes which targets are told from now on.
-func (s *status) begin(targets []*target) {
+func (s *status) begin(targets map[string]*target) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.starting, s.targets = "", map[string]*targetStatus{}

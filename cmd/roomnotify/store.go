@@ -28,6 +28,7 @@ import (
 //	told.<target>.<rule>.<life>.<milestone>       the id of the event that crossed it
 //	place.<target>                                how far it is in the stream of the events
 //	parked.<target>                               messages of the event stream that are no events
+//	reload, reloaded                              the newest `roomnotify reload`, and what came of it
 //
 // One stream instead of a KV bucket and two streams: what is written together
 // then fails together, and a server needs one permission for each thing done.

@@ -63,19 +63,21 @@ func (g *target) restore(ctx context.Context) error {
 }
 
 // tend sends digests that are due, and tries a target that is down, until
-// roomnotify stops.
+// roomnotify stops. What is on its way then is finished.
 func (g *target) tend(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
 	var reported changes
 	logged := time.Now()
+	work, end := g.outlive(ctx)
+	defer end()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		err := g.round(ctx)
+		err := g.round(work)
 		if ctx.Err() != nil {
 			return
 		}
@@ -143,7 +145,7 @@ func (g *target) tellWaiting(ctx context.Context) error {
 	g.mu.Lock()
 	look := g.waiting || !time.Now().Before(g.lookAt)
 	g.mu.Unlock()
-	for look && ctx.Err() == nil && g.ready() {
+	for look && ctx.Err() == nil && g.stop.Err() == nil && g.ready() {
 		g.mu.Lock()
 		arrivals := g.arrivals
 		g.mu.Unlock()

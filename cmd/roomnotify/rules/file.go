@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +29,8 @@ func Kinds() []string {
 type File struct {
 	Targets []Target // by name
 	Rules   []Rule   // by name
+
+	Sum [sha256.Size]byte // of its text
 
 	// Warnings are what may be meant otherwise, each with a fix.
 	Warnings []string
@@ -142,7 +145,7 @@ func Parse(text []byte, from Source) (*File, error) {
 		return nil, fmt.Errorf("%w: %s", ErrRules, yamlText(err))
 	}
 	p = append(p, unknownFields(root)...)
-	f := &File{}
+	f := &File{Sum: sha256.Sum256(text)}
 	lookup := from.Lookup
 	from.Lookup = func(name string) (string, bool) {
 		f.Variables = append(f.Variables, name)

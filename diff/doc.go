@@ -22,7 +22,8 @@
 //	complete    of a sweep: the service ended the list, and every row was understood
 //	sight       one room as a page or a read shows it
 //	probe       one page that was read by a Next of an earlier sweep
-//	place       a Next of an earlier sweep, and what was found there
+//	place       a Next of an earlier sweep, and what was found there; also where a
+//	            room stands in the list. Where a reader of a stream is, is its position
 //	point read  one answer of get_room_info, about one RoomID
 //	proposal    a RoomID that should be read; it carries no facts
 //	witness     an answer that says that a room does not exist

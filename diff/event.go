@@ -52,19 +52,19 @@ type Event struct {
 // Evidence says what proves an event. With a RequestId the vendor's support finds
 // the answer of the service.
 type Evidence struct {
-	By       Witness
+	By       By
 	Requests []string // the RequestIds of the answers; empty if they had none
 	Missed   uint64   // by sweeps: complete sweeps in a row that did not show the room
 }
 
-// A Witness is what an event is known by.
-type Witness string
+// By is what an event is known by.
+type By string
 
-// The witnesses.
+// What an event can be known by.
 const (
-	ByList   Witness = "list"   // a page showed it
-	ByInfo   Witness = "info"   // point reads did
-	BySweeps Witness = "sweeps" // complete sweeps did not show the room; the request is that of the last page of the last of them
+	ByList   By = "list"   // a page showed it
+	ByInfo   By = "info"   // point reads did
+	BySweeps By = "sweeps" // complete sweeps did not show the room; the request is that of the last page of the last of them
 )
 
 // Requested returns the RequestIds that are not empty, or nil.

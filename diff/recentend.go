@@ -19,7 +19,7 @@ type RecentEnd struct {
 	Told       time.Time // not before the begin of Sweep
 	Sweep      uint64    // that was going on, or came next
 	Missed     uint64    // complete sweeps in a row that had missed the life; 0 if that is not known
-	By         Witness   // what proved the end; empty if that is not known
+	By         By        // what proved the end; empty if that is not known
 }
 
 // RecentEnd returns what is remembered of a room that the judged sweep ends.

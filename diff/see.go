@@ -15,7 +15,7 @@ type Known struct {
 
 	// SeenAt is a moment at which the room was seen: when this record was last
 	// written. It is not rewritten by sweeps that change nothing; the newest
-	// complete sweep that did not miss the room is the better witness then.
+	// complete sweep that did not miss the room is then the later one.
 	SeenAt time.Time
 
 	// EqualAt is a moment at which ViewCount was still Published. It is

@@ -55,7 +55,7 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// A Poller reads the list of live rooms again and again.
+// A Poller continuously polls the list of live rooms.
 type Poller struct {
 	interval time.Duration
 	log      *slog.Logger

@@ -96,7 +96,7 @@ func (s *sweep) read(ctx context.Context) error {
 		s.visit(next, a, unknown)
 		switch {
 		case a.next != "":
-			if err := s.guard(a.next); err != nil {
+			if err := s.progress(a.next); err != nil {
 				if a.requestID != "" {
 					err = fmt.Errorf("%w (RequestId %s)", err, a.requestID)
 				}
@@ -162,9 +162,9 @@ func (s *sweep) visit(next string, a answer, unknown []diff.Room) {
 	s.visits = append(s.visits, v)
 }
 
-// guard returns an error if the list that goes on at next shows no sign that it
+// progress returns an error if the list that continues at next shows no sign that it
 // will ever end.
-func (s *sweep) guard(next string) error {
+func (s *sweep) progress(next string) error {
 	if _, ok := s.given[next]; ok {
 		return fmt.Errorf("cursor %.64q was given before in this sweep", next)
 	}

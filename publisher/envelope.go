@@ -99,7 +99,7 @@ func Decode(body []byte) (diff.Event, error) {
 		return diff.Event{}, fmt.Errorf("decode event %s: no room or no version", w.ID)
 	}
 	if v := w.Data.Evidence; v != nil {
-		e.Evidence = diff.Evidence{By: diff.Witness(v.By), Requests: v.Requests, Missed: v.Missed}
+		e.Evidence = diff.Evidence{By: diff.By(v.By), Requests: v.Requests, Missed: v.Missed}
 	}
 	if w.Data.Previous != nil {
 		e.Previous = diff.Previous(*w.Data.Previous)

@@ -113,7 +113,7 @@ func drawEvent(t *rapid.T) diff.Event {
 	if rapid.Bool().Draw(t, "has since") {
 		e.Since = moment.Draw(t, "since")
 	}
-	if by := rapid.SampledFrom([]diff.Witness{"", diff.ByList, diff.ByInfo, diff.BySweeps}).Draw(t, "by"); by != "" {
+	if by := rapid.SampledFrom([]diff.By{"", diff.ByList, diff.ByInfo, diff.BySweeps}).Draw(t, "by"); by != "" {
 		e.Evidence = diff.Evidence{By: by, Requests: rapid.SliceOfN(text, 1, 3).Draw(t, "requests"), Missed: rapid.Uint64().Draw(t, "missed")}
 	}
 	e.ID = eventID("01JD3ZK8V6Q4", e.Seq)

@@ -93,17 +93,17 @@ func createEnds(tx *bbolt.Tx) error {
 
 // endSize is the length of an end: five numbers of eight bytes, which are the
 // same in every build; what a later one adds follows them. Builds that note what
-// proved the end have a sixth, its place among endWitnesses.
+// proved the end have a sixth, its index in endProofs.
 const endSize = 5 * 8
 
-// endWitnesses are what can prove an end; a place means the same in every build.
-func endWitnesses() [4]diff.Witness {
-	return [...]diff.Witness{"", diff.ByList, diff.ByInfo, diff.BySweeps}
+// endProofs are what can prove an end; an index means the same in every build.
+func endProofs() [4]diff.By {
+	return [...]diff.By{"", diff.ByList, diff.ByInfo, diff.BySweeps}
 }
 
 func encodeEnd(number uint64, e diff.RecentEnd) []byte {
 	v := make([]byte, 0, endSize+8)
-	witnesses := endWitnesses()
+	witnesses := endProofs()
 	by := max(0, slices.Index(witnesses[:], e.By))
 	for _, n := range [...]uint64{number, uint64(e.CreateTime), uint64(nano(e.Told)), e.Sweep, e.Missed, uint64(by)} {
 		v = binary.BigEndian.AppendUint64(v, n)
@@ -117,7 +117,7 @@ func decodeEnd(id string, v []byte) (number uint64, e diff.RecentEnd, err error)
 	}
 	at := func(i int) uint64 { return binary.BigEndian.Uint64(v[8*i:]) }
 	e = diff.RecentEnd{CreateTime: int64(at(1)), Told: fromNano(int64(at(2))), Sweep: at(3), Missed: at(4)}
-	if witnesses := endWitnesses(); len(v) >= endSize+8 && at(5) < uint64(len(witnesses)) {
+	if witnesses := endProofs(); len(v) >= endSize+8 && at(5) < uint64(len(witnesses)) {
 		e.By = witnesses[at(5)]
 	}
 	return at(0), e, nil

@@ -177,7 +177,7 @@ func TestExplainEndOverRestart(t *testing.T) {
 	s = open(t, path)
 	wantFacts(t, s, 23, "b", "ended@1 at 22 by sweeps, no reads")
 	wantFacts(t, s, 23, "a", "live@1=5/5 v1 listed:0 of 4, no reads")
-	for _, by := range []diff.Witness{"", diff.ByList, diff.ByInfo, diff.BySweeps} {
+	for _, by := range []diff.By{"", diff.ByList, diff.ByInfo, diff.BySweeps} {
 		end := diff.RecentEnd{CreateTime: 1, Told: second(1), Sweep: 3, Missed: 4, By: by}
 		if n, got, err := decodeEnd("a", encodeEnd(7, end)); n != 7 || got != end || err != nil {
 			t.Errorf("%+v comes back as %d, %+v, %v", end, n, got, err)

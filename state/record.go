@@ -256,7 +256,7 @@ func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
 	p := r.Previous
 	var evidence diff.Evidence
 	if r.Evidence != nil {
-		evidence = diff.Evidence{By: diff.Witness(r.Evidence.By), Requests: r.Evidence.Requests, Missed: r.Evidence.Missed}
+		evidence = diff.Evidence{By: diff.By(r.Evidence.By), Requests: r.Evidence.Requests, Missed: r.Evidence.Missed}
 	}
 	return diff.Event{
 		ID: eventID(epoch, seq), Seq: seq, Type: diff.Type(r.Type), Room: r.Room.room(r.RoomID, r.Created),

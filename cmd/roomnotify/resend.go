@@ -22,7 +22,7 @@ import (
 const (
 	resendTries = 3
 	resendWait  = 5 * time.Minute // the longest that a target may ask for
-	maxFailed   = 3               // notifications in a row that fail, before their target counts as down
+	maxFailed   = 3               // notifications in a row that fail, before their target is marked down
 )
 
 func resendCommand(path *string) *cobra.Command {

@@ -105,7 +105,7 @@ func (e Event) App() int {
 	return app
 }
 
-// Position returns the epoch of the event and its place in it.
+// Position returns the epoch of the event and its number in it.
 func (e Event) Position() (epoch string, seq uint64) {
 	epoch, seq, _ = splitID(e.ID)
 	return epoch, seq

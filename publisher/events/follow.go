@@ -179,7 +179,7 @@ func (f *follower) follow(ctx context.Context, c jetstream.OrderedConsumerConfig
 	}
 }
 
-// next returns the next message and its place in the stream, or no message if
+// next returns the next message and its sequence number in the stream, or no message if
 // none has come for long.
 func (f *follower) next(ctx context.Context, r *reading) (jetstream.Msg, uint64, error) {
 	msg, m, err := r.Next(ctx, checkEvery)

@@ -14,7 +14,7 @@ import (
 type Options struct {
 	Stream  string // "" means LIVE
 	Prefix  string // of the subjects; "" means live
-	Durable string // required: the name under which NATS keeps the place in the stream
+	Durable string // required: the name under which NATS keeps the position in the stream
 
 	Types []Type   // none means all
 	App   int      // SDKAPPID; 0 means all

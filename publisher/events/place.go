@@ -27,11 +27,11 @@ type Place interface {
 	Save(context.Context, Position) error
 }
 
-// A placeError says that the place cannot be read. What it wraps is said of where
-// the place is kept, and not of the stream of the events.
+// A placeError says that the position cannot be read. What it wraps is about the
+// [Place], and not about the stream of the events.
 type placeError struct{ err error }
 
-func (e *placeError) Error() string { return "read the place: " + e.err.Error() }
+func (e *placeError) Error() string { return "read the position: " + e.err.Error() }
 func (e *placeError) Unwrap() error { return e.err }
 
 func (s *subscription) place() Position {
@@ -67,7 +67,7 @@ func (s *subscription) resume(ctx context.Context, stream *jetstream.StreamInfo)
 	}
 	if start = was.Sequence + 1; start < first {
 		// How many of them the durable would have delivered nobody knows any more.
-		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its place are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "gone_at_most", first-start)
+		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its position are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "gone_at_most", first-start)
 		return first
 	}
 	s.o.Log.WarnContext(ctx, "durable was removed: it is recreated where it was", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence)
@@ -123,7 +123,7 @@ func (s *subscription) note(ctx context.Context) {
 	made, begun := s.made, s.begun
 	s.mu.Unlock()
 	if !begun {
-		return // the place may be another's
+		return // the position may be another's
 	}
 	cons, err := s.js.Consumer(ctx, s.o.Stream, s.o.Durable)
 	if err != nil || made.IsZero() {
@@ -150,7 +150,7 @@ func (s *subscription) note(ctx context.Context) {
 		return
 	}
 	if err := s.o.Place.Save(ctx, now); err != nil {
-		s.o.Log.InfoContext(ctx, "save the place", "durable", s.o.Durable, "error", err)
+		s.o.Log.InfoContext(ctx, "save the position", "durable", s.o.Durable, "error", err)
 		return
 	}
 	s.saved = now.At

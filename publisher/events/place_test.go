@@ -270,7 +270,7 @@ func TestPlaceThatCannotBeRead(t *testing.T) {
 		stop := r.subscribe(events.Options{Place: place, Log: log}, w.handle)
 		r.put("a")
 		time.Sleep(time.Minute)
-		if got := logged(); len(w.did()) != 0 || strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "place of the subscriber cannot be read") {
+		if got := logged(); len(w.did()) != 0 || strings.Count(got, "level=ERROR") != 1 || !strings.Contains(got, "position of the subscriber cannot be read") {
 			t.Errorf("handled %v; the log says:\n%s", w.did(), got)
 		}
 		place.mu.Lock()

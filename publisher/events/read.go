@@ -56,7 +56,7 @@ func (s *subscription) report(ctx context.Context, err error) {
 	var place *placeError
 	switch {
 	case errors.As(err, &place):
-		s.o.Log.ErrorContext(ctx, "place of the subscriber cannot be read: no events are read", "durable", s.o.Durable, "error", err, "fix", "see where the place is kept; it is retried forever")
+		s.o.Log.ErrorContext(ctx, "position of the subscriber cannot be read: no events are read", "durable", s.o.Durable, "error", err, "fix", "see where the position is kept; it is retried forever")
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		s.o.Log.ErrorContext(ctx, "event stream was removed", "stream", s.o.Stream, "durable", s.o.Durable, "fix", "check that roomwatch runs, which makes it; the subscriber waits for it")
 	case !s.js.Conn().IsConnected(): // the client's own words for it are of its buffers

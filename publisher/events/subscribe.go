@@ -108,7 +108,7 @@ type subscription struct {
 
 	mu    sync.Mutex
 	of    *origin
-	held  map[uint64]*delivery          // all deliveries of it that are not finished, by their place in the stream
+	held  map[uint64]*delivery          // all deliveries of it that are not finished, by their sequence number in the stream
 	left  int                           // deliveries that are not finished and are of streams that are gone
 	rooms map[string][]*delivery        // what is queued; a room that is in the map has a goroutine
 	done  *recent.Map[string, struct{}] // ids of finished events

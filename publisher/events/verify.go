@@ -184,8 +184,8 @@ func (c *check) fault(k Kind, format string, args ...any) {
 	c.faults = append(c.faults, Fault{Sequence: c.m.Sequence, Kind: k, Subject: c.m.Subject, ID: c.e.ID, Text: fmt.Sprintf(format, args...)})
 }
 
-// order checks the place of the event in its epoch; it reports false if the
-// event has no place any more.
+// order checks the number of the event in its epoch; it reports false if the
+// event belongs to no epoch any more.
 func (c *check) order(a *application) bool {
 	epoch, seq := c.e.Position()
 	switch {

@@ -20,7 +20,7 @@ const (
 	HeaderTries    = "Roomwatch-Tries"    // how often it was handled
 	HeaderDurable  = "Roomwatch-Durable"  // who parked it
 	HeaderStream   = "Roomwatch-Stream"   // where it is from
-	HeaderSequence = "Roomwatch-Sequence" // its place there
+	HeaderSequence = "Roomwatch-Sequence" // its sequence number there
 	HeaderSubject  = "Roomwatch-Subject"  // its subject there
 )
 
@@ -47,7 +47,7 @@ func (s *subscription) finish(d *delivery) bool {
 		case !ok:
 			return false
 		case err == nil:
-			s.settled(d, jetstream.Msg.Ack)
+			s.answer(d, jetstream.Msg.Ack)
 			return true
 		}
 		s.o.Log.WarnContext(s.handlers, "handle event", "id", d.event.ID, "tries", tries, "error", err)
@@ -93,9 +93,9 @@ func (s *subscription) call(e Event) (err error) {
 	return s.handle(s.handlers, e)
 }
 
-// settled remembers that a delivery is finished, and then says so to NATS. If
+// answer remembers that a delivery is finished, and then says so to NATS. If
 // NATS does not hear it, it delivers the event again, and it is known.
-func (s *subscription) settled(d *delivery, say func(jetstream.Msg) error) {
+func (s *subscription) answer(d *delivery, say func(jetstream.Msg) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock() // while it is said, so that it is not said of a message of the next stream
 	if d.err == nil {
@@ -132,7 +132,7 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 		pause = min(2*pause, s.o.RetryMax)
 	}
 	s.o.Log.ErrorContext(s.handlers, "parked event", "sequence", d.seq, "subject", s.o.Park, "tries", tries, "reason", reason)
-	s.settled(d, func(m jetstream.Msg) error { return m.TermWithReason("parked on " + s.o.Park) })
+	s.answer(d, func(m jetstream.Msg) error { return m.TermWithReason("parked on " + s.o.Park) })
 	return true
 }
 
@@ -149,7 +149,7 @@ func (s *subscription) publish(m *nats.Msg) error {
 }
 
 // parked is the message as it is parked: the body as it was, the reason beside
-// it. The headers with which NATS was told to check its place would have it
+// it. The headers with which NATS was told to check its position would have it
 // refused in another stream.
 func (s *subscription) parked(d *delivery, reason error, tries int) *nats.Msg {
 	m := nats.NewMsg(s.o.Park)

@@ -9,26 +9,26 @@ import (
 )
 
 const (
-	// LeastBytes is the size that a stream must be allowed, if it is limited and lets
-	// the oldest messages go: some hundred events. In a smaller one each event pushes
-	// out the claim of who writes it, and nobody would have the time to read it.
+	// LeastBytes is the smallest size limit of a stream that removes its oldest
+	// messages: some hundred events. In a smaller stream each event would remove the
+	// newest claim, and no reader would be fast enough.
 	LeastBytes = 64 << 10
-	// LeastMessages is the same as a number of messages. One batch has as many.
+	// LeastMessages is the smallest limit on the number of messages: one batch.
 	LeastMessages = 1000
-	// LeastMessage is the message size that a stream and its server must allow. An
-	// event has some 500 bytes; names and cover addresses of strangers can be long.
+	// LeastMessage is the smallest limit on the size of a message, of a stream and its
+	// server. An event has some 500 bytes; names and cover URLs can be long.
 	LeastMessage = 16 << 10
 
-	// leastIdle is how long a consumer must be kept that nobody asks: what the
-	// client library wants for those that read from the start to the end.
+	// leastIdle is the smallest time after which a stream may remove an idle consumer.
+	// The client library sets it for consumers that read a stream once.
 	leastIdle = 5 * time.Minute
-	// leastConsumers is below what a few readers, status pages and commands use.
+	// leastConsumers is the smallest limit on consumers: some subscribers, status pages and commands.
 	leastConsumers = 10
-	// leastAge is below how long a subscriber may well be away.
+	// leastAge is the smallest max age: a subscriber may be disconnected for that long.
 	leastAge = time.Hour
 )
 
-// A verdict says what a setting that is not as it should be means.
+// A verdict says what follows from a wrong setting.
 type verdict int
 
 const (
@@ -43,44 +43,44 @@ type requirement struct {
 	verdict [3]verdict // by [Use]: Write, Read, Keep
 	why     string     // this verdict
 
-	// check returns what is wrong and the fix; an empty reason: nothing is.
+	// check returns what is wrong and the fix. An empty reason means that all is well.
 	check func(s *stream) (reason, fix string)
 }
 
-// requirements is the whole list. Read is milder than Write where the loss is of
-// what comes into the stream: the writer refuses that, and a reader may well read
-// a mirror or an old stream.
+// requirements returns all requirements. Read is milder than Write where a setting
+// only harms what is stored from now on: the writer refuses such a stream, and a
+// reader may read a mirror or an old stream.
 func requirements() []requirement {
 	return []requirement{
-		{"subjects", [3]verdict{refuse, fine, refuse}, "what no stream takes is not stored", (*stream).subjects},
-		{"retention", [3]verdict{refuse, refuse, refuse}, "by interest or as a work queue, what is acknowledged, or nobody waits for, is removed", (*stream).retention},
-		{"storage", [3]verdict{refuse, warn, refuse}, "memory is lost with its server", func(s *stream) (string, string) {
+		{"subjects", [3]verdict{refuse, fine, refuse}, "a message whose subject the stream does not have is not stored", (*stream).subjects},
+		{"retention", [3]verdict{refuse, refuse, refuse}, "with retention by interest or as a work queue, messages are removed before all have read them", (*stream).retention},
+		{"storage", [3]verdict{refuse, warn, refuse}, "what is in memory is lost when the server stops", func(s *stream) (string, string) {
 			return when(s.have.Storage != jetstream.FileStorage, "it is kept in memory and lost with its server"), notEditable
 		}},
 		{"no_ack", [3]verdict{refuse, warn, refuse}, "without acknowledgements nothing is known to be stored", func(s *stream) (string, string) {
 			return when(s.have.NoAck, "it acknowledges nothing (no_ack), so nothing is known to be stored"), s.edit("--ack")
 		}},
-		{"persist_mode", [3]verdict{refuse, warn, refuse}, "what was acknowledged can be lost with a crash of the server", func(s *stream) (string, string) {
+		{"persist_mode", [3]verdict{refuse, warn, refuse}, "a crash of the server can lose acknowledged messages", func(s *stream) (string, string) {
 			return when(s.have.PersistMode == jetstream.AsyncPersistMode, "it acknowledges what is not on its disk yet (persist_mode async)"), notEditable
 		}},
-		{"sealed", [3]verdict{refuse, warn, refuse}, "it takes nothing any more", func(s *stream) (string, string) {
+		{"sealed", [3]verdict{refuse, warn, refuse}, "a sealed stream accepts no messages", func(s *stream) (string, string) {
 			return when(s.have.Sealed, "it is sealed"), notEditable
 		}},
-		{"mirror", [3]verdict{refuse, fine, refuse}, "a mirror takes no messages of its own, and can be read as well as what it mirrors", func(s *stream) (string, string) {
+		{"mirror", [3]verdict{refuse, fine, refuse}, "a mirror accepts no messages of its own; it can be read like its origin", func(s *stream) (string, string) {
 			fix := s.edit(fmt.Sprintf("--no-mirror --subjects='%s'", strings.Join(s.wanted(), ",")))
 			if s.before(2, 12) {
 				fix = notEditable
 			}
 			return when(s.have.Mirror != nil, "it is a mirror and takes no messages of its own"), fix
 		}},
-		{"sources", [3]verdict{refuse, fine, refuse}, "what is copied in passes the check of who writes", (*stream).sources},
-		{"subject_transform", [3]verdict{refuse, warn, refuse}, "subjects say what a message is", func(s *stream) (string, string) {
+		{"sources", [3]verdict{refuse, fine, refuse}, "copied messages bypass the fence", (*stream).sources},
+		{"subject_transform", [3]verdict{refuse, warn, refuse}, "the subject says what a message is", func(s *stream) (string, string) {
 			return when(s.have.SubjectTransform != nil, "it changes the subjects of what it stores"), s.edit("--no-transform")
 		}},
-		{"allow_msg_counter", [3]verdict{refuse, warn, refuse}, "a counter takes numbers alone", func(s *stream) (string, string) {
+		{"allow_msg_counter", [3]verdict{refuse, warn, refuse}, "a counter accepts only numbers", func(s *stream) (string, string) {
 			return when(s.have.AllowMsgCounter, "it is a counter and takes no other messages"), notEditable
 		}},
-		{"subject_delete_marker_ttl", [3]verdict{refuse, warn, refuse}, "the server's markers are no messages of ours", func(s *stream) (string, string) {
+		{"subject_delete_marker_ttl", [3]verdict{refuse, warn, refuse}, "the delete markers of the server are not events", func(s *stream) (string, string) {
 			return when(s.have.SubjectDeleteMarkerTTL > 0, "it puts delete markers among the messages (subject_delete_marker_ttl)"), s.edit("--subject-del-markers-ttl=0s")
 		}},
 		{"discard_new_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would be refused for ever", func(s *stream) (string, string) {
@@ -89,32 +89,32 @@ func requirements() []requirement {
 		{"max_msgs_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would remove an older one, and leave a gap", func(s *stream) (string, string) {
 			return when(s.have.MaxMsgsPerSubject > 0 && !s.have.DiscardNewPerSubject, "its limit is %d for each subject (max_msgs_per_subject), so a further message removes an older one", s.have.MaxMsgsPerSubject), s.edit("--max-msgs-per-subject=-1")
 		}},
-		{"discard", [3]verdict{fine, fine, refuse}, "events may expire; what is kept until it is told may not", func(s *stream) (string, string) {
+		{"discard", [3]verdict{fine, fine, refuse}, "events may expire; notifications that wait may not", func(s *stream) (string, string) {
 			limited := s.have.MaxMsgs > 0 || s.have.MaxBytes > 0
 			return when(limited && s.have.Discard == jetstream.DiscardOld, "it is limited and removes the oldest messages when it is full"), s.edit("--discard=new")
 		}},
-		{"max_msgs", [3]verdict{refuse, warn, refuse}, "fewer than a batch are gone before anybody has read them", func(s *stream) (string, string) {
+		{"max_msgs", [3]verdict{refuse, warn, refuse}, "messages of one batch would be removed before anybody has read them", func(s *stream) (string, string) {
 			return when(s.removesOld() && s.have.MaxMsgs > 0 && s.have.MaxMsgs < LeastMessages, "its limit is %d messages, and one batch has up to %d", s.have.MaxMsgs, LeastMessages), s.edit("--max-msgs=-1")
 		}},
 		{"max_bytes", [3]verdict{refuse, warn, refuse}, "the same by size", func(s *stream) (string, string) {
 			return when(s.removesOld() && s.have.MaxBytes > 0 && s.have.MaxBytes < LeastBytes, "its size limit is %d bytes, some hundred events need %d", s.have.MaxBytes, LeastBytes), s.edit(fmt.Sprintf("--max-bytes=%d", LeastBytes))
 		}},
-		{"max_msg_size", [3]verdict{refuse, fine, refuse}, "an event that is too large holds up all that follow", func(s *stream) (string, string) {
+		{"max_msg_size", [3]verdict{refuse, fine, refuse}, "an event that is too large blocks all later events", func(s *stream) (string, string) {
 			return when(s.have.MaxMsgSize > 0 && s.have.MaxMsgSize < LeastMessage, "its message size limit is %d bytes, events need %d", s.have.MaxMsgSize, LeastMessage), s.edit(fmt.Sprintf("--max-msg-size=%d", LeastMessage))
 		}},
 		{"max_payload", [3]verdict{refuse, fine, refuse}, "the same limit, of the server", func(s *stream) (string, string) {
 			return when(s.maxPayload > 0 && s.maxPayload < LeastMessage, "its server takes messages of %d bytes, events need %d", s.maxPayload, LeastMessage), "raise max_payload in the server's configuration"
 		}},
-		{"deny_delete", [3]verdict{fine, fine, refuse}, "what was told is removed", func(s *stream) (string, string) {
+		{"deny_delete", [3]verdict{fine, fine, refuse}, "roomnotify deletes notifications that were sent", func(s *stream) (string, string) {
 			return when(s.have.DenyDelete, "it lets no message be deleted"), notEditable
 		}},
-		{"deny_purge", [3]verdict{fine, fine, refuse}, "what a digest has told is purged", func(s *stream) (string, string) {
+		{"deny_purge", [3]verdict{fine, fine, refuse}, "roomnotify purges notifications that a digest has", func(s *stream) (string, string) {
 			return when(s.have.DenyPurge, "it lets nothing be purged"), notEditable
 		}},
-		{"consumer_limits", [3]verdict{refuse, refuse, fine}, "a reader is refused the consumer that it asks for", (*stream).consumerLimits},
-		{"consumer_limits", [3]verdict{warn, warn, fine}, "a subscriber that is away for longer loses its place", func(s *stream) (string, string) {
+		{"consumer_limits", [3]verdict{refuse, refuse, fine}, "the server refuses the consumer of a reader", (*stream).consumerLimits},
+		{"consumer_limits", [3]verdict{warn, warn, fine}, "a subscriber that is disconnected for longer loses its position", func(s *stream) (string, string) {
 			idle := s.have.ConsumerLimits.InactiveThreshold
-			return when(idle >= leastIdle, "it removes a subscriber's consumer, and its place, when it is away for %s", idle), s.rewrite("consumer_limits")
+			return when(idle >= leastIdle, "it removes a subscriber's consumer, and its position, when it is disconnected for %s", idle), s.rewrite("consumer_limits")
 		}},
 		{"max_consumers", [3]verdict{warn, warn, fine}, "each reader needs one", func(s *stream) (string, string) {
 			fix := s.edit("--max-consumers=0")
@@ -124,7 +124,7 @@ func requirements() []requirement {
 			return when(s.have.MaxConsumers > 0 && s.have.MaxConsumers < leastConsumers, "it allows %d consumers, and each subscriber, status page and command needs one", s.have.MaxConsumers), fix
 		}},
 		{"max_age", [3]verdict{warn, warn, warn}, "how long to keep is the operator's choice", func(s *stream) (string, string) {
-			return when(s.have.MaxAge > 0 && s.have.MaxAge < leastAge, "it keeps messages for %s: who is away for longer misses them", s.have.MaxAge), s.edit("--max-age=720h")
+			return when(s.have.MaxAge > 0 && s.have.MaxAge < leastAge, "it keeps messages for %s: a subscriber that is disconnected for longer misses them", s.have.MaxAge), s.edit("--max-age=720h")
 		}},
 
 		{setting: "name", why: "it is asked for by name"},
@@ -147,7 +147,7 @@ func requirements() []requirement {
 	}
 }
 
-// when returns a reason if it holds.
+// when returns the reason if the condition holds.
 func when(holds bool, format string, args ...any) string {
 	if !holds {
 		return ""

@@ -46,8 +46,8 @@ func readOnly(h http.Handler) http.Handler {
 	})
 }
 
-// Guard lets only those read who may.
-func (a Access) Guard(h http.Handler) http.Handler {
+// Protect serves h only to those who may read.
+func (a Access) Protect(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !a.MayRead(r) && a.Token != nil:

@@ -32,8 +32,8 @@ func (s Settings) Probes(metrics prometheus.Gatherer, state func() (reasons, war
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", Healthz)
 	mux.HandleFunc("/readyz", access.Readyz(state))
-	mux.Handle("/metrics", access.Guard(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
-	mux.Handle("/", access.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/metrics", access.Protect(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
+	mux.Handle("/", access.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, http.StatusNotFound, "there is no %.200q here; there are /healthz, /readyz and /metrics", r.URL.Path)
 	})))
 	return Server{Handler: ReadOnly(mux), Log: log}, nil

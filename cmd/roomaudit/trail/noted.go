@@ -24,8 +24,8 @@ func newNoted(c Check) *noted {
 	return &noted{places: places}
 }
 
-// witness compares the next line of the trail with what was noted of it.
-func (v *verifier) witness(l Line) error {
+// compare compares the next line of the trail with what was noted of it.
+func (v *verifier) compare(l Line) error {
 	n := v.noted
 	for ; n.seen < len(n.places) && n.places[n.seen].Line <= l.Line; n.seen++ {
 		p := n.places[n.seen]

@@ -232,7 +232,7 @@ func (v *verifier) follows(l Line) error {
 
 // content checks what the line says.
 func (v *verifier) content(f File, text []byte, l Line) error {
-	if err := v.witness(l); err != nil {
+	if err := v.compare(l); err != nil {
 		return err
 	}
 	first := v.at.Row == 1

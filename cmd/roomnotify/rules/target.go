@@ -64,7 +64,7 @@ func (t *Target) RequestTimeout() time.Duration {
 	return time.Duration(t.Timeout)
 }
 
-// MaxTries returns how often a notification is tried before the target counts as down.
+// MaxTries returns how often a notification is tried before the target is marked down.
 func (t *Target) MaxTries() int {
 	if t.Tries == 0 {
 		return 6

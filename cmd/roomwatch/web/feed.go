@@ -62,36 +62,36 @@ func (f *feed) follow(ctx context.Context, q eventQuery, items chan<- item) {
 	}
 }
 
-// A place is a message of a stream. A stream that was deleted and made again
+// A position is a message of a stream. A stream that was deleted and made again
 // has the same name and other messages: the moment at which it was made tells
 // them apart.
-type place struct {
-	made time.Time // zero: no place
+type position struct {
+	made time.Time // zero: none
 	seq  uint64    // the last message that the reader has, or does not want
 }
 
-func (p place) String() string {
+func (p position) String() string {
 	return strconv.FormatInt(p.made.UnixNano(), 36) + "-" + strconv.FormatUint(p.seq, 10)
 }
 
-func parsePlace(s string) (place, error) {
+func parsePosition(s string) (position, error) {
 	made, seq, ok := strings.Cut(s, "-")
 	if !ok {
-		return place{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
+		return position{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
 	}
 	n, err := strconv.ParseInt(made, 36, 64)
 	if err != nil {
-		return place{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
+		return position{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
 	}
-	p := place{made: time.Unix(0, n)}
+	p := position{made: time.Unix(0, n)}
 	if p.seq, err = strconv.ParseUint(seq, 10, 64); err != nil {
-		return place{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
+		return position{}, fmt.Errorf("%.100q is not the id of an event of this API", s)
 	}
 	return p, nil
 }
 
 // lost says why a stream cannot be read on behind p; empty if it can.
-func (p place) lost(i *jetstream.StreamInfo) string {
+func (p position) lost(i *jetstream.StreamInfo) string {
 	switch s := i.State; {
 	case !p.made.Equal(i.Created):
 		return "the stream was recreated"

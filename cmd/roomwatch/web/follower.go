@@ -30,7 +30,7 @@ type follower struct {
 	q     eventQuery
 	items chan<- item
 
-	at    place
+	at    position
 	from  time.Time // where to begin while no message was sent; zero: behind at
 	reset string    // why the id that the reader came with cannot be resumed
 }
@@ -38,7 +38,7 @@ type follower struct {
 func newFollower(f *feed, q eventQuery, items chan<- item) *follower {
 	r := &follower{feed: f, q: q, items: items}
 	if q.resume != "" {
-		at, err := parsePlace(q.resume)
+		at, err := parsePosition(q.resume)
 		if err != nil {
 			r.reset = err.Error()
 		}
@@ -100,10 +100,10 @@ func (r *follower) settle(ctx context.Context, js jetstream.JetStream) error {
 		return err
 	}
 	if !r.from.IsZero() {
-		r.at = place{made: i.Created}
+		r.at = position{made: i.Created}
 		return nil
 	}
-	now := place{made: i.Created, seq: i.State.LastSeq}
+	now := position{made: i.Created, seq: i.State.LastSeq}
 	if r.reset == "" && r.at.made.IsZero() {
 		r.at = now
 		return nil
@@ -161,7 +161,7 @@ func (r *follower) config() reader.Config {
 
 // take passes a message on.
 func (r *follower) take(ctx context.Context, msg jetstream.Msg, seq uint64) error {
-	at := place{made: r.at.made, seq: seq}
+	at := position{made: r.at.made, seq: seq}
 	if e, err := publisher.Decode(msg.Data()); err == nil && slices.Contains(diff.Types(), e.Type) {
 		if err := r.send(ctx, item{at.String(), string(e.Type), oneLine(msg.Data())}); err != nil {
 			return err

@@ -238,7 +238,7 @@ func FuzzCursor(f *testing.F) {
 	f.Add("views", int64(5), "name", "room", "eyJzIjoidmlld3MifQ")
 	f.Fuzz(func(t *testing.T, sort string, n int64, name, room, alien string) {
 		_, _ = parseCursor(alien)
-		_, _ = parsePlace(alien)
+		_, _ = parsePosition(alien)
 		if room == "" {
 			return
 		}

@@ -81,19 +81,19 @@ func (s *Server) handler() http.Handler {
 	access := serve.Access{Program: "roomwatch", Addr: s.c.Addr, Token: s.c.Token, Open: s.c.Open}
 	mux.HandleFunc("/healthz", serve.Healthz)
 	mux.HandleFunc("/readyz", access.Readyz(s.readiness))
-	guarded := func(pattern string, h http.Handler) { mux.Handle(pattern, access.Guard(h)) }
-	guarded("/metrics", promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}))
-	guarded("/api/v1/status", http.HandlerFunc(s.status))
-	guarded("/api/v1/rooms", http.HandlerFunc(s.rooms))
-	guarded(roomPath, http.HandlerFunc(s.room))
-	guarded(explainPath, http.HandlerFunc(s.explain))
-	guarded("/api/v1/events", http.HandlerFunc(s.events))
-	guarded("/api/v1/history", http.HandlerFunc(s.showHistory))
-	guarded("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))
-	guarded("/schema/{file...}", http.HandlerFunc(s.schema))
-	guarded("/{$}", http.HandlerFunc(s.page))
-	guarded("/page/{file...}", http.HandlerFunc(s.page))
-	guarded("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	protected := func(pattern string, h http.Handler) { mux.Handle(pattern, access.Protect(h)) }
+	protected("/metrics", promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}))
+	protected("/api/v1/status", http.HandlerFunc(s.status))
+	protected("/api/v1/rooms", http.HandlerFunc(s.rooms))
+	protected(roomPath, http.HandlerFunc(s.room))
+	protected(explainPath, http.HandlerFunc(s.explain))
+	protected("/api/v1/events", http.HandlerFunc(s.events))
+	protected("/api/v1/history", http.HandlerFunc(s.showHistory))
+	protected("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))
+	protected("/schema/{file...}", http.HandlerFunc(s.schema))
+	protected("/{$}", http.HandlerFunc(s.page))
+	protected("/page/{file...}", http.HandlerFunc(s.page))
+	protected("/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serve.Refuse(w, http.StatusNotFound, "there is no %.200q here; /api/v1/openapi.json lists what there is", r.URL.Path)
 	}))
 	return serve.ReadOnly(mux)

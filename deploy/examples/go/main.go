@@ -1,7 +1,7 @@
 // Command greeter welcomes each room that opens. It is a module of its own, as
 // yours is: go.mod says how it finds the packages of roomwatch in a clone.
 //
-// NATS keeps the place, so that a restart goes on where it was.
+// NATS keeps the position in the stream, so that a restart continues there.
 package main
 
 import (

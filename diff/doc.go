@@ -5,6 +5,9 @@
 // made here: what the sight of a room means against what was known of it
 // ([Policy.See]), and which absences are believed ([Policy.Judge]).
 //
+// How a page comes here, and what becomes of the events, is in the comment of package
+// state.
+//
 // The package does no I/O, starts no goroutine and reads no clock. Every other
 // package may import it; it imports only the standard library.
 //

@@ -1,5 +1,5 @@
 // Package publisher brings the events of the outbox to a JetStream stream, each
-// exactly once and in order.
+// exactly once and in order, over the connection of package natsconn.
 //
 // The stream is the truth about what was published; the outbox is what it lacks.
 // A session of the publisher makes or checks the stream (preflight), claims to

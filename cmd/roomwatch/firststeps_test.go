@@ -74,7 +74,7 @@ func TestFirstSteps(t *testing.T) {
 	n.stop("roomwatch tail")
 	n.stop("roomaudit run") // its manual starts it again
 	room := regexp.MustCompile(`live_\S+`).FindString(demo.out.String())
-	n.follow("cmd/roomaudit/README.md", "# roomaudit: an audit trail", map[string]string{"/var/lib/roomaudit": filepath.Join(n.dir, "audit"), " R ": " " + room + " "})
+	n.follow("cmd/roomaudit/README.md", "# roomaudit: an audit trail", map[string]string{"/var/lib/roomaudit": filepath.Join(n.dir, "audit"), "room R": "room " + room})
 	n.notify()
 	for name := range maps.Clone(n.last) {
 		if name != "roomwatch demo" { // NATS is in it
@@ -136,7 +136,7 @@ func (n *newcomer) write(name, text string) {
 	}
 }
 
-var typedLine = regexp.MustCompile(`^    ((?:go run|go build|\./room|export|nats) .*)$`)
+var typedLine = regexp.MustCompile(`^    ((?:go run|go build|\./room\w+|export|nats) .*)$`)
 
 // commands returns the lines of a section that are typed.
 func (n *newcomer) commands(manual, heading string) (lines []string) {
@@ -147,9 +147,8 @@ func (n *newcomer) commands(manual, heading string) (lines []string) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	for line := range strings.Lines(section) {
-		line, indented := strings.CutPrefix(strings.TrimSpace(line), "")
-		if indented && regexp.MustCompile(`^(go (run|build) |\./room|export |nats )`).MatchString(line) {
-			lines = append(lines, line)
+		if m := typedLine.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
+			lines = append(lines, m[1])
 		}
 	}
 	if len(lines) == 0 {

@@ -18,6 +18,7 @@ type weekPlan struct {
 	Recreates float64       // a day
 	Hides     float64       // a day
 	Next      simulator.Next
+	NextLife  time.Duration // 0: for ever
 	InfoLag   time.Duration
 	Latency   time.Duration
 	Interval  time.Duration
@@ -50,6 +51,9 @@ func newPlan(seed uint64, long time.Duration) weekPlan {
 		Seed: seed, Rooms: 60 + rng.IntN(341), Life: time.Duration(between(0.3, 6) * float64(time.Hour)), Enters: between(0.05, 1),
 		Recreates: between(0, 100), Next: simulator.Next(seed % 3), InfoLag: time.Duration(rng.IntN(2000)) * time.Millisecond,
 		Latency: time.Duration(5+rng.IntN(200)) * time.Millisecond, Reads: 50, Callbacks: rng.IntN(2) == 0,
+	}
+	if seed%2 == 0 { // from a source of its own: the plans of the seeds stay what they are
+		p.NextLife = 20*time.Second + time.Duration(rand.New(rand.NewPCG(seed, 78)).Int64N(int64(100*time.Second)))
 	}
 	p.Odd = rng.IntN(2) == 0
 	p.Interval = time.Duration(10+rng.IntN(51)) * time.Second
@@ -114,8 +118,8 @@ func (p weekPlan) String() string {
 func (p weekPlan) name() string { return fmt.Sprintf("seed %d", p.Seed) }
 
 func (p weekPlan) world() string {
-	return fmt.Sprintf("seed %d: %d rooms of %s, %.2f enter a second, a day %.0f are re-created and %.0f hide or show; Next %d, lag %s, latency %s, odd names %t; interval %s, %v reads a second, callbacks %t",
-		p.Seed, p.Rooms, p.Life.Round(time.Second), p.Enters, p.Recreates, p.Hides, p.Next, p.InfoLag, p.Latency, p.Odd, p.Interval, p.Reads, p.Callbacks)
+	return fmt.Sprintf("seed %d: %d rooms of %s, %.2f enter a second, a day %.0f are re-created and %.0f hide or show; Next %d that lives for %s, lag %s, latency %s, odd names %t; interval %s, %v reads a second, callbacks %t",
+		p.Seed, p.Rooms, p.Life.Round(time.Second), p.Enters, p.Recreates, p.Hides, p.Next, p.NextLife.Round(time.Second), p.InfoLag, p.Latency, p.Odd, p.Interval, p.Reads, p.Callbacks)
 }
 
 // simulator is the world of the plan.
@@ -123,7 +127,7 @@ func (p weekPlan) simulator() simulator.Config {
 	day := (24 * time.Hour).Seconds()
 	c := simulator.Config{
 		SDKAppID: weekApp, SecretKey: weekKey, Seed: p.Seed, Rooms: p.Rooms, Enters: p.Enters, Recreates: p.Recreates / day, Hides: p.Hides / day,
-		Next: p.Next, InfoLag: p.InfoLag, Latency: p.Latency, Forget: 3 * time.Hour,
+		Next: p.Next, NextLife: p.NextLife, InfoLag: p.InfoLag, Latency: p.Latency, Forget: 3 * time.Hour,
 	}
 	if p.Odd {
 		c.RoomIDs = oddRoomID

@@ -37,6 +37,8 @@
 //	settled     of a known room: the same sight again changes nothing
 //	event       one published difference
 //	baseline    a room that was live before the first look
+//	gap         a time in which nobody watched: no sweep was complete
+//	pulse       what is told once a minute: that somebody watches
 //	epoch       a sequence of events without gaps, 1, 2, 3 …
 //	outbox      the events that wait in the state for the stream
 //	claim       the message that makes a process the writer, and fences the others

@@ -43,6 +43,7 @@ type Event struct {
 	Version  uint64   // 1 in RoomCreated, one more with every further event of this life
 	Baseline bool     // in RoomCreated: the room was live before roomwatch first looked
 	Sweep    uint64   // the sweep that saw it, counted from 1
+	Gap      bool     // the change may lie in a time in which nobody watched, see [Gap]
 
 	Evidence Evidence // zero in events of builds that told none
 

@@ -60,6 +60,9 @@ func appendData(b []byte, e diff.Event) []byte {
 	if e.Baseline {
 		b = append(b, `,"baseline":true`...)
 	}
+	if e.Gap {
+		b = append(b, `,"gap":true`...)
+	}
 	b = append(b, `,"sweep":`...)
 	b = strconv.AppendUint(b, e.Sweep, 10)
 	if e.Evidence.By != "" {

@@ -43,6 +43,7 @@ type eventData struct {
 	Version  uint64        `json:"version"`
 	Since    string        `json:"since,omitzero"`
 	Baseline bool          `json:"baseline,omitzero"`
+	Gap      bool          `json:"gap,omitzero"`
 	Sweep    uint64        `json:"sweep"`
 	Evidence *wireEvidence `json:"evidence,omitzero"`
 }
@@ -88,7 +89,7 @@ func Decode(body []byte) (diff.Event, error) {
 	}
 	r := w.Data.Room
 	e := diff.Event{
-		ID: w.ID, Seq: seq, Type: diff.Type(w.Type), Version: w.Data.Version, Baseline: w.Data.Baseline, Sweep: w.Data.Sweep, Trace: w.TraceParent,
+		ID: w.ID, Seq: seq, Type: diff.Type(w.Type), Version: w.Data.Version, Baseline: w.Data.Baseline, Gap: w.Data.Gap, Sweep: w.Data.Sweep, Trace: w.TraceParent,
 		Room: diff.Room{
 			RoomID: r.RoomID, RoomName: r.RoomName, OwnerAccount: r.OwnerAccount, CoverURL: r.CoverURL,
 			Category: r.Category, CreateTime: r.CreateTime, ActivityStatus: r.ActivityStatus, ViewCount: r.ViewCount,

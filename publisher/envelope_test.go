@@ -107,7 +107,7 @@ func drawEvent(t *rapid.T) diff.Event {
 			CoverURL: rapid.Ptr(text, true).Draw(t, "was"), Category: rapid.Ptr(category, true).Draw(t, "was"),
 			ActivityStatus: rapid.Ptr(number, true).Draw(t, "was"), ViewCount: rapid.Ptr(number, true).Draw(t, "was"),
 		},
-		Version: rapid.Uint64Min(1).Draw(t, "version"), Baseline: rapid.Bool().Draw(t, "baseline"),
+		Version: rapid.Uint64Min(1).Draw(t, "version"), Baseline: rapid.Bool().Draw(t, "baseline"), Gap: rapid.Bool().Draw(t, "gap"),
 		Sweep: rapid.Uint64().Draw(t, "sweep"), Time: moment.Draw(t, "time"),
 	}
 	if rapid.Bool().Draw(t, "has since") {
@@ -128,7 +128,7 @@ func encodeByReflection(app int, e diff.Event) ([]byte, error) {
 			RoomID: e.Room.RoomID, RoomName: e.Room.RoomName, OwnerAccount: e.Room.OwnerAccount, CoverURL: e.Room.CoverURL,
 			Category: e.Room.Category, CreateTime: e.Room.CreateTime, ActivityStatus: e.Room.ActivityStatus, ViewCount: e.Room.ViewCount,
 		},
-		Version: e.Version, Baseline: e.Baseline, Sweep: e.Sweep,
+		Version: e.Version, Gap: e.Gap, Baseline: e.Baseline, Sweep: e.Sweep,
 	}
 	if e.Room.Hidden {
 		d.Room.Public = new(bool)

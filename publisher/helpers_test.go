@@ -34,6 +34,7 @@ type box struct {
 	epoch            string
 	follows          string
 	watched          time.Time
+	until, gapTo     time.Time // what the stream says of the watch
 	stored, assigned uint64
 	events           []diff.Event // of stored+1 … assigned
 	last             *diff.Event  // the one before them, if it is known
@@ -144,6 +145,13 @@ func (b *box) WatchedSince() time.Time {
 	return b.watched
 }
 
+func (b *box) Watched(until, gapTo time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.until, b.gapTo = until, gapTo
+	return nil
+}
+
 func (b *box) Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error {
 	rooms := map[string]diff.Event{}
 	for e, err := range events {
@@ -248,7 +256,10 @@ func startWith(t testing.TB, c Config) *run {
 	if c.Stream.Name == "" {
 		c.Stream = live
 	}
-	c.SDKAppID, c.Version, c.Log = app, "test", slog.New(slog.NewTextHandler(log, nil))
+	if c.SDKAppID == 0 {
+		c.SDKAppID = app
+	}
+	c.Version, c.Log = "test", slog.New(slog.NewTextHandler(log, nil))
 	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)

@@ -53,6 +53,10 @@ type Outbox interface {
 	// WatchedSince returns when the rooms were first looked at, or what a rebuild
 	// has put in its place; zero if that is not known.
 	WatchedSince() time.Time
+	// Watched notes what the stream says of the watch: up to when the list was watched,
+	// by whoever was the writer, and the end of the newest gap that was told; either is
+	// zero if the stream does not know it.
+	Watched(until, gapTo time.Time) error
 	// Committed gets a value after events were added, and after the first look.
 	Committed() <-chan struct{}
 }
@@ -82,10 +86,12 @@ type Publisher struct {
 
 	conn      *natsconn.Conn
 	recovered chan struct{}
+	doubted   chan error // see doubt
 	once      sync.Once
 
-	mu     sync.Mutex
-	status Status
+	mu       sync.Mutex
+	status   Status
+	ranUntil time.Time // the writer before this process told last that it watches
 }
 
 // New returns a Publisher. It does no I/O.
@@ -105,6 +111,7 @@ func New(c Config) (*Publisher, error) {
 		me:        claim{Instance: ulid.Make().String(), Host: host, Version: c.Version},
 		tracer:    c.Tracer,
 		recovered: make(chan struct{}),
+		doubted:   make(chan error, 1),
 		status:    Status{Events: map[diff.Type]uint64{}},
 	}
 	p.metrics = newMetrics(c.Metrics)

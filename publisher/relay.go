@@ -106,6 +106,8 @@ func (s *session) idle(ctx context.Context, connected <-chan nats.Status, renew 
 	case <-connected:
 	case <-renew:
 		return true, errRenew
+	case err := <-s.doubted:
+		return true, err
 	case <-ctx.Done():
 		return true, nil
 	}

@@ -68,7 +68,14 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !s.fits {
+		if err := s.recallWatch(ctx); err != nil {
+			return err
+		}
+	}
 	s.fits = true
+	s.relaying(true)
+	defer s.relaying(false)
 	s.succeeded(ctx)
 	s.once.Do(func() { close(s.recovered) })
 	return s.relay(ctx, seq, have.AllowAtomicPublish, renew)

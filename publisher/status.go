@@ -12,9 +12,11 @@ import (
 type Status struct {
 	Connected      bool
 	Fence          uint64    // stream sequence of the newest claim; 0 before the first
+	Writing        bool      // this process is the writer, as far as it knows: its claim stands, and the stream was compared
 	Batches        bool      // the stream takes batches; false before the first look at it
 	LastError      error     // why events are not stored now; nil if they are
 	LastErrorSince time.Time // since when
+	Pulse          PulseStatus
 	MadeAnew       time.Time // when the stream was found to be another one, without the events it had; zero: never
 
 	Events map[diff.Type]uint64 // that the stream has acknowledged to this process

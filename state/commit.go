@@ -75,6 +75,8 @@ func (s *Store) commitPages(pages []diff.Page) (n int, err error) {
 }
 
 func (s *Store) commitPage(w *writer, p diff.Page) error {
+	s.read(p, w.c)
+	w.gapTo = s.gapTo(w.c, p.At.Round(0))
 	asked := p.Asked
 	if asked.IsZero() {
 		asked = p.Begin

@@ -12,6 +12,7 @@
 //	         "last"     → number and event record of the last event that has left the
 //	                      outbox; 0 and the event that the epoch follows if none has
 //	         "counters" → counters record
+//	         "gaps"     → gap records: those that the stream is not known to have
 //	         "rebuild"  → present while a rebuild has not ended
 //	rooms    number of the room, RoomID → CreateTime, 1 if the view count is
 //	         published and else 0, an attributes record, a known record

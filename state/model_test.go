@@ -27,6 +27,7 @@ type model struct {
 	sweep    uint64
 	complete time.Time // when the newest complete sweep began
 	disturbs bool      // a rebuild has been in the sweep that is going on
+	reading  modelReading
 }
 
 // modelState is the part of it that a transaction changes.
@@ -43,11 +44,13 @@ type modelState struct {
 	trimmed uint64       // the outbox begins after this number
 	last    *diff.Event  // the content of the event with this number
 	wrote   uint64       // the sweep that wrote last
+	gapTo   time.Time    // the end of the newest gap that has ended
+	gaps    []diff.Gap   // that have ended
 }
 
 func (m *model) clone() modelState {
 	c := m.modelState
-	c.rooms, c.ends, c.events = maps.Clone(c.rooms), slices.Clone(c.ends), slices.Clone(c.events)
+	c.rooms, c.ends, c.events, c.gaps = maps.Clone(c.rooms), slices.Clone(c.ends), slices.Clone(c.events), slices.Clone(c.gaps)
 	return c
 }
 
@@ -60,9 +63,9 @@ func (m *model) at(t time.Time) time.Time {
 	return m.clock
 }
 
-func (m *model) append(events []diff.Event, by diff.Evidence) {
+func (m *model) append(events []diff.Event, by diff.Evidence, now time.Time) {
 	for _, e := range events {
-		e.Evidence = by
+		e.Evidence, e.Gap = by, m.inGap(e, now)
 		e.Seq = m.assigned() + 1
 		e.ID = fmt.Sprintf("%s-%016d", m.epoch, e.Seq)
 		m.events = append(m.events, e)
@@ -96,6 +99,7 @@ func (m *model) renumber(epoch string) {
 func (m *model) commit(pages []diff.Page) {
 	before, changed := m.clone(), false
 	for _, p := range pages {
+		m.read(p)
 		asked := p.Asked
 		if asked.IsZero() {
 			asked = p.Begin
@@ -115,7 +119,7 @@ func (m *model) commit(pages []diff.Page) {
 				m.rooms[r.RoomID] = s.Known
 			}
 			m.history.Misses += float64(s.Missed)
-			m.append(s.Events, diff.Evidence{By: diff.ByList, Requests: diff.Requested(p.RequestID)})
+			m.append(s.Events, diff.Evidence{By: diff.ByList, Requests: diff.Requested(p.RequestID)}, p.At)
 		}
 	}
 	if !changed {
@@ -173,13 +177,14 @@ func (m *model) endSweep(sw diff.Sweep) (again bool) {
 		if v.Ends(k.Missing) {
 			end := v.RecentEnd(k, at, m.sweep)
 			m.over(id, end)
-			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep), diff.Evidence{By: diff.BySweeps, Requests: diff.Requested(sw.RequestID), Missed: end.Missed})
+			m.append(m.policy.End(k, at, k.Missing.LastSeen, m.sweep), diff.Evidence{By: diff.BySweeps, Requests: diff.Requested(sw.RequestID), Missed: end.Missed}, sw.End)
 			delete(m.rooms, id)
 			continue
 		}
 		missing++
 		m.rooms[id] = k
 	}
+	m.endGap(sw)
 	m.history = v.History
 	if m.history.Begin.After(m.clock) {
 		m.history.Begin = m.clock
@@ -212,6 +217,7 @@ func (m *model) rebuild(epoch string, watched time.Time, events []diff.Event) {
 			m.over(e.id, e.end)
 		}
 	}
+	m.gaps = nil
 	m.history = diff.History{Misses: m.history.Misses, Looks: m.history.Looks}
 	m.complete = time.Time{}
 	m.watched = watched
@@ -399,7 +405,7 @@ func (t *modelTest) kill(*rapid.T) {
 
 // started is what a start makes of the model: what was only in memory is gone.
 func (t *modelTest) started(path string) {
-	t.m.stored, t.m.sweep, t.m.disturbs = t.m.trimmed, t.m.wrote+1, false
+	t.m.stored, t.m.sweep, t.m.disturbs, t.m.reading = t.m.trimmed, t.m.wrote+1, false, modelReading{}
 	t.seen, t.begin, t.broken, t.m.complete = diff.NewSeen(), t.tick(), false, t.m.history.Begin
 	t.open(path)
 }
@@ -470,6 +476,7 @@ func (t *modelTest) check(rt *rapid.T) {
 		st.Doubted != m.history.Doubted || st.Guarded != m.policy.Guards(m.history) || st.MissRate != m.history.MissRate() || !st.LastComplete.Equal(m.history.End) {
 		rt.Fatalf("status %+v, want %d rooms, %d missing, history %+v", st, len(m.rooms), missing, m.history)
 	}
+	t.checkGaps(rt)
 	last, known, err := t.s.Event(m.trimmed)
 	if err != nil || known != (m.last != nil) {
 		rt.Fatalf("Event(%d) = %+v, %t, %v, want %+v", m.trimmed, last, known, err, m.last)

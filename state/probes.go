@@ -72,6 +72,7 @@ func (s *Store) CommitProbes(pages ...diff.Page) error {
 
 func (s *Store) commitProbe(w *writer, p diff.Page) error {
 	l := s.look(w, p.At)
+	w.gapTo = s.gapTo(w.c, l.Wall)
 	l.Begin = p.Begin.Round(0)
 	w.evidence = diff.Evidence{By: diff.ByList, Requests: diff.Requested(p.RequestID)}
 	for _, r := range p.Rooms {

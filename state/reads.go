@@ -115,6 +115,7 @@ func (s *Store) CommitReads(answers ...diff.Read) error {
 	var w writer
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
 		w = s.newWriter(tx, c)
+		w.gapTo = s.gapTo(c, answers[len(answers)-1].At.Round(0))
 		for _, r := range present {
 			if err := s.show(&w, r); err != nil {
 				return false, err

@@ -93,7 +93,8 @@ func (s *Store) foldAll(events iter.Seq2[diff.Event, error]) (newest time.Time, 
 	return newest, s.foldEnds(ends)
 }
 
-// wipe empties the rooms, the marks, the outbox and the ends, and marks the file.
+// wipe empties the rooms, the marks, the outbox and the ends, and marks the file. The gaps
+// lie in the one since the stream was last told that somebody watches.
 func wipe(tx *bbolt.Tx) error {
 	for _, name := range buckets()[1:] {
 		if err := tx.DeleteBucket(name); err != nil {
@@ -102,6 +103,9 @@ func wipe(tx *bbolt.Tx) error {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
 		}
+	}
+	if err := putGaps(tx, nil); err != nil {
+		return err
 	}
 	return tx.Bucket(metaBucket).Put(rebuildKey, []byte{1})
 }
@@ -149,7 +153,7 @@ func (s *Store) finish(last diff.Event, watchedSince, newest time.Time) error {
 		}
 		c := counters{
 			Sweep: s.sweep, Time: max(old.Time, nano(newest)), WatchedSince: nano(watchedSince),
-			Misses: old.Misses, Looks: old.Looks,
+			Misses: old.Misses, Looks: old.Looks, GapTo: old.GapTo,
 		}
 		err = tx.Bucket(roomsBucket).ForEach(func(k, v []byte) error {
 			c.Rooms++

@@ -57,6 +57,7 @@ type (
 		Sweep    uint64           `cbor:"10,keyasint"`
 		Trace    string           `cbor:"11,keyasint,omitempty"`
 		Evidence *evidenceRecord  `cbor:"12,keyasint,omitempty"` // nil in rows of builds that told none
+		Gap      bool             `cbor:"13,keyasint,omitempty"`
 	}
 
 	evidenceRecord struct {
@@ -94,6 +95,11 @@ type (
 
 		Hidden       uint64 `cbor:"16,keyasint,omitempty"` // rooms that the list does not show
 		WatchedSince int64  `cbor:"20,keyasint,omitempty"` // see [Store.WatchedSince]; 0: not known
+
+		Until int64  `cbor:"24,keyasint,omitempty"` // see [Store.Watched]
+		GapTo int64  `cbor:"25,keyasint,omitempty"` // the end of the newest gap that has ended
+		Ended uint64 `cbor:"26,keyasint,omitempty"` // the number of the newest complete sweep …
+		Shown uint64 `cbor:"27,keyasint,omitempty"` // … and how many rooms it showed; 0 where an older build made it
 	}
 )
 
@@ -235,7 +241,7 @@ func (e *encoder) encodeEvent(v diff.Event) ([]byte, error) {
 	p := v.Previous
 	e.event = eventRecord{
 		Type: string(v.Type), RoomID: v.Room.RoomID, Created: v.Room.CreateTime, Room: attributes(v.Room),
-		Since: nano(v.Since), Time: nano(v.Time), Version: v.Version, Baseline: v.Baseline, Sweep: v.Sweep, Trace: v.Trace,
+		Since: nano(v.Since), Time: nano(v.Time), Version: v.Version, Baseline: v.Baseline, Sweep: v.Sweep, Trace: v.Trace, Gap: v.Gap,
 		Previous: previousRecord{p.RoomName, p.OwnerAccount, p.CoverURL, p.Category, p.ActivityStatus, p.ViewCount},
 	}
 	if by := v.Evidence.By; by != "" {
@@ -260,7 +266,7 @@ func decodeEvent(epoch string, seq uint64, v []byte) (diff.Event, error) {
 	}
 	return diff.Event{
 		ID: eventID(epoch, seq), Seq: seq, Type: diff.Type(r.Type), Room: r.Room.room(r.RoomID, r.Created),
-		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep, Trace: r.Trace, Evidence: evidence,
+		Since: fromNano(r.Since), Time: fromNano(r.Time), Version: r.Version, Baseline: r.Baseline, Sweep: r.Sweep, Trace: r.Trace, Evidence: evidence, Gap: r.Gap,
 		Previous: diff.Previous{
 			RoomName: p.Name, OwnerAccount: p.Owner, CoverURL: p.Cover,
 			Category: p.Category, ActivityStatus: p.Status, ViewCount: p.Views,

@@ -54,6 +54,7 @@ var (
 	lastKey     = []byte("last")
 	countersKey = []byte("counters")
 	rebuildKey  = []byte("rebuild")
+	gapsKey     = []byte("gaps")
 )
 
 // A Config holds what a [Store] needs.
@@ -85,6 +86,7 @@ type Store struct {
 	metrics *metrics
 
 	committed chan struct{}
+	gapEnded  chan struct{}
 
 	write   sync.Mutex // held while the file is changed; guards what follows
 	encode  *encoder
@@ -103,6 +105,8 @@ type Store struct {
 
 	ahead bool // it was told that the clock was set back
 
+	reading reading
+
 	reads  reads
 	hidden hiddenRooms
 
@@ -113,9 +117,10 @@ type Store struct {
 	stored  uint64 // the stream has the events up to this one
 	tail    tail
 	meter   newsMeter
-	oldest  uint64 // the first row of the outbox, or one past the last event given
-	removed bool   // the path no longer names the file
-	judged  uint64 // the newest sweep of this process that was complete; 0: there was none
+	gaps    []gapRecord // that the stream is not known to have, oldest first
+	oldest  uint64      // the first row of the outbox, or one past the last event given
+	removed bool        // the path no longer names the file
+	judged  uint64      // the newest sweep of this process that was complete; 0: there was none
 }
 
 // Open opens the file, or makes it. What it says of a file it cannot use names
@@ -148,7 +153,7 @@ func Open(c Config) (_ *Store, err error) {
 	}
 	s := &Store{
 		db: db, path: c.Path, commit: (*bbolt.Tx).Commit,
-		policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1), index: newRoomIndex(),
+		policy: c.Policy, log: c.Log, committed: make(chan struct{}, 1), gapEnded: make(chan struct{}, 1), index: newRoomIndex(),
 		reads: reads{propose: c.Propose, witnesses: diff.NewWitnesses(c.Policy)},
 	}
 	s.encode, err = newEncoder()

@@ -66,6 +66,7 @@ func (s *Store) EndSweep(sw diff.Sweep) (again bool, err error) {
 		}
 	}
 	marked = true
+	s.signalGap()
 	s.metrics.judged(v)
 	return v.Again(int(s.counters().Missing)), nil
 }
@@ -115,6 +116,7 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 	err := s.update(func(tx *bbolt.Tx, c *counters) (bool, error) {
 		w = s.newWriter(tx, c)
 		now := sw.End
+		w.gapTo = s.gapTo(c, now.Round(0))
 		told := sw
 		told.End = w.clock(now)
 		for _, id := range ids {
@@ -123,7 +125,11 @@ func (s *Store) judge(sw diff.Sweep, v diff.Verdict, before diff.History, ids []
 			}
 		}
 		if last {
+			if err := s.endGap(tx, c, sw); err != nil {
+				return false, err
+			}
 			c.setHistory(v.History)
+			c.Ended, c.Shown = s.sweep, uint64(sw.Seen.Len())
 			c.BaselineDone = true
 			w.changed = true
 		}

@@ -13,6 +13,7 @@ type mirror struct {
 	epoch    string
 	follows  string
 	counters counters
+	gaps     []gapRecord
 	oldest   uint64
 }
 
@@ -21,8 +22,12 @@ func readMirror(tx *bbolt.Tx) (mirror, error) {
 	if err != nil {
 		return mirror{}, err
 	}
+	gaps, err := readGaps(tx)
+	if err != nil {
+		return mirror{}, err
+	}
 	meta := tx.Bucket(metaBucket)
-	m := mirror{epoch: string(meta.Get(epochKey)), follows: string(meta.Get(followsKey)), counters: c, oldest: c.Seq + 1}
+	m := mirror{epoch: string(meta.Get(epochKey)), follows: string(meta.Get(followsKey)), counters: c, gaps: gaps, oldest: c.Seq + 1}
 	if k, _ := tx.Bucket(outboxBucket).Cursor().First(); k != nil {
 		m.oldest, err = seqOf(k)
 	}
@@ -41,14 +46,14 @@ func (s *Store) readFile() (m mirror, err error) {
 func (s *Store) adopt(m mirror) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch, s.follows, s.now, s.oldest = m.epoch, m.follows, m.counters, m.oldest
+	s.epoch, s.follows, s.now, s.gaps, s.oldest = m.epoch, m.follows, m.counters, m.gaps, m.oldest
 }
 
 // start adopts a file of which nothing else is known: its whole outbox waits.
 func (s *Store) start(m mirror) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch, s.follows, s.now, s.oldest = m.epoch, m.follows, m.counters, m.oldest
+	s.epoch, s.follows, s.now, s.gaps, s.oldest = m.epoch, m.follows, m.counters, m.gaps, m.oldest
 	s.stored = m.oldest - 1
 	s.tail.clear()
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -19,6 +20,7 @@ type writer struct {
 	epoch           string
 	trace           string // of the page that is being compared
 	evidence        diff.Evidence
+	gapTo           time.Time // end of the gap in which what is seen may have changed; zero: there was none
 	changed         bool
 	looked          bool // for the first time
 	written         int  // rooms that were seen and changed
@@ -137,7 +139,7 @@ func (w *writer) mark(key []byte, k diff.Known) error {
 func (w *writer) append(events []diff.Event) error {
 	for _, e := range events {
 		w.c.Seq++
-		e.Trace, e.Evidence = w.trace, w.evidence
+		e.Trace, e.Evidence, e.Gap = w.trace, w.evidence, e.ChangedBefore(w.gapTo)
 		v, err := w.encode.encodeEvent(e)
 		if err != nil {
 			return fmt.Errorf("encode event %d: %w", w.c.Seq, err)

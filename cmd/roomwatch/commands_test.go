@@ -233,6 +233,7 @@ func TestTail(t *testing.T) {
 		{[]string{"tail", "--since", "1h"}, 31, "(was live already)"},
 		{[]string{"tail", "--since", "1h", "--type", "viewcount.changed"}, 1, "(+5)"},
 		{[]string{"tail", "--since", "1h", "--room", room}, 2, room},
+		{[]string{"tail", "--since", "1h", "--type", "watch.alive"}, 1, "watching"},
 		{[]string{"tail", "--since", "1h", "--room", room, "--type", "room.created", "--json"}, 1, `"type":"room.created"`},
 	} {
 		p := startProcess(t, r.env(data), tt.args...)
@@ -273,6 +274,7 @@ func TestWrongFlags(t *testing.T) {
 		{[]string{"tail", "--since", "5"}, `invalid argument "5" for "--since" flag: write it as 10m or 2h`},
 		{[]string{"tail", "--type", "room.opened"}, `--type is "room.opened": choose from room.created, room.ended`},
 		{[]string{"tail", "--room="}, "--room is empty: write a RoomId"},
+		{[]string{"tail", "--room", "r", "--type", "watch.alive"}, "--room with --type watch.alive: it is of no room"},
 		{[]string{"rooms", "--sort", "size"}, `--sort is "size": choose from views, created, name and id`},
 		{[]string{"rooms", "--category", "music"}, `--category is "music": write a whole number`},
 		{[]string{"rooms", "--category="}, `--category is "": write a whole number`},
@@ -287,7 +289,7 @@ func TestWrongFlags(t *testing.T) {
 // One thing is no things.
 func TestOneOfEach(t *testing.T) {
 	var out bytes.Buffer
-	one := events.Summary{Events: 1, Claims: 1, Applications: 1, Epochs: 1, Rooms: 1, Live: 1, Faults: 1}
+	one := events.Summary{Events: 1, Claims: 1, Pulses: 1, Gaps: 1, Applications: 1, Epochs: 1, Rooms: 1, Live: 1, Faults: 1}
 	if err := printFinding(&out)(finding{Summary: &one}); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +303,29 @@ func TestOneOfEach(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{"1 event of 1 room, 1 of them live, 1 application, 1 epoch, 1 claim;", ": 1 fault\n", "1 view, owner", "1 view, live for", "0 → 1 view (+1)"} {
+	for _, want := range []string{"1 event of 1 room, 1 of them live, 1 application, 1 epoch, 1 claim, 1 pulse, 1 gap;", ": 1 fault\n", "1 view, owner", "1 view, live for", "0 → 1 view (+1)"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+}
+
+// What is told of the watch is a line, too.
+func TestPrintWatch(t *testing.T) {
+	var out bytes.Buffer
+	p := newEventPrinter(&out, false)
+	for typ, body := range map[diff.Type]string{
+		watchResumed: `{"specversion":"1.0","id":"resumed-2026-11-23T08:00:52.310Z","source":"/live/8","type":"watch.resumed","time":"2026-11-23T08:10:03.500Z","data":{"from":"2026-11-23T08:00:52.310Z","to":"2026-11-23T08:10:01.120Z","why":"stopped"}}`,
+		watchAlive:   `{"specversion":"1.0","id":"a","source":"/live/8","type":"watch.alive","time":"2026-11-23T08:10:03.500Z","data":{"watching":false,"rooms":1,"missing":0,"hidden":2,"waiting":1}}`,
+	} {
+		if err := p.printWatch(typ, []byte(body)); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := p.print(diff.Event{Type: diff.RoomEnded, Gap: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"watch.resumed", "(9m9s): stopped\n", "not watching: the list is not read to its end; 1 room live, 0 missing, 2 hidden, 1 event waits\n", "(may have happened while nobody watched)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -106,6 +107,9 @@ func (t *tailer) session(ctx context.Context) error {
 		}
 		t.at, t.alive = m.Sequence.Stream, time.Now()
 		e, err := publisher.Decode(msg.Data())
+		if isWatch(t.typeOf(msg.Subject())) {
+			e, err = diff.Event{Type: t.typeOf(msg.Subject())}, nil // no event of a room: its body tells all
+		}
 		if err != nil {
 			t.log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
 			continue
@@ -114,6 +118,12 @@ func (t *tailer) session(ctx context.Context) error {
 			return shownError{err}
 		}
 	}
+}
+
+// typeOf returns the type that a subject names.
+func (t *tailer) typeOf(subject string) diff.Type {
+	tokens := strings.Split(strings.TrimPrefix(subject, t.cfg.SubjectPrefix+"."), ".")
+	return diff.Type(strings.Join(tokens[:min(2, len(tokens))], "."))
 }
 
 func (t *tailer) from() jetstream.OrderedConsumerConfig {

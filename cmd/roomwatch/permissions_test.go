@@ -186,6 +186,9 @@ func (g *guarded) writes(t *testing.T) {
 			if complains = g.lacks.names(lines(out, "condition=failing")); complains {
 				return true
 			}
+			if strings.HasPrefix(g.lacks.subject, "live.watch.") {
+				return false // nothing else waits for the pulse, and NATS does not answer at once
+			}
 			switch step {
 			case "restart": // of which the first look compares the bucket
 				_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)

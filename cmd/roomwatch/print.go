@@ -58,6 +58,9 @@ func (p *eventPrinter) print(e diff.Event) error {
 	default:
 		style, what = p.update, fmt.Sprintf("%s  %s changed", title(r), strings.Join(changed(e.Previous), ", "))
 	}
+	if e.Gap {
+		what += p.faint.Sprint("  (may have happened while nobody watched)")
+	}
 	_, err := fmt.Fprintf(p.w, "%s  %s  %-24s %s\n", p.faint.Sprint(e.Time.Local().Format("2006-01-02 15:04:05.000Z07:00")),
 		style.Sprintf("%-17s", e.Type), plain(r.RoomID), what)
 	return err

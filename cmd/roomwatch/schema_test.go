@@ -15,7 +15,7 @@ import (
 func schemas(t *testing.T) map[string]*jsonschema.Schema {
 	t.Helper()
 	all := map[string]*jsonschema.Schema{}
-	for _, typ := range append(events.Types(), "writer.claimed") {
+	for _, typ := range append(events.Types(), "writer.claimed", events.WatchAlive, events.WatchResumed) {
 		b, err := schema.Files.ReadFile(string(typ) + ".v1.json")
 		if err != nil {
 			t.Fatal(err)

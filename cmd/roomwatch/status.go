@@ -100,7 +100,7 @@ func statusText(s web.Status) string {
 	if s.NATS.Connected {
 		nats = "connected to " + s.NATS.Server
 	}
-	line("nats", "%s, stream %s, subjects %s.>", nats, s.NATS.Stream, s.NATS.Prefix)
+	line("nats", "%s, stream %s, subjects %s.>, %s", nats, s.NATS.Stream, s.NATS.Prefix, pulseText(s))
 	if k := s.NATS.Bucket; k != nil {
 		state := "follows the stream"
 		if k.LastError != nil {
@@ -131,6 +131,14 @@ func sightText(s web.Status, line func(what, format string, args ...any)) {
 	if p := s.Probes; p != nil {
 		line("probes", "%s of the list known; in the last hour %s made, which found %s that nobody knew", counted(p.Places, "place"), counted(p.Made, "probe"), counted(p.Found, "room"))
 	}
+}
+
+// pulseText says when the stream was told last that somebody watches.
+func pulseText(s web.Status) string {
+	if s.NATS.Pulse.IsZero() {
+		return "no pulse yet"
+	}
+	return "pulse " + age(s.Now.Sub(s.NATS.Pulse.Time)) + " ago"
 }
 
 // percent writes a share, and all of it only where nothing lacks.

@@ -82,12 +82,15 @@ func tailCommand() *cobra.Command {
 					_, err := fmt.Fprintf(out, "%s\n", body)
 					return err
 				}
+				if isWatch(e.Type) {
+					return p.printWatch(e.Type, body)
+				}
 				return p.print(e)
 			}, cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&s.types, "type", nil, "only events of this `type`, such as room.created; can be repeated")
+	f.StringSliceVar(&s.types, "type", nil, "only events of this `type`, such as room.created; watch.resumed and watch.alive are shown only if they are asked for; can be repeated")
 	f.StringVar(&s.room, "room", "", "only events of this `RoomId`")
 	f.Var(&s.since, "since", "begin with the events of the last `time`, such as 1h; default: only new events")
 	f.BoolVar(&raw, "json", false, "print each event as JSON, as it is in the stream")
@@ -106,7 +109,8 @@ func tail(ctx context.Context, cfg *config.Config, s selection, show func([]byte
 func (s selection) check(oneRoom bool) error {
 	var p environ.Problems
 	for _, t := range s.types {
-		p.Add(config.IsEventType(t), "--type is %q: choose from %s", t, config.EventTypes())
+		p.Add(config.IsEventType(t) || isWatch(diff.Type(t)), "--type is %q: choose from %s, %s, %s", t, config.EventTypes(), watchAlive, watchResumed)
+		p.Add(!oneRoom || !isWatch(diff.Type(t)), "--room with --type %s: it is of no room", t)
 	}
 	p.Add(!oneRoom || s.room != "", "--room is empty: write a RoomId")
 	return program.BadFlags(p.Err())
@@ -118,6 +122,10 @@ func (s selection) filters(cfg *config.Config) []string {
 	}
 	var filters []string
 	for _, t := range s.types {
+		if isWatch(diff.Type(t)) {
+			filters = append(filters, watchFilter(cfg, diff.Type(t)))
+			continue
+		}
 		filters = append(filters, publisher.Filter(cfg.SubjectPrefix, diff.Type(t), cfg.SDKAppID, s.room))
 	}
 	return filters

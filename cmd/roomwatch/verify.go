@@ -34,7 +34,8 @@ func verifyCommand() *cobra.Command {
 		Short: "Verify the stream; exit status 1 if it has inconsistencies",
 		Long: "verify reads the stream from its first message to the one that is the last at the start, and prints all\n" +
 			"inconsistencies, one line each: missing and duplicate numbers, broken chains of versions and view counts, ends without\n" +
-			"a beginning, rooms announced twice, times that go backwards, ids and subjects that do not belong to the event.",
+			"a beginning, rooms announced twice, times that go backwards, ids and subjects that do not belong to the event, gaps\n" +
+			"in the watch that are told twice or overlap.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Read((*config.Config).ValidateNATS)
@@ -79,8 +80,8 @@ func printFinding(w io.Writer) func(finding) error {
 		if s.Faults > 0 {
 			result = counted(s.Faults, "fault")
 		}
-		_, err := fmt.Fprintf(w, "%s of %s, %d of them live, %s, %s, %s; %s: %s\n", counted(s.Events, "event"), counted(s.Rooms, "room"),
-			s.Live, counted(s.Applications, "application"), counted(s.Epochs, "epoch"), counted(s.Claims, "claim"), begins, result)
+		_, err := fmt.Fprintf(w, "%s of %s, %d of them live, %s, %s, %s, %s, %s; %s: %s\n", counted(s.Events, "event"), counted(s.Rooms, "room"),
+			s.Live, counted(s.Applications, "application"), counted(s.Epochs, "epoch"), counted(s.Claims, "claim"), counted(s.Pulses, "pulse"), counted(s.Gaps, "gap"), begins, result)
 		return err
 	}
 }

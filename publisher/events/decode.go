@@ -21,11 +21,19 @@ var (
 // versions may add, and refuses what no version writes.
 //
 // A claim to be the writer (type writer.claimed, on a subject of four tokens) is
-// no event of a room.
+// no event of a room. Neither is what tells of the watch, on such subjects, too: the
+// error is [ErrWatch] then.
 func Decode(body []byte) (Event, error) {
 	var e Event
 	if err := json.Unmarshal(body, &e); err != nil {
+		var other struct{ Type Type }
+		if json.Unmarshal(body, &other) == nil && isWatch(other.Type) { // its data is another
+			return Event{}, fmt.Errorf("decode %s: %w", other.Type, ErrWatch)
+		}
 		return Event{}, fmt.Errorf("decode event: %w: %w", ErrNotEvent, err)
+	}
+	if isWatch(e.Type) {
+		return Event{}, fmt.Errorf("decode %s: %w", e.Type, ErrWatch)
 	}
 	var unknown error
 	if e.Type != "" && !slices.Contains(Types(), e.Type) {

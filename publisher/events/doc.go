@@ -17,6 +17,9 @@
 //	E5  the message's Nats-Msg-Id is the event's id, its subject follows from the
 //	    event's type, source and room
 //
+//	E6  an event with gap: true has a since: the change may have happened while nobody
+//	    watched. A gap is told once, with the id resumed-<from>, and no two of them overlap
+//
 // The package stands alone: it shares no code with the daemon, so that each can
 // prove the other right.
 package events

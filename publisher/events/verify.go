@@ -62,6 +62,7 @@ type Verifier struct {
 
 	prefix string
 	apps   map[string]*application // by source
+	gaps   map[string]ResumedData  // the newest, by source
 	sum    Summary
 }
 
@@ -70,6 +71,8 @@ type Summary struct {
 	Messages     uint64          `json:"messages"`
 	Events       uint64          `json:"events"`
 	Claims       uint64          `json:"claims"`
+	Pulses       uint64          `json:"pulses"` // watch.alive
+	Gaps         uint64          `json:"gaps"`   // watch.resumed: times in which nobody watched
 	Applications int             `json:"applications"`
 	Epochs       int             `json:"epochs"`
 	Rooms        int             `json:"rooms"` // RoomIds
@@ -99,7 +102,7 @@ type life struct {
 
 // NewVerifier returns a Verifier of the events under a prefix of subjects, such as live.
 func NewVerifier(prefix string) *Verifier {
-	return &Verifier{prefix: prefix, apps: map[string]*application{}, sum: Summary{Kinds: map[Kind]uint64{}}}
+	return &Verifier{prefix: prefix, apps: map[string]*application{}, gaps: map[string]ResumedData{}, sum: Summary{Kinds: map[Kind]uint64{}}}
 }
 
 // Check takes the next message of the stream and returns what does not add up.
@@ -111,6 +114,9 @@ func (v *Verifier) Check(m Message) []Fault {
 	if strings.HasPrefix(m.Subject, v.prefix+".writer.claimed.") {
 		v.sum.Claims++
 		return nil
+	}
+	if strings.HasPrefix(m.Subject, v.prefix+".watch.") {
+		return c.watch()
 	}
 	e, err := Decode(m.Body)
 	if err != nil && !errors.Is(err, ErrUnknownType) {
@@ -211,6 +217,9 @@ func (c *check) order(a *application) bool {
 func (c *check) clock(a *application) {
 	if c.e.Time.Before(a.time) {
 		c.fault(Backwards, "time %s is before %s, that of the event before", c.e.Time.Format(wireTime), a.time.Format(wireTime))
+	}
+	if c.e.Data.Gap && c.e.Data.Since.IsZero() {
+		c.fault(Backwards, "gap is true, and since is missing")
 	}
 	if c.e.Data.Since.After(c.e.Time) {
 		c.fault(Backwards, "since %s is after time %s", c.e.Data.Since.Format(wireTime), c.e.Time.Format(wireTime))

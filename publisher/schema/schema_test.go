@@ -109,7 +109,7 @@ func TestGoldenEventsAreValid(t *testing.T) {
 			t.Errorf("%s with more in it: %v", name, err)
 		}
 	}
-	for _, typ := range append(events.Types(), "writer.claimed") {
+	for _, typ := range append(events.Types(), "writer.claimed", events.WatchAlive, events.WatchResumed) {
 		if !seen[string(typ)] {
 			t.Errorf("there is no golden %s", typ)
 		}
@@ -130,9 +130,10 @@ func add(v any) {
 func TestSchemasAreStrict(t *testing.T) {
 	schemas := compiled(t)
 	optional := map[string][]string{
-		"":            {"/traceparent", "/data/since", "/data/baseline", "/data/watched_since", "/data/evidence", "/data/evidence/missed"},
+		"":            {"/traceparent", "/data/since", "/data/baseline", "/data/gap", "/data/watched_since", "/data/evidence", "/data/evidence/missed"},
 		"room.ended":  {"/data/room/IsPublicVisible"},
 		"room.hidden": {"/data/previous"},
+		"watch.alive": {"/data/watched_until", "/data/sweep", "/data/recall"},
 	}
 	for name, body := range goldens(t) {
 		typ := decode(t, body).(map[string]any)["type"].(string)
@@ -221,7 +222,10 @@ func TestAsyncAPINamesEveryEvent(t *testing.T) {
 	for key, m := range doc.Components.Messages {
 		got[m.Name] = doc.Channels[key].Address + " " + path.Base(m.Payload.Schema.Ref)
 	}
-	want := map[string]string{"writer.claimed": "{prefix}.writer.claimed.{sdkappid} writer.claimed.v1.json"}
+	want := map[string]string{}
+	for _, typ := range []events.Type{"writer.claimed", events.WatchAlive, events.WatchResumed} {
+		want[string(typ)] = "{prefix}." + string(typ) + ".{sdkappid} " + string(typ) + ".v1.json"
+	}
 	for _, typ := range events.Types() {
 		want[string(typ)] = "{prefix}." + string(typ) + ".{sdkappid}.{room} " + string(typ) + ".v1.json"
 	}

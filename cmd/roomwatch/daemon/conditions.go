@@ -32,7 +32,7 @@ type rules struct {
 // conditions applies them to what the parts say of themselves.
 func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status, hooks webhook.Status, bucket publisher.BucketStatus) []web.Condition {
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
-		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks), r.bucket(bucket))...)
+		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks), r.bucket(bucket), r.pulse(pub))...)
 }
 
 func condition(level, about, fix, format string, args ...any) []web.Condition {
@@ -152,6 +152,14 @@ func (r rules) bucket(b publisher.BucketStatus) []web.Condition {
 	}
 	return condition(web.Degraded, "bucket", "events are stored all the same; see what the error names, it is retried every minute",
 		"the key-value bucket %s does not follow the stream since %s: %v", b.Name, stamp(b.Since), b.Error)
+}
+
+func (r rules) pulse(pub publisher.Status) []web.Condition {
+	if pub.Pulse.Error == nil || pub.LastError != nil {
+		return nil // that nothing is stored is told already
+	}
+	return condition(web.Degraded, "pulse", "events are stored all the same; see what the error names",
+		"subscribers cannot see that somebody watches since %s: %v", stamp(pub.Pulse.Since), pub.Pulse.Error)
 }
 
 // sweepFix says what helps sweeps to be complete.

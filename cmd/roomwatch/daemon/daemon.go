@@ -65,6 +65,7 @@ type Daemon struct {
 	embedded *embedded // nil: the server of NATS_URL
 	conn     *natsconn.Conn
 	pub      *publisher.Publisher
+	pulse    *publisher.Pulse
 	poll     *poller.Poller
 	commit   *state.Committer
 	sink     sink              // commit
@@ -129,6 +130,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 	if err != nil {
 		return nil, err
 	}
+	d.pulse = publisher.NewPulse(d.pub, d.store, d.metrics)
 	d.makeBucket()
 	if err = d.makeAnswers(connect); err != nil {
 		return nil, err
@@ -179,6 +181,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		g.Go(func() error { return serve.Server{Handler: d.receiver, Log: d.log}.Serve(ctx, l) })
 	}
 	g.Go(func() error { return d.pub.Run(published) })
+	g.Go(func() error { return d.tellPulse(ctx) })
 	g.Go(func() error {
 		d.remind(ctx)
 		return nil
@@ -211,6 +214,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+		d.pulse.Begin()
 		if reader := d.poll.Reader(); reader != nil {
 			var reads sync.WaitGroup
 			reads.Go(func() { reader.Run(ctx, d.sink) })

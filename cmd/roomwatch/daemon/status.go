@@ -43,7 +43,7 @@ func (d *Daemon) Status() web.Status {
 		},
 		NATS: web.NATS{
 			Connected: pub.Connected, Server: d.NATSURL(), Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix,
-			Batches: pub.Batches, Claim: pub.Fence, Bucket: d.bucketStatus(),
+			Batches: pub.Batches, Claim: pub.Fence, Bucket: d.bucketStatus(), Pulse: web.Time{Time: pub.Pulse.Last},
 		},
 		Callbacks: d.callbacks(),
 		Events:    map[string]int64{},

@@ -17,12 +17,13 @@ const (
 	ackLost                 // NATS has stored an event, and the process has not heard of it
 	asked                   // a request has reached the service
 	answered                // the service has answered it, while the next things happen
-	moments                 // how many there are
+	moments                 // how many there are to draw from
+	gapTold                 // NATS has stored a watch.resumed, and the process has not heard of it
 )
 
 // String names it in the schedule.
 func (m moment) String() string {
-	return [...]string{"any moment", "event lost", "event sent", "ack lost", "asked", "answered"}[m]
+	return [...]string{"any moment", "event lost", "event sent", "ack lost", "asked", "answered", "", "gap told"}[m]
 }
 
 // A crash kills a process when a moment has come for the n-th time.
@@ -47,7 +48,8 @@ func (p *process) arm(m moment, n int) {
 // A cable is the connection of a process to NATS.
 type cable struct {
 	net.Conn
-	p *process
+	p     *process
+	tells atomic.Bool // a gap is on its way
 }
 
 // Write is called for what goes to NATS.
@@ -57,6 +59,9 @@ func (c *cable) Write(b []byte) (int, error) {
 		return 0, errKilled
 	}
 	n, err := c.Conn.Write(b)
+	if isGap(b) && c.p.comes(gapTold) {
+		c.tells.Store(true)
+	}
 	if isEvent(b) && c.p.comes(eventSent) {
 		c.p.kill()
 	}
@@ -66,7 +71,7 @@ func (c *cable) Write(b []byte) (int, error) {
 // Read is called for what comes from it.
 func (c *cable) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if isAck(b[:n]) && c.p.comes(ackLost) {
+	if isAck(b[:n]) && (c.p.comes(ackLost) || c.tells.Load()) {
 		c.p.kill()
 		return 0, errKilled
 	}
@@ -77,6 +82,9 @@ func (c *cable) Read(b []byte) (int, error) {
 func isEvent(chunk []byte) bool {
 	return bytes.Contains(chunk, []byte("HPUB live.room.")) || bytes.Contains(chunk, []byte("HPUB live.viewcount."))
 }
+
+// isGap reports whether a chunk on its way to the server tells of a gap.
+func isGap(chunk []byte) bool { return bytes.Contains(chunk, []byte("HPUB live.watch.resumed.")) }
 
 // isAck reports whether a chunk from the server says that the stream has stored something.
 func isAck(chunk []byte) bool {

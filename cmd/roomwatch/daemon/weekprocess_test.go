@@ -137,7 +137,7 @@ func (p *process) InProcessConn() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cable{c, p}, p.keep(c)
+	return &cable{Conn: c, p: p}, p.keep(c)
 }
 
 // deadOrAlive drops what a dead process says.

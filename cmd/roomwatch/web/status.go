@@ -37,7 +37,7 @@ type Status struct {
 // A Condition is something that is not as it should be.
 type Condition struct {
 	Level string `json:"level"` // Degraded or Failing
-	About string `json:"about"` // source, reads, state, sweep, nats, stream, outbox, history, clock, guard or callbacks
+	About string `json:"about"` // source, reads, state, sweep, nats, stream, outbox, history, clock, guard, callbacks, bucket or pulse
 	Text  string `json:"text"`  // what is wrong, in words
 	Fix   string `json:"fix"`   // what to do; may be empty
 }
@@ -146,6 +146,7 @@ type NATS struct {
 	Claim     uint64   `json:"claim"` // stream sequence of the newest claim; 0 for none
 	LastError *Lasting `json:"last_error"`
 	Bucket    *Bucket  `json:"bucket"` // nil: none is configured
+	Pulse     Time     `json:"pulse"`  // when this process has told last that it watches; null: not yet
 }
 
 // A Bucket is the key-value bucket that NATS fills from the stream.

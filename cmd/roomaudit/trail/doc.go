@@ -21,7 +21,9 @@
 //	        that was cut: "stream" as above, "reason"
 //	event   "seq", "stored" (when the stream took it), "subject", "event" byte for byte
 //	claim   the same, of an event that says which roomwatch writes from here on
-//	other   a message that is neither: "raw" in base64, "reason"
+//	watch   the same, of what tells of the watch itself: the pulse, and times in which
+//	        nobody watched
+//	other   a message that is none of these: "raw" in base64, "reason"
 //	gap     the messages "from" … "to" were gone before they were read
 //	removed the files up to number "file", whose last line was "to" with hash "last",
 //	        were removed because of their age

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomwatch/publisher/events"
 )
 
 // A Hole is a place in the record where messages are missing, or where the stream
@@ -43,8 +45,8 @@ func (h *holes) see(l Line) {
 			h.all[len(h.all)-1-i].Before = l.Stored
 		}
 		h.open, h.last = 0, l.Stored
-		if l.Kind == Other {
-			h.unwatched(l)
+		if o, ok := unwatched(l); ok {
+			h.all = append(h.all, o)
 		}
 	}
 	if text != "" {
@@ -53,8 +55,12 @@ func (h *holes) see(l Line) {
 	}
 }
 
-// unwatched notes a time in which roomwatch itself did not watch, as it tells of it.
-func (h *holes) unwatched(l Line) {
+// unwatched returns the time in which roomwatch itself did not watch, if a line tells of one.
+// Before there was a kind for them, they were other.
+func unwatched(l Line) (o Hole, ok bool) {
+	if l.Kind != Watch && l.Kind != Other {
+		return o, false
+	}
 	var e struct {
 		Type string `json:"type"`
 		Data struct {
@@ -63,22 +69,23 @@ func (h *holes) unwatched(l Line) {
 			Why  string    `json:"why"`
 		} `json:"data"`
 	}
-	if json.Unmarshal(l.Raw, &e) != nil || e.Type != "watch.resumed" || e.Data.From.IsZero() || e.Data.To.IsZero() {
-		return
+	if json.Unmarshal(body(l), &e) != nil || e.Type != string(events.WatchResumed) || e.Data.From.IsZero() || e.Data.To.IsZero() {
+		return o, false
 	}
-	h.all = append(h.all, Hole{Line: l.Line, Text: "nobody watched the rooms: " + e.Data.Why, App: appOf(l), After: e.Data.From, Before: e.Data.To})
+	return Hole{Line: l.Line, Text: "nobody watched the rooms: " + e.Data.Why, App: appOf(l), After: e.Data.From, Before: e.Data.To}, true
+}
+
+// unwatched says of which application nobody watched the rooms, and when.
+func (o Hole) unwatched() string {
+	return fmt.Sprintf("%s; of application %d, from %s to %s", o.Text, o.App, o.After.UTC().Format(time.RFC3339), o.Before.UTC().Format(time.RFC3339))
 }
 
 // appOf returns the application that a message is of; 0: it does not say so.
 func appOf(l Line) int {
-	body := []byte(l.Event)
-	if l.Kind == Other {
-		body = l.Raw
-	}
 	var e struct {
 		Source string `json:"source"`
 	}
-	if json.Unmarshal(body, &e) != nil {
+	if json.Unmarshal(body(l), &e) != nil {
 		return 0
 	}
 	text, ok := strings.CutPrefix(e.Source, "/live/")
@@ -87,6 +94,14 @@ func appOf(l Line) int {
 		return 0
 	}
 	return app
+}
+
+// body returns the message that a line records.
+func body(l Line) []byte {
+	if l.Kind == Other {
+		return l.Raw
+	}
+	return l.Event
 }
 
 // A seam joins the holes of files that follow each other.

@@ -22,6 +22,7 @@ const (
 	Stream Kind = "stream"
 	Event  Kind = "event"
 	Claim  Kind = "claim"
+	Watch  Kind = "watch"
 	Other  Kind = "other"
 	Gap    Kind = "gap"
 	End    Kind = "end"

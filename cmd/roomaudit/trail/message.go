@@ -3,6 +3,7 @@ package trail
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -41,7 +42,10 @@ func record(m Message) Line {
 	case claims(m.Body):
 		l.Kind = Claim
 	default:
-		if _, err := events.Decode(m.Body); err != nil {
+		switch _, err := events.Decode(m.Body); {
+		case errors.Is(err, events.ErrWatch):
+			l.Kind = Watch
+		case err != nil:
 			reason = err.Error()
 		}
 	}

@@ -254,8 +254,11 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 		if l.Reason != "" {
 			v.note("%s", l.Reason)
 		}
-	case Event, Claim, Other:
+	case Event, Claim, Watch, Other:
 		v.Messages++
+		if o, ok := unwatched(l); ok {
+			v.note("%s", o.unwatched())
+		}
 		if l.Seq != v.end.position.Last+1 && !v.fresh {
 			return v.fault("message %d follows message %d", l.Seq, v.end.position.Last)
 		}

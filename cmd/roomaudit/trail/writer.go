@@ -246,7 +246,7 @@ func (w *Writer) count(lines []Line) {
 	w.done.Synced = time.Now()
 	for _, l := range lines {
 		switch l.Kind {
-		case Event, Claim, Other:
+		case Event, Claim, Watch, Other:
 			w.done.Messages++
 		case Gap:
 			w.done.Gaps++

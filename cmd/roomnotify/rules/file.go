@@ -83,6 +83,7 @@ type Rule struct {
 	Baseline  bool     `yaml:"baseline"`
 	Late      bool     `yaml:"late"`
 	LateAfter Duration `yaml:"late_after"` // 0 means 10 m
+	Gap       *bool    `yaml:"gap"`        // also what may have happened while nobody watched; nil means true
 
 	at            func(field ...any) int // where it stands in the file, and its fields
 	owners, names []pattern

@@ -54,6 +54,7 @@ rules:
     baseline: true               # also rooms that were live before roomwatch first looked
     late: true                   # also events that are older than
     late_after: 10m              # this
+    gap: false                   # not what may have happened while nobody watched
 
 Each rule stands for itself: an event that two rules match is told twice.
 

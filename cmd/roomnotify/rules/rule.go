@@ -113,7 +113,8 @@ func (r *Rule) Judge(e events.Event, now time.Time, counted Count) Verdict {
 		!anyOf(r.Categories, func(c int64) bool { return slices.Contains(room.Category, c) }),
 		!anyMatch(r.owners, room.OwnerAccount), !anyMatch(r.names, room.RoomName),
 		room.ViewCount < r.MinViews,
-		e.Data.Baseline && !r.Baseline:
+		e.Data.Baseline && !r.Baseline,
+		e.Data.Gap && r.Gap != nil && !*r.Gap:
 		return Verdict{}
 	}
 	v := Verdict{Tell: slices.Contains(r.Events, string(e.Type)), Milestones: r.crossed(e, counted)}

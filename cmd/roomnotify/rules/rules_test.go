@@ -246,6 +246,7 @@ func TestJudge(t *testing.T) {
 		return e
 	}
 	baseline := func(e *events.Event) { e.Data.Baseline = true }
+	gap := func(e *events.Event) { e.Data.Gap = true }
 	age := func(d time.Duration) func(*events.Event) { return func(e *events.Event) { e.Time = noon.Add(-d) } }
 	ended := func(e *events.Event) { e.Type = events.RoomEnded }
 	named := func(s string) func(*events.Event) { return func(e *events.Event) { e.Data.Room.RoomName = s } }
@@ -280,6 +281,10 @@ func TestJudge(t *testing.T) {
 		{"views, one short", "events: [room.created], min_views: 100", created(99), ""},
 		{"views", "events: [room.created], min_views: 100", created(100), "tell"},
 		{"baseline", "events: [room.created], " + m, created(5000, baseline), ""},
+		{"of a gap", "events: [room.created], " + m, created(5000, gap), "tell 1000"},
+		{"of a gap, not wanted", "events: [room.created], gap: false, " + m, created(5000, gap), ""},
+		{"of a gap, asked for", "events: [room.created], gap: true, " + m, created(5000, gap), "tell 1000"},
+		{"of no gap", "events: [room.created], gap: false, " + m, created(5000), "tell 1000"},
 		{"baseline, asked for", "events: [room.created], baseline: true, " + m, created(5000, baseline), "tell 1000"},
 		{"not late yet", "events: [room.created]", created(0, age(10*time.Minute)), "tell"},
 		{"late", "events: [room.created]", created(0, age(10*time.Minute+time.Millisecond)), "late"},

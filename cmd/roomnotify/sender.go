@@ -80,7 +80,7 @@ func sameHost(req *http.Request, via []*http.Request) error {
 func (s *sender) send(ctx context.Context, n form.Notification) error {
 	t := s.target()
 	hide := hider(&t)
-	to := form.Target{Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Language: t.Language, Zone: t.Location()}
+	to := form.Target{Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location()}
 	req, err := to.Request(ctx, n, time.Now())
 	if err != nil {
 		return &form.Refusal{Text: hide.Replace(err.Error()), Permanent: true}

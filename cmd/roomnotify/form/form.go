@@ -27,9 +27,10 @@ type Target struct {
 	Token  string // of a telegram bot
 	Chat   string // of telegram
 
-	Texts    map[string]*Text // of chats, by rule; the built-in one for others
-	Language string           // of the built-in one, of [Languages]; "" means en
-	Zone     *time.Location   // of its times; nil means UTC
+	Texts    map[string]*Text       // of chats, by rule; the built-in one for others
+	Digests  map[string]*DigestText // of digests in chats, by rule; the built-in one for others
+	Language string                 // of the built-in one, of [Languages]; "" means en
+	Zone     *time.Location         // of its times; nil means UTC
 }
 
 // Request returns the request that tells n, tried at now.

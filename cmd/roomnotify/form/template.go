@@ -109,7 +109,7 @@ func sample(kind string) Notification {
 var templateError = regexp.MustCompile(`^template: text:(\d+)(?::\d+)?: (?:executing "text" at )?(.*)$`)
 
 func textError(err error) error {
-	reason := strings.ReplaceAll(err.Error(), "form.Shown", "the text's data")
+	reason := strings.NewReplacer("form.ShownDigest", "the text's data", "form.ShownRoom", "the room's data", "form.Shown", "the text's data").Replace(err.Error())
 	m := templateError.FindStringSubmatch(reason)
 	if m == nil {
 		return &TextError{1, reason}
@@ -139,14 +139,20 @@ func (t *Text) message(n Notification, v voice) message {
 		m.lines = append(m.lines, fmt.Sprintf(v.fails, Clean(err.Error(), 200)))
 		return m
 	}
-	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " \t\r")
-	}
+	lines := linesIn(b.String())
 	if lines[0] == "" {
 		return v.message(n) // it shows nothing of this type
 	}
 	return message{title: Clean(lines[0], maxTitle), lines: lines[1:]}
+}
+
+// linesIn returns the lines of what a text has made, at least one.
+func linesIn(s string) []string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " \t\r")
+	}
+	return lines
 }
 
 // bounded is a text that does not grow forever.

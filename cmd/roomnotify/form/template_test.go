@@ -108,3 +108,50 @@ func TestTextsThatFail(t *testing.T) {
 		t.Errorf("%d bytes: %.300s", len(got), got)
 	}
 }
+
+// toldDigest returns the body of a request with the text of a digest.
+func toldDigest(t *testing.T, text string, total int) string {
+	t.Helper()
+	parsed, err := form.ParseDigestText(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := form.Digest{Since: time.Unix(1700000000, 0), Until: time.Unix(1700003600, 0), Total: total, Counts: map[string]int{"room.created": total}, Items: []form.Notification{
+		ofRoom(events.RoomCreated, events.Room{RoomID: "one", RoomName: "<!channel> one"}), ofRoom(events.RoomCreated, events.Room{RoomID: "two"}),
+	}}
+	to := form.Target{Kind: "slack", URL: "https://x.example", Digests: map[string]*form.DigestText{"r": parsed}}
+	req, err := to.Request(t.Context(), form.NewDigest(d, "r", "a", 7), time.Unix(1700000000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// A digest has a text of its own; where the others are is added to it. One that fails
+// for a digest costs no news.
+func TestTextOfADigest(t *testing.T) {
+	got := toldDigest(t, "{{.Total}} things of {{.Rule}}, {{index .Counts \"room.created\"}} new, {{index .Counts \"room.ended\"}} over\n{{range .Titles}}- {{.}}\n{{end}}until {{.Until.Format \"15:04\"}}", 5)
+	for _, want := range []string{`5 things of r, 5 new, 0 over\n- New room: `, `- New room: two\nuntil 23:13\n… and 3 more, on the event stream from `} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %s", want, got)
+		}
+	}
+	if strings.Contains(got, `"text":"5 things of r, 5 new, 0 over <!channel>`) || strings.Contains(got, "Held back") {
+		t.Errorf("the digest is %s", got)
+	}
+	got = toldDigest(t, "{{index .Titles 1}}{{if gt .Total 2}}{{index .Titles 7}}{{end}}", 5)
+	if !strings.Contains(got, "Held back: 5 new rooms") || !strings.Contains(got, "The text of the rule file fails: ") {
+		t.Errorf("a text that fails: %s", got)
+	}
+	if got := toldDigest(t, "{{if gt .Total 9}}many{{end}}", 5); !strings.Contains(got, "Held back: 5 new rooms") {
+		t.Errorf("a text that shows nothing: %s", got)
+	}
+	var wrong *form.TextError
+	if _, err := form.ParseDigestText("one\n{{.Room.Name}}"); !errors.As(err, &wrong) || wrong.Line != 2 || strings.Contains(wrong.Reason, "form.") {
+		t.Errorf("a mistake: %+v", err)
+	}
+}

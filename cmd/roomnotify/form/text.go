@@ -56,7 +56,11 @@ func (t Target) message(n Notification) message {
 	}
 	var m message
 	if n.Digest != nil {
-		m = v.digest(*n.Digest, one)
+		titles := titlesOf(*n.Digest, one)
+		m = v.digest(*n.Digest, titles)
+		if text := t.Digests[n.Rule]; text != nil {
+			m = text.message(n, titles, m, v)
+		}
 	} else {
 		m = one(n)
 	}
@@ -156,9 +160,17 @@ func categories(list []int64) string {
 	return strings.Join(shown, ", ")
 }
 
-// digest tells how many there are of each type, and the titles of the first,
-// which one makes.
-func (v voice) digest(d Digest, one func(Notification) message) message {
+// titlesOf returns the titles of the first notifications of a digest, which one makes.
+func titlesOf(d Digest, one func(Notification) message) []string {
+	var titles []string
+	for _, n := range d.Items[:min(len(d.Items), MostItems)] {
+		titles = append(titles, one(n).title)
+	}
+	return titles
+}
+
+// digest tells how many there are of each type, and the titles of the first.
+func (v voice) digest(d Digest, titles []string) message {
 	var counts []string
 	for _, kind := range append(EventTypes(), Milestone) {
 		if n := d.Counts[kind]; n > 0 {
@@ -168,11 +180,10 @@ func (v voice) digest(d Digest, one func(Notification) message) message {
 	const minute = "2006-01-02 15:04"
 	m := message{title: fmt.Sprintf(v.held, strings.Join(counts, v.comma))}
 	m.lines = append(m.lines, fmt.Sprintf(v.span, d.Since.In(v.zone).Format(minute), v.at(d.Until, minute)))
-	shown := d.Items[:min(len(d.Items), MostItems)]
-	for _, n := range shown {
-		m.lines = append(m.lines, "• "+one(n).title)
+	for _, title := range titles {
+		m.lines = append(m.lines, "• "+title)
 	}
-	m.more = d.Total - len(shown)
+	m.more = d.Total - len(titles)
 	since := d.Since
 	if len(d.Items) > 0 && d.Items[0].Time().Before(since) {
 		since = d.Items[0].Time()

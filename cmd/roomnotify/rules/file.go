@@ -54,6 +54,9 @@ type Target struct {
 	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
 	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target
 
+	Digest  string                      `yaml:"digest"` // of a digest in a chat, as [form.ParseDigestText] reads it; empty: the built-in one
+	Digests map[string]*form.DigestText `yaml:"-"`      // by rule: its own, or that of the target
+
 	Language string `yaml:"language"` // of the built-in text; "" means en
 	Zone     string `yaml:"zone"`     // of its times; "" means UTC
 
@@ -70,7 +73,8 @@ type Rule struct {
 	Events     []string `yaml:"events"`     // types; room.created and so on
 	Milestones []int64  `yaml:"milestones"` // view counts that are told once for each life of a room
 	Targets    []string `yaml:"targets"`
-	Text       string   `yaml:"text"` // in chats, instead of that of the target
+	Text       string   `yaml:"text"`   // in chats, instead of that of the target
+	Digest     string   `yaml:"digest"` // the same of a digest
 
 	Apps       []int    `yaml:"apps"`       // SDKAppIDs; none means all, as below
 	Categories []int64  `yaml:"categories"` // any of them

@@ -16,6 +16,7 @@ targets:
     language: en                 # or zh: of the built-in text of a chat
     zone: Asia/Shanghai          # of its times; without it UTC
     text: "{{.Room.Name}}: {{.Room.Views | count}} views" # of a message in a chat; see below
+    digest: "{{.Total}} in the last hours" # of a digest in a chat; see below
     allow_private: false         # true: it may be at a link-local address or one of cloud metadata
   hook:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
@@ -42,6 +43,10 @@ rules:
     text: |                      # in chats, instead of that of the target
       {{if .Milestone}}{{count .Milestone}} views: {{end}}{{.Room.Name}}
       Since {{(in "Asia/Shanghai" .Room.Created).Format "15:04"}}
+    digest: |                    # in chats, instead of that of the target
+      {{.Total}} things, {{index .Counts "room.created"}} new rooms
+      {{range .Titles}}- {{.}}
+      {{end}}
     # Which rooms; without a line, all:
     apps: [1400000000]           # SDKAppIDs
     categories: [1, 2]           # any of them
@@ -69,6 +74,10 @@ and stands for the notification in a digest. It shows .Type, .Rule, .Milestone,
 .Views, .Categories and .Created. Besides the usual functions there are count
 (1,000), categories (1, 2) and in, which takes a time zone and a time. roomnotify
 escapes all of it as the service needs it: a text has no markup and no links.
+
+The text of a digest shows .Rule, .Since, .Until, .Total, .Counts (by type, such as
+room.created and room.milestone), .Titles of the first ten, and .More. roomnotify adds
+where the others are.
 
 A room crosses a milestone when its count was below it in the event before. One
 that is announced with a count has crossed all up to it.

@@ -82,6 +82,19 @@ func TestTextOfARuleAndOfATarget(t *testing.T) {
 	}
 }
 
+// So it is with the texts of digests.
+func TestDigestOfARuleAndOfATarget(t *testing.T) {
+	f, err := parse("targets:\n  a: {kind: slack, url: '${URL}', digest: general}\n  b: {kind: slack, url: '${URL}'}\nrules:\n" +
+		"  own: {events: [room.created], targets: [a, b], digest: own}\n  none: {events: [room.created], targets: [a, b]}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := f.Target("a").Digests, f.Target("b").Digests
+	if a["own"] == nil || a["own"] != b["own"] || a["none"] == nil || a["none"] == a["own"] || b["none"] != nil {
+		t.Errorf("a has %v, b has %v", a, b)
+	}
+}
+
 // help has every word that a file may have.
 func TestHelpIsComplete(t *testing.T) {
 	for _, what := range []string{"x: 1", "targets: {a: {x: 1}}", "rules: {a: {x: 1}}", "rules: {a: {quiet: {x: 1}}}"} {
@@ -160,6 +173,8 @@ func TestMistakes(t *testing.T) {
 		{"a list that is none", strings.Replace(good, "events: [room.created]", `milestones: "1000"`, 1), []string{"line 4: found a text, expected a list of numbers, such as [1000, 10000]"}},
 		{"a text", rule(`text: "one\n{{.Room.Nme}}"`), []string{"line 4: rule all: text, in its line 2: <.Room.Nme>: can't evaluate field Nme"}},
 		{"a text of a target", target(`kind: slack, url: "${URL}", text: "{{"`), []string{"line 2: target team: text, in its line 1"}},
+		{"a digest for a webhook", strings.Replace(rule("digest: x"), `{kind: slack, url: "${URL}"}`, `{kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}"}`, 1), []string{"line 4: rule all: digest is for chats"}},
+		{"a digest that shows a room", rule(`digest: "{{.Room}}"`), []string{"line 4: rule all: digest, in its line 1: "}},
 		{"a text for a webhook", strings.Replace(rule("text: x"), `{kind: slack, url: "${URL}"}`, `{kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}"}`, 1), []string{"line 4: rule all: text is for chats"}},
 		{"a text of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", text: x`), []string{"line 2: target team: text is for chats"}},
 		{"a language", target(`kind: slack, url: "${URL}", language: de, zone: Mars/Base`), []string{`line 2: target team: language is "de": choose from en, zh`, "line 2: target team: zone: unknown time zone Mars/Base"}},

@@ -42,6 +42,8 @@
 //	epoch       a sequence of events without gaps, 1, 2, 3 …
 //	outbox      the events that wait in the state for the stream
 //	claim       the message that makes a process the writer, and fences the others
+//	lease       what makes one of several processes the writer; it has a term, one more with each holder
+//	standby     a process that waits for the lease, and keeps its state up to date with the stream
 //	rebuild     a new state, folded from the stream
 //	guard       nothing ends while too many rooms are missing at once
 package diff

@@ -1,5 +1,10 @@
 package diff
 
+import "errors"
+
+// ErrGap means that events do not go on from what is known: some between are gone.
+var ErrGap = errors.New("events in between are missing")
+
 // Recall returns what is known of a room whose newest event is e, and false if
 // that was its end.
 func Recall(e Event) (Known, bool) {

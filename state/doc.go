@@ -14,6 +14,7 @@
 //	         "counters" → counters record
 //	         "gaps"     → gap records: those that the stream is not known to have
 //	         "rebuild"  → present while a rebuild has not ended
+//	         "holder"   → which process wanted the lease last, see [Holder]
 //	rooms    number of the room, RoomID → CreateTime, 1 if the view count is
 //	         published and else 0, an attributes record, a known record
 //	missing  the room's key → mark record

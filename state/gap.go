@@ -118,7 +118,7 @@ func (s *Store) GapEnded() <-chan struct{} { return s.gapEnded }
 // Told notes that the stream has the gap, and all before it. A crash before that costs
 // nothing: who tells of a gap asks the stream first.
 func (s *Store) Told(told diff.Gap) error {
-	return s.changeGaps(func(c *counters, gaps []gapRecord) []gapRecord {
+	return s.changeGaps(func(_ *counters, gaps []gapRecord) []gapRecord {
 		for len(gaps) > 0 && gaps[0].From <= nano(told.From) {
 			gaps = gaps[1:]
 		}

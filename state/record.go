@@ -100,6 +100,9 @@ type (
 		GapTo int64  `cbor:"25,keyasint,omitempty"` // the end of the newest gap that has ended
 		Ended uint64 `cbor:"26,keyasint,omitempty"` // the number of the newest complete sweep …
 		Shown uint64 `cbor:"27,keyasint,omitempty"` // … and how many rooms it showed; 0 where an older build made it
+
+		StreamAt   uint64 `cbor:"30,keyasint,omitempty"` // see [Store.Followed]
+		StreamMade int64  `cbor:"31,keyasint,omitempty"`
 	}
 )
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -216,8 +217,9 @@ func buckets() [][]byte {
 // create lays out an empty state with an epoch of its own, in the place of any other.
 func create(tx *bbolt.Tx, app string) error {
 	var old string
+	var holder []byte // the lease is none of what is known of the rooms
 	if m := tx.Bucket(metaBucket); m != nil {
-		old = string(m.Get(epochKey))
+		old, holder = string(m.Get(epochKey)), bytes.Clone(m.Get(holderKey))
 	}
 	for _, name := range buckets() {
 		if tx.Bucket(name) != nil {
@@ -235,6 +237,11 @@ func create(tx *bbolt.Tx, app string) error {
 		value string
 	}{{formatKey, format}, {appKey, app}, {epochKey, newEpoch(old)}} {
 		if err := meta.Put(kv.key, []byte(kv.value)); err != nil {
+			return err
+		}
+	}
+	if holder != nil {
+		if err := meta.Put(holderKey, holder); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,9 @@ const (
 	throttleMore = 2 * time.Second  // the pause after a throttle is longer by this
 )
 
+// errForbidden means that a request was kept back: somebody else may be watching.
+var errForbidden = errors.New("no request may be made now")
+
 // A fetcher gets one answer, whatever it takes.
 type fetcher struct {
 	client *client
@@ -27,6 +30,7 @@ type fetcher struct {
 	count  func(outcome string, took time.Duration) // called with each request
 	health *health                                  // told when the service throttles
 	budget time.Duration                            // from the first failure of a request until it is given up
+	permit func() error                             // asked before each request
 }
 
 // A tally counts what the pages of a sweep took.
@@ -55,8 +59,8 @@ func (f *fetcher) try(ctx context.Context, t *tally, call func(sig string) error
 	renewed := false
 	for tries := 1; ; tries++ {
 		gen, err := f.once(ctx, t, call)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errForbidden) {
+			return err
 		}
 		if classOf(err) == Resign && !renewed && f.signer.renew(gen) {
 			renewed = true
@@ -95,6 +99,9 @@ func (f *fetcher) once(ctx context.Context, t *tally, call func(sig string) erro
 		return 0, err
 	}
 	defer done()
+	if err := f.permit(); err != nil {
+		return 0, fmt.Errorf("%w: %w", errForbidden, err)
+	}
 	f.health.rate(f.quota.rate(), f.quota.full)
 	sig, gen, err := f.signer.current()
 	if err != nil {

@@ -47,6 +47,10 @@ type Config struct {
 	RequestTimeout time.Duration // for one request; 0 means 5 s
 	Interval       time.Duration // from the start of a sweep to the start of the next; 0 means 10 s
 
+	// Permit is asked right before each request; its error keeps the request back. Nil
+	// permits all.
+	Permit func() error
+
 	Log     *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil registers no metrics
 	Tracer  trace.Tracer          // nil traces nothing
@@ -98,7 +102,7 @@ func New(c Config) (*Poller, error) {
 	}
 	p := &Poller{wake: make(chan struct{}, 1), interval: c.Interval, log: c.Log, tracer: c.Tracer, metrics: m, fetch: &fetcher{
 		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, 1, c.Dial), signer: c.Signer,
-		quota: q, count: m.request, health: h, budget: retryBudget,
+		quota: q, count: m.request, health: h, budget: retryBudget, permit: c.permit(),
 	}}
 	var err error
 	if c.PointReadsPerSecond > 0 {
@@ -153,7 +157,8 @@ func (c Config) check() error {
 // A sweep begins one interval after the one before it began, or at once if that
 // took longer or the sink asks for it. After a failure Run keeps the interval
 // and pauses for a second at least (less if the interval is shorter); after
-// a refused configuration it pauses for a minute. Run is called once.
+// a refused configuration it pauses for a minute. Run may be called again, but not
+// beside itself.
 func (p *Poller) Run(ctx context.Context, sink Sink) error {
 	defer p.fetch.client.close()
 	if p.prober != nil {

@@ -242,6 +242,15 @@ func (q *proposals) allow() {
 	q.refused = false
 }
 
+// clear forgets what waits and what is being read: nobody will.
+func (q *proposals) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	clear(q.waiting)
+	clear(q.reading)
+	q.queues = [classes]proposalHeap{}
+}
+
 func (q *proposals) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -61,7 +61,7 @@ func newReader(c Config) (*Reader, error) {
 	r.queue = newProposals(r.metrics.proposal)
 	r.fetch = fetcher{
 		client: newClient(c.Endpoint, c.Signer, c.RequestTimeout, r.workers, c.Dial), signer: c.Signer,
-		quota: newQuota(rate, max(1, int(rate))), count: func(string, time.Duration) {}, health: &health{log: log}, budget: readBudget,
+		quota: newQuota(rate, max(1, int(rate))), count: func(string, time.Duration) {}, health: &health{log: log}, budget: readBudget, permit: c.permit(),
 	}
 	if c.Metrics != nil {
 		if err := r.metrics.register(c.Metrics); err != nil {
@@ -83,9 +83,11 @@ func (r *Reader) refusedSince() Failure {
 }
 
 // Run reads the rooms that are proposed until ctx is done, several at once, and
-// then returns. Nothing else ends it. Run is called once.
+// then returns. Nothing else ends it. Run may be called again, but not beside itself:
+// what waited to be read before is forgotten then.
 func (r *Reader) Run(ctx context.Context, sink Answers) {
 	defer r.fetch.client.close()
+	defer r.queue.clear()
 	work := make(chan string)
 	var wg sync.WaitGroup
 	for range r.workers {

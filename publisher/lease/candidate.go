@@ -1,0 +1,182 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"roomwatch/diff/retry"
+)
+
+// A candidate waits for the lease.
+type candidate struct {
+	l       *Lease
+	former  string // who wanted the lease last with this process's state file
+	alone   bool   // and was not known to be watched by anybody else
+	seen    uint64 // revision of the lease at the newest look
+	since   time.Time
+	looked  time.Time // the newest answer
+	waiting announcer
+
+	standBy func(context.Context)
+	stop    context.CancelFunc // nil: it does not stand by
+	ended   sync.WaitGroup
+}
+
+// Acquire waits until this process holds the lease, and returns it. While another process
+// holds it, standBy runs; it has returned before Acquire returns. The error is that of
+// ctx, or [ErrDenied] if the bucket cannot be used.
+//
+// A bucket that does not answer for grace is waited for no longer by a process that was
+// not known to be one of several: it gets a tenure without the lease, which goes on to
+// look for it ([Tenure.Granted]).
+func (l *Lease) Acquire(ctx context.Context, grace time.Duration, standBy func(context.Context)) (*Tenure, error) {
+	c := &candidate{l: l, standBy: standBy, waiting: announcer{l: l}}
+	var err error
+	if c.former, c.alone, err = l.c.Memory.Holder(); err != nil {
+		return nil, err
+	}
+	defer c.end()
+	began := time.Now()
+	for {
+		held, err := c.try(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, ErrDenied):
+			return nil, err
+		case held != nil:
+			c.end()
+			return l.tenure(ctx, c, held), nil
+		case err != nil && !errors.Is(err, errStale):
+			c.looked = time.Time{}
+			if c.stop == nil && c.alone && time.Since(began) >= grace {
+				return l.tenure(ctx, c, nil), nil
+			}
+			if c.l.store.conn.IsConnected() {
+				l.note(ctx, err)
+			} // otherwise the publisher says so
+		default:
+			l.note(ctx, nil)
+		}
+		_ = retry.Sleep(ctx, lookEvery)
+	}
+}
+
+// end ends what a standby does.
+func (c *candidate) end() {
+	if c.stop != nil {
+		c.stop()
+		c.ended.Wait()
+		c.stop = nil
+	}
+	c.waiting.end(context.Background())
+	c.l.is(c.l.Status().Held, false)
+}
+
+// try looks at the lease and takes it if it may. It returns nil if it may not.
+func (c *candidate) try(ctx context.Context) (*stored[record], error) {
+	ctx, cancel := context.WithTimeout(ctx, max(c.l.patience(), time.Second))
+	defer cancel()
+	if err := c.l.presence.be(); err != nil {
+		return nil, err
+	}
+	v, err := c.l.store.lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.look(v)
+	c.l.saw(v.value)
+	free, err := c.free(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if free {
+		return c.take(ctx, v)
+	}
+	c.stand(v.value)
+	return nil, c.waiting.renew(ctx)
+}
+
+// look counts for how long the lease has not changed (L2).
+func (c *candidate) look(v stored[record]) {
+	now := time.Now()
+	if v.revision != c.seen || c.since.IsZero() || apart(c.looked, now) > lookGap {
+		c.seen, c.since = v.revision, now
+	}
+	c.looked = now
+}
+
+// free reports whether this process may take the lease as it was read.
+func (c *candidate) free(ctx context.Context, v stored[record]) (bool, error) {
+	r := v.value
+	name, wait := r.Instance, r.duration()
+	if v.revision == 0 || v.removed || name == "" {
+		// It was never there, or is lost. Then the stream tells who had it.
+		claim, err := c.l.c.Claim(ctx)
+		if err != nil || claim.Term == 0 {
+			return err == nil, err
+		}
+		name, wait = claim.Instance, c.l.c.Duration
+	}
+	switch {
+	case r.Released, name == c.l.c.Instance:
+		return true, nil
+	case name == c.former && c.l.store.gone(ctx, name):
+		return true, nil
+	}
+	return time.Since(c.since) >= wait && c.waiting.age() >= wait, nil
+}
+
+// take writes the lease, with a term above that of any claim.
+func (c *candidate) take(ctx context.Context, v stored[record]) (*stored[record], error) {
+	claim, err := c.l.c.Claim(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := standbys{l: c.l, all: map[string]heard{}}
+	if err := known.look(ctx); err != nil {
+		return nil, err
+	}
+	c.alone = len(known.all) == 0
+	if err := c.l.c.Memory.SetHolder(c.l.c.Instance, c.alone); err != nil {
+		return nil, err
+	}
+	c.former = c.l.c.Instance
+	term := max(v.value.Term, claim.Term)
+	if again := v.value.Instance == c.l.c.Instance && !v.value.Released; !again || claim.Term > v.value.Term {
+		term++
+	}
+	r := c.l.record(term, v.value.Beat+1, time.Now())
+	revision, err := c.l.store.write(ctx, c.l.store.leaseKey(), r, v.revision)
+	if err != nil {
+		return nil, err // what came of it, the next look shows
+	}
+	return &stored[record]{value: r, revision: revision}, nil
+}
+
+// stand has the process be a standby.
+func (c *candidate) stand(by record) {
+	if c.stop != nil {
+		return
+	}
+	c.l.c.Log.Info("standing by", "writer", by.Instance, "host", by.Host, "term", by.Term)
+	// Whatever becomes of NATS: another one watches.
+	if err := c.l.c.Memory.SetHolder(c.former, false); err != nil {
+		c.l.c.Log.Error("state", "error", err)
+	}
+	c.alone = false
+	c.l.is(false, true)
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	c.ended.Go(func() { c.standBy(ctx) })
+}
+
+// apart is the time between two moments by the larger of the monotonic and the wall clock.
+func apart(a, b time.Time) time.Duration {
+	if a.IsZero() {
+		return Longest
+	}
+	return max(b.Sub(a), b.Round(0).Sub(a.Round(0)))
+}

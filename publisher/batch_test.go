@@ -29,7 +29,7 @@ func TestBatchInFlightIsFinished(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Run(ctx); err != nil {
+		if err := p.Run(ctx, 0); err != nil {
 			t.Error(err)
 		}
 		if _, stored, _ := b.Position(); stored != 5 {

@@ -25,12 +25,34 @@ type claim struct {
 	// learns from it which rooms were live before. It is empty before the first look,
 	// and in a claim of a build that did not know it.
 	WatchedSince string `json:"watched_since,omitzero"`
+	// Term is that of the lease which the writer holds: higher than that of any before
+	// it. 0: it has no lease.
+	Term uint64 `json:"term,omitzero"`
+}
+
+// A fencedError is [ErrFenced] with who has claimed.
+type fencedError struct{ by Writer }
+
+func (e *fencedError) Error() string {
+	return fmt.Sprintf("%v: instance %s on host %s, since %s; one application has one writer: stop one of them",
+		ErrFenced, e.by.Instance, e.by.Host, e.by.Since.Format(wireTime))
+}
+
+func (e *fencedError) Unwrap() error { return ErrFenced }
+
+// FencedBy returns who has claimed, of an error that is [ErrFenced].
+func FencedBy(err error) Writer {
+	if e, ok := errors.AsType[*fencedError](err); ok {
+		return e.by
+	}
+	return Writer{}
 }
 
 // claim makes this process the writer and keeps the claim's place in the stream
 // as the fence of all its messages.
 //
-// A process takes over from whoever is the writer when it starts. Later it
+// A process takes over from whoever is the writer when it begins to publish, but with
+// a lease never from one of a higher term: the lease has gone on to that one. Later it
 // claims again only while the newest claim is its own or there is none; if it
 // is another's, it returns [ErrFenced]. A first claim whose outcome is unknown
 // counts: who has claimed after it is the later one.
@@ -56,11 +78,12 @@ func (s *session) claim(ctx context.Context) error {
 		return err
 	}
 	claimed := s.fence > 0 || s.sent && newest != s.replaced
-	if claimed && newest > 0 && by.Data.Instance != s.me.Instance {
-		return fmt.Errorf("%w: instance %s on host %s, since %s; one application has one writer: stop one of them",
-			ErrFenced, by.Data.Instance, by.Data.Host, by.Time)
+	overtaken := s.term > 0 && by.Data.Term > s.term
+	if (claimed || overtaken) && newest > 0 && by.Data.Instance != s.me.Instance {
+		return &fencedError{claimant(by)}
 	}
 	me := s.me
+	me.Term = s.term
 	me.WatchedSince = by.Data.WatchedSince
 	if since := s.watchedSince(); s.fits && since != "" {
 		me.WatchedSince = since
@@ -87,6 +110,7 @@ func (s *session) claim(ctx context.Context) error {
 	}
 	s.fence = ack.Sequence
 	s.setFence(s.fence)
+	s.setWriter(Writer{Instance: me.Instance, Host: me.Host, Version: me.Version, Term: me.Term, Since: time.Now()})
 	s.metrics.claims.Inc()
 	if newest > 0 && by.Data.Instance != s.me.Instance {
 		s.metrics.tookOver(by.Data.Host, s.me.Host)
@@ -113,5 +137,12 @@ func (s *session) newestClaim(ctx context.Context) (uint64, envelope[claim], err
 	if err := json.Unmarshal(m.Data, &c); err != nil {
 		c.Data.Host = "unknown" // a claim that cannot be read is a claim all the same
 	}
+	s.setWriter(claimant(c))
 	return m.Seq, c, nil
+}
+
+// claimant is who has stored a claim.
+func claimant(c envelope[claim]) Writer {
+	at, _ := time.Parse(time.RFC3339, c.Time) // zero if nobody can tell
+	return Writer{Instance: c.Data.Instance, Host: c.Data.Host, Version: c.Data.Version, Term: c.Data.Term, Since: at}
 }

@@ -42,6 +42,8 @@ type box struct {
 	rebuilds         int
 	renumbered       int
 	committed        chan struct{}
+	at               uint64 // see Follow
+	made             time.Time
 }
 
 func newBox(epoch string) *box { return &box{epoch: epoch, committed: make(chan struct{}, 1)} }
@@ -252,6 +254,12 @@ func start(t testing.TB, nc *nats.Conn, out Outbox) *run {
 // startWith does so with more than connection and outbox.
 func startWith(t testing.TB, c Config) *run {
 	t.Helper()
+	return startTerm(t, c, 0)
+}
+
+// startTerm does so with a lease of a term.
+func startTerm(t testing.TB, c Config, term uint64) *run {
+	t.Helper()
 	log := &logtest.Buffer{}
 	if c.Stream.Name == "" {
 		c.Stream = live
@@ -272,7 +280,7 @@ func startWith(t testing.TB, c Config) *run {
 	r := &run{Publisher: p, js: js, done: make(chan struct{}), log: log}
 	go func() {
 		defer close(r.done)
-		r.err = p.Run(ctx)
+		r.err = p.Run(ctx, term)
 	}()
 	r.stop = func() error { cancel(); <-r.done; return r.err }
 	t.Cleanup(func() { _ = r.stop() })

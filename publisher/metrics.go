@@ -43,6 +43,12 @@ func (p *Publisher) watch(r prometheus.Registerer) {
 		defer p.mu.Unlock()
 		return p.status.LastError != nil
 	})
+	promauto.With(r).NewGaugeFunc(prometheus.GaugeOpts{Namespace: "roomwatch", Subsystem: "publisher", Name: "behind_messages",
+		Help: "Of a standby: messages of the stream that it has still to read. 0 for the writer."}, func() float64 {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return float64(p.status.Following.Behind)
+	})
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {

@@ -60,7 +60,7 @@ func TestTakeoversAreCounted(t *testing.T) {
 			}
 			ctx, stop := context.WithCancel(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- p.Run(ctx) }()
+			go func() { done <- p.Run(ctx, 0) }()
 			<-p.Recovered()
 			stop()
 			if err := <-done; err != nil {

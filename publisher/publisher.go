@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/oklog/ulid/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
@@ -47,6 +48,12 @@ type Outbox interface {
 	// were live at watchedSince are not news. After an error nothing is believed any
 	// more, and the next comparison asks for it again.
 	Rebuild(last diff.Event, watchedSince time.Time, events iter.Seq2[diff.Event, error]) error
+	// Follow takes over events that another writer has stored, in their order; at is the
+	// place in the stream that is reached with them, made when the stream was made. The
+	// error is [diff.ErrGap] if they do not go on from what is known.
+	Follow(events []diff.Event, at uint64, made time.Time) error
+	// Followed returns what Follow was told last; 0 if that is not known.
+	Followed() (at uint64, made time.Time)
 	// Renumber begins an epoch with the events that are not stored, which follows
 	// the last one that is.
 	Renumber() error
@@ -84,14 +91,13 @@ type Publisher struct {
 	metrics *metrics
 	tracer  trace.Tracer
 
-	conn      *natsconn.Conn
-	recovered chan struct{}
-	doubted   chan error // see doubt
-	once      sync.Once
+	conn    *natsconn.Conn
+	doubted chan error // see doubt
 
-	mu       sync.Mutex
-	status   Status
-	ranUntil time.Time // the writer before this process told last that it watches
+	mu        sync.Mutex // guards what follows
+	status    Status
+	ranUntil  time.Time // the writer before this process told last that it watches
+	recovered chan struct{}
 }
 
 // New returns a Publisher. It does no I/O.
@@ -120,17 +126,19 @@ func New(c Config) (*Publisher, error) {
 }
 
 // Run publishes until ctx is done, finishes the batch that is in flight, and
-// returns nil. NATS that is away, or a stream that refuses, is no error: events
+// returns nil. The claim bears the term of the lease that this process holds; 0: it has
+// none. NATS that is away, or a stream that refuses, is no error: events
 // wait in the outbox. It returns
 //
 //	ErrFenced  another roomwatch has become the writer
 //	ErrUnfit   the stream cannot hold what is promised, found at the first
 //	           contact; later it is waited for
 //
-// Run is called once.
-func (p *Publisher) Run(ctx context.Context) error {
+// It may be called again, but not beside itself or [Publisher.Follow].
+func (p *Publisher) Run(ctx context.Context, term uint64) error {
+	defer p.setFence(0)
 	pause := retry.BackOff(retryFirst, retryMost)
-	var left legacy
+	left := legacy{term: term}
 	gone := false // the claim, in the session before this one
 	for ctx.Err() == nil {
 		if p.conn.IsClosed() {
@@ -180,6 +188,28 @@ func (p *Publisher) Run(ctx context.Context) error {
 	return nil
 }
 
+// Prepare makes or checks the stream for a [Publisher.Run] that has to wait, so that what
+// is wrong with it is known meanwhile. It returns [ErrUnfit], or nil when ctx is done.
+func (p *Publisher) Prepare(ctx context.Context) error {
+	for pause := retry.BackOff(retryFirst, retryMost); ctx.Err() == nil; _ = retry.Sleep(ctx, pause.NextBackOff()) {
+		if !p.conn.IsConnected() {
+			continue
+		}
+		s, err := p.newSession(legacy{})
+		if err == nil {
+			_, _, err = s.stream.preflight(ctx, s.conn, s.js, s.app, 0)
+		}
+		switch {
+		case ctx.Err() != nil:
+		case errors.Is(err, ErrUnfit):
+			return err
+		case err != nil:
+			p.failed(ctx, p.reason(err))
+		}
+	}
+	return nil
+}
+
 // connect puts a new connection in the place of one that is closed permanently.
 func (p *Publisher) connect(ctx context.Context) {
 	if err := p.conn.Connect(ctx); err != nil && ctx.Err() == nil {
@@ -187,14 +217,54 @@ func (p *Publisher) connect(ctx context.Context) {
 	}
 }
 
-// Recovered is closed when the stream was first compared with the outbox.
-func (p *Publisher) Recovered() <-chan struct{} { return p.recovered }
+// Recovered is closed when the stream was compared with the outbox, for the first time
+// since [Publisher.Follow] was called last.
+func (p *Publisher) Recovered() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.recovered
+}
 
 func (p *Publisher) hasRecovered() bool {
 	select {
-	case <-p.recovered:
+	case <-p.Recovered():
 		return true
 	default:
 		return false
 	}
 }
+
+// recovery notes that the stream was compared with the outbox.
+func (p *Publisher) recovery() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.recovered:
+	default:
+		close(p.recovered)
+	}
+}
+
+// Position is that of the outbox.
+func (p *Publisher) Position() (epoch string, stored, assigned uint64) { return p.outbox.Position() }
+
+// NewestClaim returns who has claimed last, as the stream's leader has it; zero if nobody
+// has, or there is no stream.
+func (p *Publisher) NewestClaim(ctx context.Context) (Writer, error) {
+	s, err := p.newSession(legacy{})
+	if err != nil {
+		return Writer{}, err
+	}
+	seq, by, err := s.newestClaim(ctx)
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamNotFound || seq == 0 && err == nil {
+		return Writer{}, nil
+	}
+	return claimant(by), err
+}
+
+// Instance names this process in its claims.
+func (p *Publisher) Instance() string { return p.me.Instance }
+
+// Host is where it runs.
+func (p *Publisher) Host() string { return p.me.Host }

@@ -83,6 +83,8 @@ func (s *session) message(ctx context.Context, which, subject string, query map[
 //	that the outbox knew to be stored                  events up to it are stored
 //	nothing of the epoch is stored, and the last one
 //	is that after which a rebuild began the epoch      all of the epoch is to be sent
+//	the outbox is empty, and what the stream has after
+//	its place there goes on from what it knows         the events are taken over
 //	anything else: the state was lost, is an old copy,
 //	or the stream was cut or restored                  the state is rebuilt from
 //	                                                   the stream, in a new epoch
@@ -137,6 +139,9 @@ func (s *session) recover(ctx context.Context) (uint64, error) {
 			return s.goOn(ctx, 0)
 		}
 	}
+	if seq, ok := s.catchUp(ctx, m, e); ok {
+		return s.goOn(ctx, seq)
+	}
 	s.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
 	s.metrics.rebuilds.Inc()
@@ -150,6 +155,26 @@ func (s *session) recover(ctx context.Context) (uint64, error) {
 	}
 	_, stored, _ = s.outbox.Position()
 	return stored, nil
+}
+
+// catchUp takes over the events up to e in m, the last one, which another writer has
+// stored, and returns its number. It reports false if that cannot be done.
+func (s *session) catchUp(ctx context.Context, m *storedMessage, e diff.Event) (uint64, bool) {
+	info, err := s.streamInfo(ctx)
+	if err != nil {
+		return 0, false
+	}
+	at, made := s.outbox.Followed()
+	_, stored, assigned := s.outbox.Position()
+	if at == 0 || !made.Equal(info.Created.UTC()) || stored != assigned || m.Seq <= at || info.State.FirstSeq > at+1 {
+		return 0, false
+	}
+	if err := s.readOn(ctx, at, m.Seq, info.Created); err != nil {
+		s.log.InfoContext(ctx, "catch up", "after", at, "error", err)
+		return 0, false
+	}
+	epoch, stored, _ := s.outbox.Position()
+	return stored, e.ID == epoch+"-"+diff.FormatSeq(stored)
 }
 
 // toldSince returns since when the stream tells of every room that began: the later

@@ -23,6 +23,7 @@ type session struct {
 
 // A legacy is what a session knows from those before it in this process.
 type legacy struct {
+	term         uint64    // of the lease of this process, 0 if it has none
 	fence        uint64    // stream sequence of this process's newest claim, 0 before the first
 	claimedSince string    // WatchedSince of the newest claim
 	sent         bool      // a claim, which was stored or may be
@@ -77,7 +78,7 @@ func (s *session) run(ctx context.Context) error {
 	s.relaying(true)
 	defer s.relaying(false)
 	s.succeeded(ctx)
-	s.once.Do(func() { close(s.recovered) })
+	s.recovery()
 	return s.relay(ctx, seq, have.AllowAtomicPublish, renew)
 }
 

@@ -19,6 +19,9 @@ type Status struct {
 	Pulse          PulseStatus
 	MadeAnew       time.Time // when the stream was found to be another one, without the events it had; zero: never
 
+	Writer    Writer    // who has claimed last, as far as this process has heard; zero before
+	Following Following // of a standby; zero if this process is none now
+
 	Events map[diff.Type]uint64 // that the stream has acknowledged to this process
 
 	// Of the outbox; Waiting is Assigned - Stored.
@@ -26,6 +29,15 @@ type Status struct {
 	Stored, Assigned uint64
 	Waiting          uint64
 	WaitingSince     time.Time // when the oldest event that waits was seen; zero if none does
+}
+
+// A Writer is who has claimed to be the writer of the application.
+type Writer struct {
+	Instance string // of one process
+	Host     string
+	Version  string
+	Term     uint64 // of its lease; 0: it has none
+	Since    time.Time
 }
 
 // Status may be called at any time.
@@ -66,6 +78,12 @@ func (p *Publisher) setFence(seq uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Fence = seq
+}
+
+func (p *Publisher) setWriter(w Writer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Writer = w
 }
 
 // failed notes that events cannot be stored; it logs the change, not each try.

@@ -58,7 +58,7 @@ func (p *Publisher) relaying(on bool) {
 	defer p.mu.Unlock()
 	p.status.Writing = on
 	select {
-	case <-p.doubted: // of a session before
+	case <-p.doubted: //nolint:errcheck // of a session before
 	default:
 	}
 }

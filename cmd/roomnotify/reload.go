@@ -141,6 +141,6 @@ func (g *target) outlive(ctx context.Context) (context.Context, context.CancelFu
 	}
 }
 
-func (s *ruleSet) String() string {
-	return fmt.Sprintf("%d rules, %d targets", len(s.file.Rules), len(s.file.Targets))
+func (r *ruleSet) String() string {
+	return fmt.Sprintf("%d rules, %d targets", len(r.file.Rules), len(r.file.Targets))
 }

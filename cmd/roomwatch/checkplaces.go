@@ -13,6 +13,7 @@ import (
 	"roomwatch/cmd/roomwatch/daemon"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/publisher"
+	"roomwatch/publisher/lease"
 	"roomwatch/publisher/natsconn"
 )
 
@@ -54,10 +55,27 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 	defer cancel()
 	found, err := publisher.Inspect(ctx, conn, cfg.StreamConfig(), cfg.SDKAppID)
 	l.Line("stream", err, "%s", found)
+	l.lease(ctx, cfg, conn)
 	if cfg.KVBucket != "" {
 		found, err := publisher.InspectBucket(ctx, publisher.BucketConfig{Name: cfg.KVBucket, Conn: conn, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID})
 		l.Line("bucket", err, "%s", found)
 	}
+}
+
+// lease looks who is the writer. Where nobody has asked for a lease, roomwatch does
+// without one that it may not have.
+func (l *checklist) lease(ctx context.Context, cfg *config.Config, conn *natsconn.Conn) {
+	if cfg.NATSURL == "" || cfg.Lease == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout/2)
+	defer cancel()
+	found, err := lease.Inspect(ctx, conn, cfg.SDKAppID)
+	if errors.Is(err, lease.ErrDenied) && !cfg.LeaseIsSet() {
+		l.Warn("lease", "%v; until then no second roomwatch can stand by; or set ROOMWATCH_LEASE=0s", err)
+		return
+	}
+	l.Line("lease", err, "%s", found)
 }
 
 // stranger returns nil if what has the port of the embedded server is that of the

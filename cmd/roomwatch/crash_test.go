@@ -175,17 +175,17 @@ func TestStateLostAndOldCopy(t *testing.T) {
 	}
 }
 
-// A daemon that is stopped in its tracks while another one takes over can do no
-// harm when it comes back: it is refused, says who has taken over, and ends.
+// Without a lease, a daemon that is stopped in its tracks while another one takes over can
+// do no harm when it comes back: it is refused, says who has taken over, and ends.
 func TestSecondWriterFencesOffTheFirst(t *testing.T) {
 	r := newRig(t, lively(simulator.NextFrozen))
-	first := startProcess(t, r.env(t.TempDir()), "run")
+	first := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_LEASE=0s"), "run")
 	eventually(t, "events of the first", func() bool { return stored(t, r.nc) > 100 })
 	if err := first.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	before := stored(t, r.nc)
-	second := startProcess(t, r.env(t.TempDir()), "run")
+	second := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_LEASE=0s"), "run")
 	eventually(t, "events of the second", func() bool { return stored(t, r.nc) > before+100 })
 	if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

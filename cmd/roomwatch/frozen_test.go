@@ -96,7 +96,7 @@ func TestFrozenPageBringsNoEndedLifeBack(t *testing.T) {
 	})
 	addr := freeAddr(t)
 	p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_ENDPOINT="+slow.URL, "NATS_URL="+way.URL(),
-		"ROOMWATCH_REQUEST_TIMEOUT=1m", "ROOMWATCH_HTTP_ADDR="+addr), "run")
+		"ROOMWATCH_REQUEST_TIMEOUT=1m", "ROOMWATCH_LEASE=0s", "ROOMWATCH_HTTP_ADDR="+addr), "run")
 	eventually(t, "the first page", func() bool { return asked.Load() == 2 })
 	lives := r.world.Truth().Live()
 	id := lives[len(lives)-1].RoomID

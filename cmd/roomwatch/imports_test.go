@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"roomwatch/poller/webhook":                   {"roomwatch/diff"},
 	"roomwatch/state":                            {"roomwatch/diff/spans", "roomwatch/diff"},
 	"roomwatch/publisher":                        {"roomwatch/diff/spans", "roomwatch/diff/retry", "roomwatch/diff", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader", "roomwatch/publisher/streams"},
+	"roomwatch/publisher/lease":                  {"roomwatch/diff/retry", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams"},
 	"roomwatch/publisher/natsconn":               {"roomwatch/diff/retry", "roomwatch/diff/secret"},
 	"roomwatch/publisher/events":                 {"roomwatch/diff/retry", "roomwatch/publisher/reader", "roomwatch/publisher/recent"},
 	"roomwatch/publisher/reader":                 {},
@@ -55,14 +56,14 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/roomwatch/bus":                {"roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/web", "roomwatch/diff/retry", "roomwatch/publisher/natsconn"},
 	"roomwatch/cmd/roomwatch/tracing":            {"roomwatch/state", "roomwatch/diff/secret", "roomwatch/cmd/internal/program"},
 	"roomwatch/cmd/roomwatch/config": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/tracing",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/publisher", "roomwatch/publisher/lease", "roomwatch/publisher/natsconn", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/tracing",
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
-		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn",
+		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/lease", "roomwatch/publisher/natsconn",
 		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/bus", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {
-		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",
+		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/lease", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",
 		"roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/display",
 		"roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/daemon", "roomwatch/cmd/roomwatch/web",
 	},

@@ -66,11 +66,16 @@ func TestStopWhileTheStateIsRebuilt(t *testing.T) {
 		t.Errorf("exit status %d:\n%s", status, p.output)
 	}
 	p = startProcess(t, r.env(data), "run")
+	// What the slow link still holds may let NATS take the one before for alive: then it begins as a standby.
+	again := func() bool {
+		return strings.Contains(p.output.String(), "msg=rebuild") || strings.Contains(p.output.String(), "standby reads the stream")
+	}
+	eventually(t, "another rebuild", again)
 	settle(t, r.nc, r.world)
 	if n := stored(t, r.nc); n != rooms {
 		t.Errorf("%d events, want %d", n, rooms)
 	}
-	if status := p.stop(); status != 0 || !strings.Contains(p.output.String(), "msg=rebuild") {
+	if status := p.stop(); status != 0 {
 		t.Errorf("exit status %d:\n%s", status, p.output)
 	}
 }

@@ -85,7 +85,7 @@ func (w *watch) publish() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- pub.Run(ctx) }()
+	go func() { done <- pub.Run(ctx, 0) }()
 	closeStore := w.stop
 	w.stop = func() {
 		time.Sleep(time.Second)

@@ -21,15 +21,12 @@ func TestServicePermissions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for requests that NATS does not answer")
 	}
-	for _, user := range []string{"ROOMWATCH", "SUBSCRIBER", "ROOMNOTIFY", "ROOMAUDIT"} {
-		t.Setenv(user+"_NATS_PASSWORD", readerPassword)
-	}
-	t.Setenv("ROOMWATCH_NATS_PASSWORD", writerPassword)
+	t.Parallel()
 	if _, err := buildDaemon(); err != nil {
 		t.Fatal(err)
 	}
 	lines := slices.DeleteFunc(allowed(t), func(p permission) bool { return !p.ofService() })
-	if len(lines) != 5 {
+	if len(lines) != 7 {
 		t.Fatalf("the file has %v", lines)
 	}
 	var wg sync.WaitGroup
@@ -59,10 +56,14 @@ func (g *guarded) isAsked(t *testing.T) {
 			})
 		}
 		js, told := g.subscriber(t)
-		for subject, line := range map[string]string{"roomwatch.88888888.rooms": "roomwatch.*.>", "$SRV.PING.roomwatch": "$SRV.>"} {
-			answered := !g.yesterday && g.lacks.subject != line && g.lacks.subject != "_INBOX.>"
+		for subject, line := range map[string]string{"roomwatch.88888888.rooms": "roomwatch.*.rooms", "roomwatch.88888888.room": "roomwatch.*.room", "roomwatch.88888888.status": "roomwatch.*.status", "$SRV.PING.roomwatch": "$SRV.>"} {
+			answered := !g.yesterday && g.lacks.subject != line && (g.lacks.subject != "roomwatch.*.>" || subject[0] == '$') && g.lacks.subject != "_INBOX.>"
 			ok := func() bool {
-				m, err := js.Conn().Request(subject, nil, time.Second)
+				body := `{"RoomId":"` + g.world.Truth().Live()[0].RoomID + `"}`
+				if subject != "roomwatch.88888888.room" {
+					body = ""
+				}
+				m, err := js.Conn().Request(subject, []byte(body), time.Second)
 				return err == nil && m.Header.Get("Nats-Service-Error") == "" && len(m.Data) > 0
 			}
 			if answered {

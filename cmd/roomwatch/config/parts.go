@@ -3,6 +3,7 @@ package config
 import (
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"roomwatch/cmd/internal/environ"
@@ -38,6 +39,12 @@ func (c *Config) StreamConfig() publisher.StreamConfig {
 		Name: c.Stream, Prefix: c.SubjectPrefix,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes),
 	}
+}
+
+// LeaseIsSet reports whether somebody has asked for the lease.
+func (c *Config) LeaseIsSet() bool {
+	v, ok := os.LookupEnv("ROOMWATCH_LEASE")
+	return ok && v != ""
 }
 
 // Connection says where NATS is and who asks.

@@ -14,6 +14,7 @@ import (
 	"roomwatch/cmd/roomwatch/tracing"
 	"roomwatch/diff"
 	"roomwatch/poller"
+	"roomwatch/publisher/lease"
 	"roomwatch/publisher/streams"
 )
 
@@ -78,6 +79,10 @@ func (c *Config) validateStream(p *environ.Problems) {
 		"ROOMWATCH_STREAM_MAX_BYTES is %d: set at least %d, which holds some hundred events, or unlimited", c.StreamMaxBytes, streams.LeastBytes)
 	p.Add(!strings.ContainsAny(c.Stream, ".*>/\\") && isPlain(c.Stream),
 		"ROOMWATCH_STREAM is %q: a stream's name has no spaces, control characters, dots, slashes or wildcards", c.Stream)
+	if err := lease.Check(c.Lease); err != nil {
+		p.Add(false, "ROOMWATCH_LEASE: %w; set such a time, or 0s for none", err)
+	}
+	p.Add(c.NATSURL != "" || c.Lease == 0 || !c.LeaseIsSet(), "ROOMWATCH_LEASE is %s and NATS_URL is empty: the embedded server serves one roomwatch alone; set 0s, or NATS_URL", c.Lease)
 	p.Add(!strings.ContainsFunc(c.KVBucket, notInBucket), "ROOMWATCH_KV_BUCKET is %q: a bucket's name has letters, digits, _ and - alone, such as live_rooms", c.KVBucket)
 	p.Add(!strings.ContainsAny(c.SubjectPrefix, "*>") && isPlain(c.SubjectPrefix) && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
 		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces, control characters and wildcards", c.SubjectPrefix)

@@ -43,4 +43,4 @@ func (d *Daemon) makeAnswers(connect natsconn.Config) error {
 }
 
 // isWriter reports whether this process is the one that asks the service and publishes.
-func (d *Daemon) isWriter() bool { return true }
+func (d *Daemon) isWriter() bool { return d.role() == web.RoleWriter }

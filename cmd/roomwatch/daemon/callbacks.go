@@ -18,7 +18,7 @@ func (d *Daemon) listenForCallbacks(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
-	d.receiver, err = webhook.New(webhook.Config{SDKAppID: d.cfg.SDKAppID, Token: token, Tell: d.store.Tell, Log: d.log, Metrics: d.metrics})
+	d.receiver, err = webhook.New(webhook.Config{SDKAppID: d.cfg.SDKAppID, Token: token, Tell: d.tell, Log: d.log, Metrics: d.metrics})
 	if err != nil {
 		return err
 	}

@@ -27,10 +27,14 @@ const lossTold = 24 * time.Hour
 type rules struct {
 	cfg      *config.Config
 	embedded bool // the server of the stream
+	idle     bool // this process is not the writer: it asks the service nothing
 }
 
 // conditions applies them to what the parts say of themselves.
 func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Status, st state.Status, hooks webhook.Status, bucket publisher.BucketStatus) []web.Condition {
+	if r.idle {
+		return append([]web.Condition{}, slices.Concat(r.nats(pub, st), r.stream(now, pub, st), r.file(st))...)
+	}
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
 		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks), r.bucket(bucket), r.pulse(pub))...)
 }

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,20 +28,10 @@ import (
 	"roomwatch/poller"
 	"roomwatch/poller/webhook"
 	"roomwatch/publisher"
+	"roomwatch/publisher/lease"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/state"
 )
-
-// recoveryWait is how long the first sweep waits for the stream. A state that
-// was lost is then rebuilt before anything is compared with it; if NATS is away
-// for longer, the events wait, and the rebuild comes when it is back.
-const recoveryWait = 5 * time.Second
-
-// publishGrace is how long publishing continues, at most, when the daemon is told
-// to stop. A rebuild of the state takes as long as the stream is large, and what
-// is to be committed waits for it; one that is cut short is recreated by the next
-// start.
-const publishGrace = 3 * time.Second
 
 // A Daemon is all the parts, tied together. Its fields stand in the order in
 // which they are made; they are taken down in the opposite one.
@@ -67,8 +56,8 @@ type Daemon struct {
 	pub      *publisher.Publisher
 	pulse    *publisher.Pulse
 	poll     *poller.Poller
-	commit   *state.Committer
-	sink     sink              // commit
+	tenure   tenure            // of the writer
+	lease    *lease.Lease      // nil: a second one takes over at once
 	receiver *webhook.Receiver // nil: no callbacks
 	bucket   *publisher.Bucket // nil: none
 	web      *web.Server
@@ -92,7 +81,7 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 	if d.tracing, err = tracing.New(ctx, log); err != nil {
 		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
-	if d.poll, err = newPoller(cfg, log, d.metrics, d.tracing.Tracer, out); err != nil {
+	if d.poll, err = newPoller(cfg, log, d.metrics, d.tracing.Tracer, out, d.tenure.mayAsk); err != nil {
 		return nil, fmt.Errorf("%w: %w", config.ErrInvalid, err)
 	}
 	store := state.Config{Path: cfg.StatePath(), SDKAppID: cfg.SDKAppID, Policy: cfg.Policy(), Log: log, Metrics: d.metrics, OpenFile: out.openFile}
@@ -103,8 +92,6 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 	if err != nil {
 		return nil, err
 	}
-	d.commit = d.store.NewCommitter(log, d.tracing.Tracer)
-	d.sink = d.commit
 	if cfg.HTTPAddr != "off" {
 		if d.listener, err = out.listener(ctx, cfg.HTTPAddr); err != nil {
 			return nil, fmt.Errorf("serve http: %w; set ROOMWATCH_HTTP_ADDR to a free address, or to off", err)
@@ -131,6 +118,9 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 		return nil, err
 	}
 	d.pulse = publisher.NewPulse(d.pub, d.store, d.metrics)
+	d.makeLease()
+	d.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "roomwatch", Name: "writer",
+		Help: "1 while this process is the writer of its application, 0 while it stands by."}, d.writes))
 	d.makeBucket()
 	if err = d.makeAnswers(connect); err != nil {
 		return nil, err
@@ -140,10 +130,10 @@ func open(ctx context.Context, cfg *config.Config, log *slog.Logger, out outside
 
 // NewPoller returns the poller of a configuration. Metrics and tracer may be nil.
 func NewPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer) (*poller.Poller, error) {
-	return newPoller(cfg, log, metrics, tracer, outside{})
+	return newPoller(cfg, log, metrics, tracer, outside{}, nil)
 }
 
-func newPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer, out outside) (*poller.Poller, error) {
+func newPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer, out outside, permit func() error) (*poller.Poller, error) {
 	endpoint, err := poller.ParseEndpoint(cfg.Endpoint)
 	if err != nil {
 		return nil, fmt.Errorf("ROOMWATCH_ENDPOINT: %w", err)
@@ -155,21 +145,16 @@ func newPoller(cfg *config.Config, log *slog.Logger, metrics prometheus.Register
 	return poller.New(poller.Config{
 		Endpoint: endpoint, Signer: signer,
 		RequestsPerSecond: cfg.RequestsPerSecond, PointReadsPerSecond: cfg.PointReadsPerSecond, ProbeShare: cfg.ProbeShare, RequestTimeout: cfg.RequestTimeout, Interval: cfg.Interval,
-		Log: log, Metrics: metrics, Tracer: tracer, Dial: out.dial,
+		Log: log, Metrics: metrics, Tracer: tracer, Dial: out.dial, Permit: permit,
 	})
 }
 
 // Wake has the next sweep begin at once.
 func (d *Daemon) Wake() { d.poll.Wake() }
 
-// Run watches until ctx is done or a part gives up. It stops in the direction
-// in which the data flows: what was read is committed, what is being published
-// is finished, the rest waits in the outbox for the next start.
+// Run watches, or stands by, until ctx is done or a part gives up.
 func (d *Daemon) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	published, stopPublishing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopPublishing()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(publishGrace, stopPublishing) })()
 	if d.listener != nil {
 		l := d.listener
 		d.listener = nil // closed by serve
@@ -180,7 +165,6 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.callback = nil // closed by serve
 		g.Go(func() error { return serve.Server{Handler: d.receiver, Log: d.log}.Serve(ctx, l) })
 	}
-	g.Go(func() error { return d.pub.Run(published) })
 	g.Go(func() error { return d.tellPulse(ctx) })
 	g.Go(func() error {
 		d.remind(ctx)
@@ -198,49 +182,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return nil
 		})
 	}
-	g.Go(func() error {
-		d.commit.Run()
-		stopPublishing()
-		return nil
-	})
-	g.Go(func() error {
-		defer d.commit.Close()
-		wait := time.NewTimer(recoveryWait)
-		defer wait.Stop()
-		select {
-		case <-d.pub.Recovered():
-		case <-wait.C:
-			d.log.WarnContext(ctx, "stream away", d.whyAway()...)
-		case <-ctx.Done():
-			return nil
-		}
-		d.pulse.Begin()
-		if reader := d.poll.Reader(); reader != nil {
-			var reads sync.WaitGroup
-			reads.Go(func() { reader.Run(ctx, d.sink) })
-			defer reads.Wait() // before the committer is closed
-		}
-		return d.poll.Run(ctx, d.sink)
-	})
+	g.Go(func() error { return d.takeTurns(ctx) })
 	return g.Wait()
-}
-
-// whyAway says why the stream was not compared with the state yet. NATS may well
-// be there, and the stream be what is in the way.
-func (d *Daemon) whyAway() []any {
-	pub := d.pub.Status()
-	switch {
-	case !pub.Connected:
-		return []any{"fix", "check that NATS runs and can be reached; events wait on disk until then"}
-	case pub.LastError != nil:
-		return []any{"error", pub.LastError, "fix", "see what the error names; events wait on disk until then"}
-	}
-	return []any{"fix", "wait: NATS is slow to answer; events wait on disk until then"}
 }
 
 // Close takes everything down that is up.
 func (d *Daemon) Close() error {
 	var errs []error
+	if d.lease != nil {
+		d.lease.Close()
+	}
 	if d.conn != nil {
 		d.conn.Close()
 	}

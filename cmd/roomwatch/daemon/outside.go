@@ -18,6 +18,15 @@ type outside struct {
 	listen   func(ctx context.Context, network, addr string) (net.Listener, error)
 	openFile func(name string, flag int, perm os.FileMode) (*os.File, error) // the state file
 	nats     nats.InProcessConnProvider                                      // not the servers of the configuration
+	sink     func(sink) sink                                                 // between the poller and the state
+}
+
+// tap returns what the poller hands to s.
+func (o outside) tap(s sink) sink {
+	if o.sink == nil {
+		return s
+	}
+	return o.sink(s)
 }
 
 func (o outside) listener(ctx context.Context, addr string) (net.Listener, error) {

@@ -27,7 +27,7 @@ func (d *Daemon) Status() web.Status {
 	}
 	s := web.Status{
 		Version: program.Version(), Started: web.Time{Time: d.started}, Now: web.Time{Time: now},
-		Health: web.OK, Conditions: rules{d.cfg, d.embedded != nil}.conditions(now, poll, pub, st, hooks, bucket),
+		Health:       web.OK,
 		Application:  web.Application{SDKAppID: d.cfg.SDKAppID, Endpoint: d.endpoint()},
 		Sweep:        currentSweep(st.Sweep, poll.Sweep),
 		LastComplete: completeSweep(poll.LastComplete),
@@ -48,6 +48,9 @@ func (d *Daemon) Status() web.Status {
 		Callbacks: d.callbacks(),
 		Events:    map[string]int64{},
 	}
+	d.showRole(&s, pub)
+	s.Conditions = rules{d.cfg, d.embedded != nil, s.Role != web.RoleWriter}.conditions(now, poll, pub, st, hooks, bucket)
+	s.Conditions = append(s.Conditions, d.leaseConditions(now, &s)...)
 	for _, c := range s.Conditions {
 		if c.Level == web.Failing || s.Health == web.OK {
 			s.Health = c.Level

@@ -42,11 +42,10 @@ func (w *week) start(cfg *config.Config) {
 	w.t.Helper()
 	p := &process{w: w, ended: make(chan error, 1), killed: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(&deadOrAlive{p: p, to: &w.said}, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	d, err := open(w.t.Context(), cfg, log, outside{dial: p.dial, listen: p.listen, openFile: p.openFile, nats: p})
+	d, err := open(w.t.Context(), cfg, log, outside{dial: p.dial, listen: p.listen, openFile: p.openFile, nats: p, sink: func(s sink) sink { return machineClock{w: w, sink: s} }})
 	if err != nil {
 		w.t.Fatalf("start: %v", err)
 	}
-	d.sink = machineClock{w: w, sink: d.sink}
 	p.d = d
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel

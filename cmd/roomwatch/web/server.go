@@ -84,9 +84,9 @@ func (s *Server) handler() http.Handler {
 	protected := func(pattern string, h http.Handler) { mux.Handle(pattern, access.Protect(h)) }
 	protected("/metrics", promhttp.HandlerFor(s.c.Metrics, promhttp.HandlerOpts{}))
 	protected("/api/v1/status", http.HandlerFunc(s.status))
-	protected("/api/v1/rooms", http.HandlerFunc(s.rooms))
-	protected(roomPath, http.HandlerFunc(s.room))
-	protected(explainPath, http.HandlerFunc(s.explain))
+	protected("/api/v1/rooms", s.ofWriter(s.rooms))
+	protected(roomPath, s.ofWriter(s.room))
+	protected(explainPath, s.ofWriter(s.explain))
 	protected("/api/v1/events", http.HandlerFunc(s.events))
 	protected("/api/v1/history", http.HandlerFunc(s.showHistory))
 	protected("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))

@@ -18,6 +18,10 @@ type Status struct {
 	Version      string           `json:"version"`
 	Started      Time             `json:"started"`
 	Now          Time             `json:"now"`
+	Role         string           `json:"role"`    // RoleWriter, RoleStandby or RoleStarting
+	Writer       *Writer          `json:"writer"`  // who has claimed last; null: that is not known
+	Lease        *Lease           `json:"lease"`   // null: there is none
+	Standby      *Following       `json:"standby"` // null: the process does not stand by
 	Health       string           `json:"health"`
 	Conditions   []Condition      `json:"conditions"`
 	Application  Application      `json:"application"`
@@ -37,7 +41,7 @@ type Status struct {
 // A Condition is something that is not as it should be.
 type Condition struct {
 	Level string `json:"level"` // Degraded or Failing
-	About string `json:"about"` // source, reads, state, sweep, nats, stream, outbox, history, clock, guard, callbacks, bucket or pulse
+	About string `json:"about"` // source, reads, state, sweep, nats, stream, outbox, history, clock, guard, callbacks, bucket, pulse, lease or standby
 	Text  string `json:"text"`  // what is wrong, in words
 	Fix   string `json:"fix"`   // what to do; may be empty
 }

@@ -71,6 +71,16 @@ function news(age, what, from) {
   return `${plural(age.events, 'room')} ${what}, seen ${span(age.median_seconds)} after ${from} in the median, 95 % within ${span(age.p95_seconds)}`;
 }
 
+// role says who else there is.
+function role(s) {
+  if (s.role === 'writer') {
+    const others = s.lease.standbys.map((o) => `${o.host} (${plural(o.behind, 'message')} behind)`).join(', ');
+    return `term ${number(s.lease.term)}; ${others ? `standing by: ${others}` : 'nobody stands by'}`;
+  }
+  const writer = s.writer ? `the writer runs on ${s.writer.host}, ${since(s.writer.since)}` : 'who is the writer is not known';
+  return s.standby ? `${writer}; ${plural(s.standby.behind, 'message')} of the stream to read` : writer;
+}
+
 function showFacts(s) {
   put('about', `application ${s.application.sdkappid} · ${s.application.endpoint} · ${s.version}`);
   put('zone', `Times are in the zone ${zone()}.`);
@@ -97,6 +107,7 @@ function showFacts(s) {
   if (calls) {
     facts.push(['Callbacks', number(calls.taken), `${calls.last ? `newest ${since(calls.last)}, ${exactly(calls.last)}` : 'none received yet'}; ${number(calls.refused)} refused`]);
   }
+  if (s.lease) facts.push(['Role', s.role, role(s)]);
   const list = document.getElementById('facts');
   facts.forEach(([name, value, more], i) => {
     let box = list.children[i];

@@ -15,6 +15,7 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
+	policy "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	kube "k8s.io/client-go/kubernetes/scheme"
@@ -48,6 +49,7 @@ type release struct {
 	policies []*networking.NetworkPolicy
 	monitors []*monitoring.ServiceMonitor
 	rules    []*monitoring.PrometheusRule
+	budgets  []*policy.PodDisruptionBudget
 }
 
 func rendered(t *testing.T, values string) release {
@@ -77,6 +79,8 @@ func rendered(t *testing.T, values string) release {
 			r.accounts = append(r.accounts, o)
 		case *networking.NetworkPolicy:
 			r.policies = append(r.policies, o)
+		case *policy.PodDisruptionBudget:
+			r.budgets = append(r.budgets, o)
 		case *monitoring.ServiceMonitor:
 			r.monitors = append(r.monitors, o)
 			continue // Kubernetes knows no schema of it
@@ -155,9 +159,6 @@ func TestChart(t *testing.T) {
 // checkSet looks at what must hold whatever the values are.
 func checkSet(t *testing.T, s *apps.StatefulSet, known map[string]bool) {
 	t.Helper()
-	if *s.Spec.Replicas != 1 {
-		t.Errorf("%d replicas", *s.Spec.Replicas)
-	}
 	pod := s.Spec.Template.Spec
 	p, c := pod.SecurityContext, pod.Containers[0]
 	if !*p.RunAsNonRoot || *p.RunAsUser == 0 || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken {
@@ -209,6 +210,9 @@ func checkReferences(t *testing.T, r release) {
 	}
 	for _, p := range r.policies {
 		selectors["NetworkPolicy"] = p.Spec.PodSelector.MatchLabels
+	}
+	for _, b := range r.budgets {
+		selectors["PodDisruptionBudget"] = b.Spec.Selector.MatchLabels
 	}
 	for what, selector := range selectors {
 		for k, v := range selector {
@@ -292,6 +296,33 @@ func TestChartValues(t *testing.T) {
 	}
 }
 
+// Two pods keep apart, start beside each other, and are not both taken away at once; one
+// needs none of that.
+func TestChartStandby(t *testing.T) {
+	r := rendered(t, chart+"/ci/standby-values.yaml")
+	set := r.sets[0].Spec
+	if *set.Replicas != 2 || set.PodManagementPolicy != apps.ParallelPodManagement {
+		t.Errorf("%d replicas, %s", *set.Replicas, set.PodManagementPolicy)
+	}
+	if len(r.budgets) != 1 || r.budgets[0].Spec.MaxUnavailable.IntValue() != 1 {
+		t.Errorf("budgets %+v", r.budgets)
+	}
+	pod := set.Template.Spec
+	if len(pod.TopologySpreadConstraints) != 1 {
+		t.Errorf("spread %+v", pod.TopologySpreadConstraints)
+	}
+	apart := pod.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm
+	for k, v := range apart.LabelSelector.MatchLabels {
+		if set.Template.Labels[k] != v {
+			t.Errorf("they keep away from %s=%s", k, v)
+		}
+	}
+	one := rendered(t, chart+"/ci/least-values.yaml")
+	if *one.sets[0].Spec.Replicas != 1 || len(one.budgets) != 0 || one.sets[0].Spec.Template.Spec.Affinity != nil {
+		t.Errorf("one alone has %d replicas, budgets %+v", *one.sets[0].Spec.Replicas, one.budgets)
+	}
+}
+
 // A claim that exists is used, and no other made; a class of - is none; other
 // namespaces may ask for metrics where Prometheus is to do so.
 func TestChartVolumes(t *testing.T) {
@@ -330,6 +361,10 @@ func TestChartRefuses(t *testing.T) {
 		set  []string
 		want string
 	}{
+		{"two pods and the embedded server", append(good, "replicas=2"), "replicas is 2 and nats.url is empty"},
+		{"two pods and one volume", append(good, "replicas=2", "nats.url=nats://n", "persistence.existingClaim=c"), "replicas is 2 and persistence.existingClaim is one volume"},
+		{"two pods without the lease", append(good, "replicas=2", "nats.url=nats://n", "env.ROOMWATCH_LEASE=0s"), "replicas is 2 and env.ROOMWATCH_LEASE is 0s"},
+		{"three pods", append(good, "replicas=3", "nats.url=nats://n"), "replicas"},
 		{"nothing set", nil, "sdkAppID"},
 		{"no image", []string{"sdkAppID=1400000000", "secret.existingSecret=x"}, "image.repository"},
 		{"no key", []string{"sdkAppID=1"}, "secret.existingSecret"},

@@ -70,6 +70,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.persistence.existingClaim (not .Values.persistence.enabled) -}}
 {{- fail "persistence.existingClaim is set and persistence.enabled is false: set it to true, or leave the claim out" -}}
 {{- end -}}
+{{- if gt (int .Values.replicas) 1 -}}
+{{- if not .Values.nats.url -}}
+{{- fail "replicas is 2 and nats.url is empty: two pods need one NATS between them, and the embedded server serves one alone; set nats.url, or replicas to 1" -}}
+{{- end -}}
+{{- if .Values.persistence.existingClaim -}}
+{{- fail "replicas is 2 and persistence.existingClaim is one volume: each pod has a state of its own; leave the claim out, or set replicas to 1" -}}
+{{- end -}}
+{{- if eq (toString (get .Values.env "ROOMWATCH_LEASE")) "0s" -}}
+{{- fail "replicas is 2 and env.ROOMWATCH_LEASE is 0s: without the lease the two drive each other out; leave it out, or set replicas to 1" -}}
+{{- end -}}
+{{- end -}}
 {{- include "roomwatch.validateEnv" . -}}
 {{- end -}}
 

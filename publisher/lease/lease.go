@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	Shortest = 5 * time.Second  // the least duration of a lease
-	Longest  = 10 * time.Minute // the greatest
+	// Shortest is the least duration of a lease.
+	Shortest = 5 * time.Second
+	// Longest is the greatest.
+	Longest = 10 * time.Minute
 
 	beats     = 3 // renewals in the duration
 	lookEvery = 500 * time.Millisecond

@@ -87,6 +87,10 @@ func (p *Publisher) follow(ctx context.Context) error {
 	}
 	at, made := p.outbox.Followed()
 	_, stored, assigned := p.outbox.Position()
+	if stored != assigned {
+		p.log.WarnContext(ctx, "events given up", "events", assigned-stored,
+			"reason", "another roomwatch has become the writer before they were stored; it tells what of them still shows")
+	}
 	if at == 0 || !made.Equal(info.Created.UTC()) || stored != assigned || info.State.FirstSeq > at+1 {
 		if at, err = s.snapshot(ctx, info); err != nil {
 			return err

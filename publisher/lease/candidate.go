@@ -12,11 +12,13 @@ import (
 // A candidate waits for the lease.
 type candidate struct {
 	l       *Lease
-	former  string // who wanted the lease last with this process's state file
-	alone   bool   // and was not known to be watched by anybody else
-	seen    uint64 // revision of the lease at the newest look
-	since   time.Time
+	former  string    // who wanted the lease last with this process's state file
+	alone   bool      // and was not known to be watched by anybody else
+	began   time.Time // the first look that was answered
+	seen    uint64    // revision of the lease at the newest look
+	since   time.Time // since when that has not changed
 	looked  time.Time // the newest answer
+	sent    time.Time // when the newest look was sent
 	waiting announcer
 
 	standBy func(context.Context)
@@ -79,6 +81,7 @@ func (c *candidate) end() {
 func (c *candidate) try(ctx context.Context) (*stored[record], error) {
 	ctx, cancel := context.WithTimeout(ctx, max(c.l.patience(), time.Second))
 	defer cancel()
+	c.sent = time.Now()
 	if err := c.l.presence.be(); err != nil {
 		return nil, err
 	}
@@ -95,13 +98,26 @@ func (c *candidate) try(ctx context.Context) (*stored[record], error) {
 	if free {
 		return c.take(ctx, v)
 	}
-	c.stand(v.value)
+	if !c.own(v.value) {
+		c.stand(v.value)
+	}
 	return nil, c.waiting.renew(ctx)
+}
+
+// own reports whether the lease may be that of this state file's last process, of which
+// NATS has not heard yet that it is dead. Nobody else watches then, and what waits in the
+// file must not be given up for what the stream says. Only if the lease is still renewed
+// after its duration, the file is a copy.
+func (c *candidate) own(r record) bool {
+	return r.Instance != "" && r.Instance == c.former && time.Since(c.began) < r.duration()+lookGap
 }
 
 // look counts for how long the lease has not changed (L2).
 func (c *candidate) look(v stored[record]) {
 	now := time.Now()
+	if c.began.IsZero() {
+		c.began = now
+	}
 	if v.revision != c.seen || c.since.IsZero() || apart(c.looked, now) > lookGap {
 		c.seen, c.since = v.revision, now
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -218,6 +219,9 @@ func TestSameFile(t *testing.T) {
 		early := *f
 		beside := begin(t, s.Connect(), "beside", &early, c)
 		beside.waits(time.Minute)
+		if st := beside.lease.Status(); !st.Standing {
+			t.Errorf("the copy does not stand by: %+v", st)
+		}
 		beside.kill()
 		pass(time.Minute)
 		late := *f
@@ -227,6 +231,26 @@ func TestSameFile(t *testing.T) {
 		again.wantTerm(2)
 		copied := begin(t, s.Connect(), "copied", &late, c)
 		copied.waits(time.Hour)
+	})
+}
+
+// A machine lost its power and is back before NATS has noticed: nobody else watches, so
+// the process waits for its own lease, and does not give up what waits in its file.
+func TestNATSHasNotNoticed(t *testing.T) {
+	run(t, func(t *testing.T, s *natstest.Server) {
+		c := &claims{}
+		f := newFile()
+		a := begin(t, s.Connect(), "a", f, c)
+		a.holds(time.Second)
+		pass(time.Minute)
+		a.stop() // it says nothing any more, and its connection stays
+		a.tenure.stop()
+		a.tenure.keeper.Wait()
+		again := begin(t, s.Connect(), "again", f, c)
+		again.holds(duration + 2*time.Second)
+		if told := again.log.String(); strings.Contains(told, "standing by") {
+			t.Errorf("it stood by:\n%s", told)
+		}
 	})
 }
 

@@ -48,7 +48,7 @@ func (l *Lease) tenure(ctx context.Context, c *candidate, held *stored[record]) 
 	keep, stop := context.WithCancel(t.ctx)
 	t.stop = stop
 	if held != nil {
-		t.grant(held, time.Now())
+		t.grant(held, c.sent)
 	} else {
 		l.c.Log.WarnContext(ctx, "watching without the lease", "reason", "NATS does not answer, and no other roomwatch was known when it did")
 	}
@@ -105,12 +105,11 @@ func (t *Tenure) grant(held *stored[record], sent time.Time) {
 // is none to be had.
 func (t *Tenure) await(ctx context.Context, c *candidate) bool {
 	for ctx.Err() == nil {
-		sent := time.Now()
 		c.standBy = func(context.Context) {}
 		held, err := c.try(ctx)
 		switch {
 		case held != nil:
-			t.grant(held, sent)
+			t.grant(held, c.sent)
 			return true
 		case errors.Is(err, ErrDenied):
 			t.end(err)

@@ -1,9 +1,12 @@
 // Package daemon is what `roomwatch run` runs: the parts of the program, tied
 // together.
 //
-// daemon.go is the wiring, from top to bottom. status.go says how the parts are
-// doing, conditions.go what of it keeps the daemon from its work. embedded.go is
-// the JetStream server for those who have none.
+// daemon.go is the wiring, from top to bottom. turns.go decides whether this process
+// watches or stands by; watch.go is the work of the one that watches. callbacks.go and
+// peers.go take what the vendor calls, here or at a standby. status.go says how the parts
+// are doing, role.go who writes, conditions.go what keeps the daemon from its work, and
+// answers.go who is told of it. embedded.go is the JetStream server for those who have
+// none.
 package daemon
 
 import (

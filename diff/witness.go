@@ -102,6 +102,12 @@ func (w *Witnesses) Reset() {
 	}
 }
 
+// Abandon forgets the reads that are on their way: nobody will tell their answers.
+func (w *Witnesses) Abandon() {
+	clear(w.asked)
+	w.control = ""
+}
+
 // Ask notes that a read of the room is about to be sent. There is one at a time
 // of each room.
 func (w *Witnesses) Ask(id string) { w.asked[id] = question{} }

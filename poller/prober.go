@@ -136,6 +136,9 @@ func (p *prober) probe(ctx context.Context, f *fetcher, pl *place, sink Sink) ti
 		a, err = f.client.list(ctx, pl.next, sig)
 		return err
 	})
+	if errors.Is(err, errForbidden) {
+		return 0 // the place has done nothing wrong
+	}
 	now := time.Now()
 	took := now.Sub(t.sent)
 	var unknown []diff.Room

@@ -134,7 +134,9 @@ func (q *quota) throttle(sent time.Time) float64 {
 func (q *quota) hold(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.held = time.Now().Add(d)
+	if until := time.Now().Add(d); until.After(q.held) {
+		q.held = until
+	}
 }
 
 func (q *quota) heldUntil() time.Time {

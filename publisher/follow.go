@@ -54,6 +54,10 @@ func (p *Publisher) Follow(ctx context.Context) {
 	}()
 	pause := retry.BackOff(retryFirst, retryMost)
 	for ctx.Err() == nil {
+		if p.conn.IsClosed() {
+			p.replace(ctx, pause.NextBackOff())
+			continue
+		}
 		if !p.conn.IsConnected() {
 			_ = retry.Sleep(ctx, awayLook)
 			continue
@@ -143,10 +147,16 @@ func (s *session) readOn(ctx context.Context, after, to uint64, made time.Time) 
 	var b followed
 	for {
 		wait := time.Duration(0)
-		if b.at > 0 {
+		switch {
+		case b.at > 0:
 			wait = followLinger
+		case to > 0:
+			wait = rebuildWait
 		}
 		msg, meta, err := r.Next(ctx, wait)
+		if errors.Is(err, nats.ErrTimeout) && b.at == 0 {
+			return fmt.Errorf("message %d does not come: %w", to, diff.ErrGap)
+		}
 		if errors.Is(err, nats.ErrTimeout) {
 			if err := s.takeOver(ctx, &b, made); err != nil {
 				return err
@@ -187,7 +197,9 @@ func (s *session) collect(ctx context.Context, b *followed, msg jetstream.Msg, m
 		if err := json.Unmarshal(msg.Data(), &c); err != nil {
 			c.Data.Host = "unknown"
 		}
-		s.setWriter(claimant(c))
+		if s.follows() {
+			s.setWriter(claimant(c))
+		}
 		return nil
 	}
 	e, err := s.decode(msg.Subject(), msg.Data())
@@ -218,6 +230,13 @@ func (s *session) takeOver(ctx context.Context, b *followed, made time.Time) err
 	clear(b.events)
 	b.events, b.at, b.taken = b.events[:0], 0, time.Now()
 	return nil
+}
+
+// follows reports whether this process stands by: who claims then is not older than itself.
+func (p *Publisher) follows() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.status.Following.Since.IsZero()
 }
 
 // behind notes how far a standby has come.

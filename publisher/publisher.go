@@ -142,10 +142,7 @@ func (p *Publisher) Run(ctx context.Context, term uint64) error {
 	gone := false // the claim, in the session before this one
 	for ctx.Err() == nil {
 		if p.conn.IsClosed() {
-			p.failed(ctx, p.conn.WhyClosed())
-			if retry.Sleep(ctx, pause.NextBackOff()) == nil {
-				p.connect(ctx)
-			}
+			p.replace(ctx, pause.NextBackOff())
 			continue
 		}
 		if !p.conn.IsConnected() {
@@ -192,6 +189,9 @@ func (p *Publisher) Run(ctx context.Context, term uint64) error {
 // is wrong with it is known meanwhile. It returns [ErrUnfit], or nil when ctx is done.
 func (p *Publisher) Prepare(ctx context.Context) error {
 	for pause := retry.BackOff(retryFirst, retryMost); ctx.Err() == nil; _ = retry.Sleep(ctx, pause.NextBackOff()) {
+		if p.conn.IsClosed() {
+			p.replace(ctx, 0)
+		}
 		if !p.conn.IsConnected() {
 			continue
 		}
@@ -210,8 +210,12 @@ func (p *Publisher) Prepare(ctx context.Context) error {
 	return nil
 }
 
-// connect puts a new connection in the place of one that is closed permanently.
-func (p *Publisher) connect(ctx context.Context) {
+// replace puts a new connection in the place of one that is closed permanently, after a pause.
+func (p *Publisher) replace(ctx context.Context, pause time.Duration) {
+	p.failed(ctx, p.conn.WhyClosed())
+	if retry.Sleep(ctx, pause) != nil {
+		return
+	}
 	if err := p.conn.Connect(ctx); err != nil && ctx.Err() == nil {
 		p.failed(ctx, err)
 	}

@@ -46,8 +46,10 @@ type Committer struct {
 	last Status // as of the last report of ends that are held back
 }
 
-// NewCommitter returns the committer of s. It commits nothing before Run.
+// NewCommitter returns the committer of s. It commits nothing before Run. There is one at
+// a time; the reads of one before it are forgotten.
 func (s *Store) NewCommitter(log *slog.Logger, tracer trace.Tracer) *Committer {
+	s.reads.with((*diff.Witnesses).Abandon)
 	return &Committer{store: s, log: log, tracer: tracer, queue: make(chan work, MaxPages), urgent: make(chan struct{}, 1)}
 }
 

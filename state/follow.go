@@ -40,7 +40,6 @@ func (s *Store) Follow(events []diff.Event, at uint64, made time.Time) error {
 	s.mu.Lock()
 	s.stored = s.now.Seq
 	s.tail.clear()
-	s.sweep = f.sweep
 	s.mu.Unlock()
 	s.disturbed = true
 	s.complete = time.Time{}
@@ -94,6 +93,9 @@ func (f *follower) take(tx *bbolt.Tx, events []diff.Event, at uint64, made time.
 		last = &e
 	}
 	c.StreamAt, c.StreamMade = at, nano(made)
+	f.s.mu.Lock()
+	f.s.sweep = f.sweep // written with this transaction; a number that is too high does no harm after an error
+	f.s.mu.Unlock()
 	if last == nil {
 		return nil
 	}

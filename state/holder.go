@@ -36,10 +36,9 @@ func (s *Store) Holder() (h Holder, err error) {
 }
 
 // SetHolder writes who wants the lease, before the lease is written: of two copies of
-// the file only one knows whom the lease names.
+// the file only one knows whom the lease names. It waits for no rebuild that is going on,
+// which reads the whole stream: nothing in memory mirrors what it writes.
 func (s *Store) SetHolder(h Holder) error {
-	s.write.Lock()
-	defer s.write.Unlock()
 	err := s.transact(func(tx *bbolt.Tx) error {
 		v, err := cbor.Marshal(h)
 		if err != nil {

@@ -144,8 +144,10 @@ func (p permission) ofService() bool {
 
 // ofLease reports whether it is needed only where a second roomwatch stands by.
 func (p permission) ofLease() bool {
-	return p.way == publishing && p.user == "roomwatch" && (strings.Contains(p.subject, "KV_roomwatch") || strings.HasPrefix(p.subject, "$KV.roomwatch") ||
-		strings.HasPrefix(p.subject, "roomwatch."))
+	if p.user == "roomwatch" && (strings.HasPrefix(p.subject, "roomwatch.*.process") || strings.HasPrefix(p.subject, "roomwatch.*.peer")) {
+		return true
+	}
+	return p.way == publishing && p.user == "roomwatch" && (strings.Contains(p.subject, "KV_roomwatch") || strings.HasPrefix(p.subject, "$KV.roomwatch"))
 }
 
 // With the permissions of the example file all commands work. With any one less,

@@ -47,7 +47,8 @@ func (p *presence) end() {
 }
 
 // gone reports whether a process is certain not to be there: NATS knows nobody who
-// hears it. One that is frozen, or whose connection is cut, is not gone.
+// hears it. One that is frozen is not gone; one whose connection is lost is, until it has
+// another, so the answer counts only before this process has stood by.
 func (s *store) gone(ctx context.Context, instance string) bool {
 	nc := s.conn.Client()
 	if nc == nil || !nc.IsConnected() {

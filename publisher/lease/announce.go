@@ -79,7 +79,7 @@ func (a *announcer) end(ctx context.Context) {
 	if a.revision == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.l.patience())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(a.l.patience(), time.Second))
 	defer cancel()
 	_ = a.l.store.remove(ctx, a.l.store.standbyKey(a.value.Instance), a.revision) // it goes by itself later
 	a.revision, a.since = 0, time.Time{}

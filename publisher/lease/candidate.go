@@ -44,17 +44,22 @@ func (l *Lease) Acquire(ctx context.Context, grace time.Duration, standBy func(c
 	for {
 		held, err := c.try(ctx)
 		switch {
+		case held != nil: // also when ctx is done: it has to be given back
+			c.end()
+			return l.tenure(ctx, c, held), nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, ErrDenied):
 			return nil, err
-		case held != nil:
-			c.end()
-			return l.tenure(ctx, c, held), nil
 		case err != nil && !errors.Is(err, errStale):
-			c.looked = time.Time{}
+			if !c.looked.IsZero() {
+				began, c.looked = c.looked, time.Time{}
+			}
 			if c.stop == nil && c.alone && time.Since(began) >= grace {
 				return l.tenure(ctx, c, nil), nil
+			}
+			if c.stop == nil && c.l.store.conn.IsClosed() { // who stands by has it replaced, too
+				err = errors.Join(err, c.l.store.conn.Connect(ctx))
 			}
 			if c.l.store.conn.IsConnected() {
 				l.note(ctx, err)
@@ -139,7 +144,7 @@ func (c *candidate) free(ctx context.Context, v stored[record]) (bool, error) {
 	switch {
 	case r.Released, name == c.l.c.Instance:
 		return true, nil
-	case name == c.former && c.l.store.gone(ctx, name):
+	case name != "" && name == c.former && c.l.store.gone(ctx, name):
 		return true, nil
 	}
 	return time.Since(c.since) >= wait && c.waiting.age() >= wait, nil
@@ -183,6 +188,7 @@ func (c *candidate) stand(by record) {
 		c.l.c.Log.Error("state", "error", err)
 	}
 	c.alone = false
+	c.former = "" // the process of that name lives, or it is a stranger's: whether NATS knows it says no more
 	c.l.is(false, true)
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop

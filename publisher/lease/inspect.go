@@ -24,7 +24,7 @@ func Inspect(ctx context.Context, conn *natsconn.Conn, app int) (string, error) 
 	case errors.Is(err, jetstream.ErrBucketNotFound):
 		return fmt.Sprintf("bucket %s does not exist yet: the next start makes it", Bucket), nil
 	case err != nil:
-		return "", s.explain(q, err)
+		return "", s.explain(q, err, &s.read)
 	}
 	s.kv, s.over = kv, js.Conn()
 	v, err := s.lease(ctx)

@@ -56,10 +56,15 @@ func (s *standbys) look(ctx context.Context) error {
 			continue
 		}
 		err := s.l.store.remove(ctx, s.l.store.standbyKey(instance), h.revision)
-		if errors.Is(err, errStale) {
-			continue // it has been renewed just now
-		}
-		if err != nil {
+		if errors.Is(err, errStale) { // it has been renewed just now, or went with its bucket
+			v, err := s.l.store.standby(ctx, instance)
+			if err != nil {
+				return err
+			}
+			if v.revision != 0 && !v.removed {
+				continue
+			}
+		} else if err != nil {
 			return err
 		}
 		delete(s.all, instance)

@@ -68,9 +68,11 @@ type store struct {
 	app      int
 	replicas int
 
-	mu   sync.Mutex
-	kv   jetstream.KeyValue
-	over *nats.Conn // which kv uses
+	mu    sync.Mutex
+	kv    jetstream.KeyValue
+	over  *nats.Conn // which kv uses
+	read  bool       // a read was answered once: what is refused later is a trouble of NATS
+	wrote bool       // so was a write
 }
 
 func (s *store) leaseKey() string { return "lease." + strconv.Itoa(s.app) }
@@ -100,7 +102,11 @@ func (s *store) bucket(ctx context.Context) (jetstream.KeyValue, error) {
 		}
 	}
 	if err != nil {
-		return nil, s.explain(q, err)
+		err = need().Explain(q.Denied(err))
+		if limit := errors.Is(err, streams.ErrLimit) && !streams.MayPass(err); !s.read && (limit || errors.Is(err, nats.ErrPermissionViolation)) {
+			err = fmt.Errorf("%w: %w", ErrDenied, err)
+		}
+		return nil, err
 	}
 	s.kv, s.over = kv, js.Conn()
 	return kv, nil
@@ -124,14 +130,27 @@ func (s *store) lost() {
 	s.kv = nil
 }
 
-// explain makes of an error what a caller decides by.
-func (s *store) explain(q natsconn.Question, err error) error {
-	need := streams.Need{Use: streams.Write, Name: "KV_" + Bucket, Variable: "ROOMWATCH_LEASE", Made: "ROOMWATCH_STREAM"}
-	err = need.Explain(q.Denied(err))
-	if errors.Is(err, nats.ErrPermissionViolation) || errors.Is(err, streams.ErrLimit) && !streams.MayPass(err) {
+func need() streams.Need {
+	return streams.Need{Use: streams.Write, Name: "KV_" + Bucket, Variable: "ROOMWATCH_LEASE", Made: "ROOMWATCH_STREAM"}
+}
+
+// explain makes of an error what a caller decides by. What has been allowed once is a
+// trouble of NATS later, whatever it says then.
+func (s *store) explain(q natsconn.Question, err error, before *bool) error {
+	err = need().Explain(q.Denied(err))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errors.Is(err, nats.ErrPermissionViolation) && !*before {
 		return fmt.Errorf("%w: %w", ErrDenied, err)
 	}
 	return err
+}
+
+// answered notes that something is allowed.
+func (s *store) answered(what *bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*what = true
 }
 
 // write puts a value in the place of the one with a revision; 0: of none. The error is
@@ -170,13 +189,15 @@ func (s *store) written(q natsconn.Question, key string, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case err == nil:
+		s.answered(&s.wrote)
 		return nil
 	case errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence:
+		s.answered(&s.wrote)
 		return errStale
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse), errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamNotFound:
 		s.lost()
 	}
-	return fmt.Errorf("write %s: %w", key, s.explain(q, err))
+	return fmt.Errorf("write %s: %w", key, s.explain(q, err, &s.wrote))
 }
 
 // lease returns the lease.
@@ -218,8 +239,9 @@ func read[T any](ctx context.Context, s *store, key string, query map[string]any
 	q := s.conn.Ask()
 	resp, err := js.Conn().RequestWithContext(ctx, natsconn.APIPrefix(js)+"STREAM.MSG.GET.KV_"+Bucket, req)
 	if err != nil {
-		return v, fmt.Errorf("read %s: %w", key, s.explain(q, err))
+		return v, fmt.Errorf("read %s: %w", key, s.explain(q, err, &s.read))
 	}
+	s.answered(&s.read)
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message *struct {
@@ -238,7 +260,7 @@ func read[T any](ctx context.Context, s *store, key string, query map[string]any
 		if answer.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound {
 			s.lost()
 		}
-		return v, fmt.Errorf("read %s: %w", key, s.explain(q, answer.Error))
+		return v, fmt.Errorf("read %s: %w", key, need().Explain(answer.Error))
 	case answer.Message == nil:
 		return v, fmt.Errorf("read %s: the answer holds no value", key)
 	}

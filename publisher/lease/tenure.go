@@ -109,6 +109,7 @@ func (t *Tenure) await(ctx context.Context, c *candidate) bool {
 		held, err := c.try(ctx)
 		switch {
 		case held != nil:
+			c.end()
 			t.grant(held, c.sent)
 			return true
 		case errors.Is(err, ErrDenied):

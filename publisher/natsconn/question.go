@@ -36,7 +36,7 @@ func (q Question) Reason() error {
 
 // noAnswers reports whether NATS has refused the subscription of the answers.
 func noAnswers(err error) bool {
-	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "violation for subscription")
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), `violation for subscription to "_inbox`)
 }
 
 // Denied adds to the error of a question the missing permission.

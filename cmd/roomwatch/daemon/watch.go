@@ -26,7 +26,7 @@ const publishGrace = 3 * time.Second
 
 // drainGrace is how long a writer that stops stores what waits, at most, before it gives
 // the lease back: what it has not stored then, the next one has to find.
-const drainGrace = 6 * time.Second
+const drainGrace = 3 * time.Second
 
 // releaseGrace is how long the lease may take to be given back.
 const releaseGrace = 2 * time.Second

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
@@ -128,6 +129,47 @@ func TestStandbyGoesOn(t *testing.T) {
 		}
 		wantEvents(t, s.Connect(), 1, 1535)
 	})
+}
+
+// A standby whose connection the client has closed for good has another one.
+func TestStandbyConnectsAgain(t *testing.T) {
+	s := natstest.Start(t, nil)
+	conn, err := natsconn.Connect(t.Context(), natsconn.Config{URL: s.ClientURL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	near, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	first := newBox("E1")
+	w := start(t, near, first)
+	first.add(5)
+	<-w.Recovered()
+	p, err := New(Config{Conn: conn, Outbox: newBox("E2"), Stream: live, SDKAppID: app})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Follow(ctx)
+	}()
+	defer func() { cancel(); <-done }()
+	caughtUp := func(what string) {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); !p.Status().Following.CaughtUp || !conn.IsConnected(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %+v", what, p.Status())
+			}
+		}
+	}
+	caughtUp("at first")
+	conn.Client().Close()
+	caughtUp("after its connection was closed")
 }
 
 // A standby that was away for longer than the stream keeps events begins anew.

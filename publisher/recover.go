@@ -139,11 +139,8 @@ func (s *session) recover(ctx context.Context) (uint64, error) {
 			return s.goOn(ctx, 0)
 		}
 	}
-	switch seq, ok, err := s.catchUp(ctx, m, e); {
-	case err != nil:
-		return 0, err
-	case ok:
-		return s.goOn(ctx, seq)
+	if seq, ok, err := s.catchUp(ctx, m, e); err != nil || ok {
+		return seq, err
 	}
 	s.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
@@ -158,29 +155,6 @@ func (s *session) recover(ctx context.Context) (uint64, error) {
 	}
 	_, stored, _ = s.outbox.Position()
 	return stored, nil
-}
-
-// catchUp takes over the events up to e in m, the last one, which another writer has
-// stored, and returns its number. It reports false if they do not go on from what is known.
-func (s *session) catchUp(ctx context.Context, m *storedMessage, e diff.Event) (seq uint64, ok bool, err error) {
-	info, err := s.streamInfo(ctx)
-	if err != nil {
-		return 0, false, err
-	}
-	at, made := s.outbox.Followed()
-	_, stored, assigned := s.outbox.Position()
-	if at == 0 || !made.Equal(info.Created.UTC()) || stored != assigned || m.Seq <= at || info.State.FirstSeq > at+1 {
-		return 0, false, nil
-	}
-	if err := s.readOn(ctx, at, m.Seq, info.Created); err != nil {
-		if errors.Is(err, diff.ErrGap) {
-			s.log.InfoContext(ctx, "catch up", "after", at, "error", err)
-			return 0, false, nil
-		}
-		return 0, false, err
-	}
-	epoch, stored, _ := s.outbox.Position()
-	return stored, e.ID == epoch+"-"+diff.FormatSeq(stored), nil
 }
 
 // toldSince returns since when the stream tells of every room that began: the later

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -108,9 +109,11 @@ func TestReloadLosesAndDoublesNothing(t *testing.T) {
 	t.Setenv("B", "https://b.example/path-hush")
 	withFile(t, rules(10), func(r *rig) {
 		stop := r.start()
+		var stored atomic.Int64
 		r.to.answers(func(w http.ResponseWriter, _ *http.Request) bool {
-			time.Sleep(time.Duration(r.seq%9+1) * 300 * time.Millisecond) // longer than it takes to begin to stop
-			if r.seq > 40 && r.seq < 60 {
+			n := stored.Load()
+			time.Sleep(time.Duration(n%9+1) * 300 * time.Millisecond) // longer than it takes to begin to stop
+			if n > 40 && n < 60 {
 				w.WriteHeader(http.StatusInternalServerError)
 				return true
 			}
@@ -119,6 +122,7 @@ func TestReloadLosesAndDoublesNothing(t *testing.T) {
 		const rooms = 120
 		for i := range rooms {
 			r.put(fmt.Sprintf("x%d", i))
+			stored.Add(1)
 			time.Sleep(700 * time.Millisecond)
 			if i%4 == 0 {
 				r.writeRules(rules(11 + i))

@@ -74,16 +74,15 @@ func (m *member) became(t *testing.T) time.Duration {
 // The lease goes round by every way in which a process ends: each event is stored once
 // and in order, nothing ends that lives, and nothing is announced again.
 func TestTakeovers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector does not see the binary")
+	}
 	t.Parallel()
 	r := newRig(t, lively(simulator.NextFrozen))
 	dirs := []string{t.TempDir(), t.TempDir()}
 	now := r.member(dirs[0])
 	eventually(t, "events", func() bool { return stored(t, r.nc) > 90 })
-	rounds := 6
-	if testing.Short() {
-		rounds = 3
-	}
-	for round := range rounds {
+	for round := range 6 {
 		next := r.member(dirs[(round+1)%2])
 		eventually(t, "a warm standby", next.warm)
 		if code, body := fetch(next.addr, "/api/v1/rooms"); code != http.StatusServiceUnavailable || !strings.Contains(body, now.status().Writer.Instance) {
@@ -140,6 +139,9 @@ func TestTakeovers(t *testing.T) {
 // Only the writer asks the service. One that is cut off and knows of a standby asks no
 // more before the standby begins; one that is alone goes on.
 func TestCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector does not see the binary")
+	}
 	t.Parallel()
 	for _, alone := range []bool{true, false} {
 		t.Run(fmt.Sprintf("alone %t", alone), func(t *testing.T) {
@@ -184,6 +186,9 @@ func TestCutOff(t *testing.T) {
 // A copy of the directory of a running roomwatch waits, as any other one does; who comes
 // back with the directory itself does not.
 func TestCopiedDirectory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector does not see the binary")
+	}
 	t.Parallel()
 	r := newRig(t, lively(simulator.NextFrozen))
 	data, copied := t.TempDir(), t.TempDir()

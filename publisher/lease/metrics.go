@@ -5,12 +5,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
+// How a renewal ends, as metrics show it.
+const (
+	renewalOK     = "ok"
+	renewalFailed = "failed"
+)
+
 type metrics struct {
 	renewals *prometheus.CounterVec
 	tenures  prometheus.Counter
 	lost     prometheus.Counter
 	quarrels prometheus.Counter
 }
+
+// RegisterNone registers the metrics of a process that has no lease: all are 0, so that a
+// panel or an alert need not tell it from one that has.
+func RegisterNone(r prometheus.Registerer) { newMetrics(r, &Lease{}) }
 
 func newMetrics(r prometheus.Registerer, l *Lease) *metrics {
 	f := promauto.With(r)
@@ -24,19 +34,23 @@ func newMetrics(r prometheus.Registerer, l *Lease) *metrics {
 	gauge("term", "Term of the lease, as this process has seen it last.", func(s Status) float64 { return float64(s.Term) })
 	gauge("standbys", "Other processes that stand by, as the holder of the lease knows them.", func(s Status) float64 { return float64(len(s.Standbys)) })
 	gauge("failing", "1 while the bucket of the lease cannot be used although NATS is there.", func(s Status) float64 { return one(s.Error != nil) })
-	return &metrics{
+	m := &metrics{
 		renewals: f.NewCounterVec(prometheus.CounterOpts{Namespace: "roomwatch", Subsystem: "lease", Name: "renewals_total",
 			Help: "Tries to renew the lease, by whether they were answered with success."}, []string{"outcome"}),
 		tenures:  counter("taken_total", "Times that this process took the lease."),
 		lost:     counter("lost_total", "Times that this process found the lease with another one."),
 		quarrels: counter("reclaims_total", "Times that this process claimed again because a roomwatch without the lease had claimed."),
 	}
+	for _, outcome := range []string{renewalOK, renewalFailed} {
+		m.renewals.WithLabelValues(outcome) // 0, not absent: a rate sees the first one too
+	}
+	return m
 }
 
 func (m *metrics) renewal(err error) {
-	outcome := "ok"
+	outcome := renewalOK
 	if err != nil {
-		outcome = "failed"
+		outcome = renewalFailed
 	}
 	m.renewals.WithLabelValues(outcome).Inc()
 }

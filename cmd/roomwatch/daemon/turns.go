@@ -29,6 +29,7 @@ func (t *tenure) mayAsk() error {
 // makeLease makes this process's part in the lease, if there is one.
 func (d *Daemon) makeLease() {
 	if d.cfg.NATSURL == "" || d.cfg.Lease == 0 {
+		lease.RegisterNone(d.metrics)
 		return
 	}
 	d.lease = lease.New(lease.Config{

@@ -17,7 +17,8 @@ import (
 	"roomwatch/publisher/natsconn"
 )
 
-// nats looks at the server and the stream. Without NATS_URL the server is part
+// nats looks at the server and at what roomwatch has on it, each for a time of its own:
+// NATS does not answer what it does not allow. Without NATS_URL the server is part
 // of the daemon, and it is fine that it is not there.
 func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) {
 	connect := cfg.Connection(slog.New(slog.DiscardHandler))
@@ -51,15 +52,26 @@ func (l *checklist) nats(ctx context.Context, cfg *config.Config, running bool) 
 		return
 	}
 	l.Line("nats", nil, "%s", conn.Summary())
+	l.stream(ctx, cfg, conn)
+	l.lease(ctx, cfg, conn)
+	l.bucket(ctx, cfg, conn)
+}
+
+func (l *checklist) stream(ctx context.Context, cfg *config.Config, conn *natsconn.Conn) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	found, err := publisher.Inspect(ctx, conn, cfg.StreamConfig(), cfg.SDKAppID)
 	l.Line("stream", err, "%s", found)
-	l.lease(ctx, cfg, conn)
-	if cfg.KVBucket != "" {
-		found, err := publisher.InspectBucket(ctx, publisher.BucketConfig{Name: cfg.KVBucket, Conn: conn, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID})
-		l.Line("bucket", err, "%s", found)
+}
+
+func (l *checklist) bucket(ctx context.Context, cfg *config.Config, conn *natsconn.Conn) {
+	if cfg.KVBucket == "" {
+		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	found, err := publisher.InspectBucket(ctx, publisher.BucketConfig{Name: cfg.KVBucket, Conn: conn, Stream: cfg.StreamConfig(), SDKAppID: cfg.SDKAppID})
+	l.Line("bucket", err, "%s", found)
 }
 
 // lease looks who is the writer. Where nobody has asked for a lease, roomwatch does

@@ -127,6 +127,7 @@ func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("lets a cluster elect its leaders")
 	}
+	t.Parallel()
 	r, c := newClusterRig(t, simulator.Config{Seed: 4, Rooms: 100, Opens: 3, Enters: 60, Recreates: 0.3, Quota: -1, Next: simulator.NextKey})
 	env := r.env(t.TempDir(), "NATS_URL="+c.url(), "ROOMWATCH_STREAM_REPLICAS=3")
 	p := startProcess(t, env, "run")

@@ -138,6 +138,7 @@ func killer(moment string, strike func() bool) func(bool, []byte) []byte {
 // The state is lost, and later an old copy of it is put back: the stream knows
 // better, no room is announced twice and none forgotten.
 func TestStateLostAndOldCopy(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, lively(simulator.NextFrozen))
 	data := t.TempDir()
 	path := filepath.Join(data, "state.db")

@@ -62,6 +62,7 @@ func TestStreamFoldsToTheTruth(t *testing.T) {
 // A service that fails one request in five, in every way it can, makes the news
 // late and never wrong.
 func TestFaultyService(t *testing.T) {
+	t.Parallel()
 	c := lively(simulator.NextKey)
 	faults := simulator.Random(11, 0.2,
 		simulator.Fault{ErrorCode: 100001}, simulator.Fault{ErrorCode: 60008}, simulator.Fault{Status: http.StatusBadGateway},
@@ -175,6 +176,7 @@ func TestMomentOfShortLists(t *testing.T) {
 
 // All rooms really end at once: believed when five sweeps agree, over ten seconds.
 func TestMassEndIsBelievedInTheEnd(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Seed: 5, Rooms: 40, Quota: -1})
 	p := startProcess(t, r.env(t.TempDir()), "run")
 	eventually(t, "the rooms", func() bool { return stored(t, r.nc) == 40 })
@@ -193,6 +195,7 @@ func TestMassEndIsBelievedInTheEnd(t *testing.T) {
 // NATS is away at the start and is stopped and started again under load: events
 // wait on disk, and each is stored once.
 func TestNATSAway(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, lively(simulator.NextFrozen))
 	r.stopNATS()
 	p := startProcess(t, r.env(t.TempDir()), "run")

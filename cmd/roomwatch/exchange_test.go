@@ -72,6 +72,7 @@ func TestExchangedSecrets(t *testing.T) {
 
 // So does a UserSig in a file, when the service takes no other any more.
 func TestExchangedUserSig(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
 	next, err := simulator.New(simulator.Config{SDKAppID: testApp, SecretKey: "next-key", Seed: 2, Rooms: 5, Quota: -1})
 	if err != nil {

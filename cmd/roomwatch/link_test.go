@@ -16,6 +16,7 @@ import (
 // The client library ends a connection permanently when the server reports an
 // error that the library does not know. The daemon makes another one.
 func TestNATSReportsAnUnknownError(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, lively(simulator.NextFrozen))
 	wire := newTap(t, r.port)
 	p := startProcess(t, r.env(t.TempDir(), "NATS_URL="+wire.URL()), "run")
@@ -39,6 +40,7 @@ func TestNATSReportsAnUnknownError(t *testing.T) {
 // A rebuild over a slow link takes long. The daemon stops all the same, and the
 // next start rebuilds from the beginning.
 func TestStopWhileTheStateIsRebuilt(t *testing.T) {
+	t.Parallel()
 	const rooms, perSecond = 2000, 40 << 10
 	r := newRig(t, simulator.Config{Seed: 5, Rooms: rooms, Quota: -1})
 	data := t.TempDir()

@@ -228,7 +228,7 @@ func (g *guarded) writes(t *testing.T) {
 		t.Errorf("a lacking permission was named: %t, want %t", complains, want)
 	}
 	p := startProcess(t, g.as("roomwatch", t.TempDir()), "check")
-	status := p.wait(20 * time.Second)
+	status := p.wait(time.Minute)
 	// check publishes nothing, so it sees no more than what it needs itself.
 	want := 0
 	if g.lacks.user == "roomwatch" && (g.lacks.way == subscribing || strings.Contains(g.lacks.subject, "STREAM.INFO.")) {
@@ -280,7 +280,7 @@ func (g *guarded) reads(t *testing.T) {
 // permission that lacks.
 func (g *guarded) verifies(t *testing.T) bool {
 	p := startProcess(t, g.as("subscriber", t.TempDir()), "verify")
-	status := p.wait(20 * time.Second)
+	status := p.wait(time.Minute)
 	complains := status == 1 && g.lacks.names(p.output.String())
 	if !complains && status != 0 {
 		t.Errorf("verify: exit status %d:\n%s", status, p.output)

@@ -80,6 +80,7 @@ func (b *browser) seen() ([]string, int) {
 // Whatever dies, the readers get every event once and in order: NATS goes and
 // comes, and so does the daemon, both ways.
 func TestReadersMissNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, lively(simulator.NextFrozen))
 	addr, data := freeAddr(t), t.TempDir()
 	env := r.env(data, "ROOMWATCH_HTTP_ADDR="+addr)

@@ -117,6 +117,9 @@ func startProcess(t *testing.T, env []string, args ...string) *daemonProcess {
 
 func startBinary(t *testing.T, bin string, env []string, args ...string) *daemonProcess {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the race detector, for which tests are short, does not see the binary")
+	}
 	p := &daemonProcess{t: t, cmd: exec.Command(bin, args...), output: &logtest.Buffer{}, exited: make(chan struct{})} //nolint:noctx // killed by hand
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output

@@ -118,6 +118,7 @@ func TestEverythingTogether(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
+	t.Parallel()
 	bins := t.TempDir()
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bins, "roomwatch/cmd/roomwatch", "roomwatch/cmd/roomnotify", "roomwatch/cmd/roomaudit").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

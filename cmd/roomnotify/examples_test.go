@@ -39,6 +39,9 @@ func (h happening) String() string { return h.room + " " + h.what }
 // and a night in the simulated world: nothing else, nothing twice, nothing too often and nothing
 // at night.
 func TestExamplesOfTheDocumentation(t *testing.T) {
+	if testing.Short() { // under the race detector, for which it is long, and shows nothing that the others do not
+		t.Skip("computes for minutes")
+	}
 	inCategories := func(h happening) bool {
 		return h.what != "ended" && (slices.Contains(h.categories, 1) || slices.Contains(h.categories, 2))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -36,8 +37,8 @@ type Following struct {
 // that is away, and a stream that does not exist yet, are no errors: it is tried again.
 //
 // Where the events do not go on from what the outbox knows (it is new, it has events
-// that were never stored, the stream was recreated, or what is between has expired),
-// it is rebuilt from the last event of each room.
+// that were never stored, the stream was recreated by a writer that knew nothing, or what
+// is between has expired), it is rebuilt from the last event of each room.
 func (p *Publisher) Follow(ctx context.Context) {
 	p.mu.Lock()
 	p.status.Following = Following{Since: time.Now()}
@@ -89,16 +90,16 @@ func (p *Publisher) follow(ctx context.Context) error {
 	if _, _, err := s.newestClaim(ctx); err != nil { // who the writer is, before all that it has written
 		return err
 	}
-	at, made := p.outbox.Followed()
-	_, stored, assigned := p.outbox.Position()
-	if stored != assigned {
+	if _, stored, assigned := p.outbox.Position(); stored != assigned {
 		p.log.WarnContext(ctx, "events given up", "events", assigned-stored,
 			"reason", "another roomwatch has become the writer before they were stored; it tells what of them still shows")
 	}
-	if at == 0 || !made.Equal(info.Created.UTC()) || stored != assigned || info.State.FirstSeq > at+1 {
-		if at, err = s.snapshot(ctx, info); err != nil {
-			return err
-		}
+	at, ok, err := s.place(ctx, info)
+	if err == nil && !ok {
+		at, err = s.snapshot(ctx, info)
+	}
+	if err != nil {
+		return err
 	}
 	err = s.readOn(ctx, at, 0, info.Created)
 	if errors.Is(err, diff.ErrGap) {
@@ -109,6 +110,32 @@ func (p *Publisher) follow(ctx context.Context) error {
 		err = s.readOn(ctx, at, 0, info.Created)
 	}
 	return err
+}
+
+// place returns the place in the stream after which the outbox goes on, and false if it
+// is to be rebuilt. A stream that was recreated under a writer lacks the rooms that did not
+// change since, but the outbox knows them: the numbers of its events tell whether it lacks any.
+func (s *session) place(ctx context.Context, info *jetstream.StreamInfo) (at uint64, ok bool, err error) {
+	at, made := s.outbox.Followed()
+	epoch, stored, assigned := s.outbox.Position()
+	if at == 0 || stored != assigned {
+		return 0, false, nil
+	}
+	if made.Equal(info.Created.UTC()) {
+		return at, info.State.FirstSeq <= at+1 && at <= info.State.LastSeq, nil
+	}
+	m, err := s.last(ctx, Filter(s.stream.Prefix, "", s.app, ""))
+	if err != nil || m == nil {
+		return 0, false, err
+	}
+	last, err := s.decode(m.Subject, m.Data)
+	if err != nil {
+		return 0, false, fmt.Errorf("message %d on %s is no event of roomwatch: %w", m.Seq, m.Subject, err)
+	}
+	if stored == 0 { // since a rebuild
+		epoch, _, _ = strings.Cut(s.outbox.Follows(), "-")
+	}
+	return 0, strings.HasPrefix(last.ID, epoch+"-"), nil
 }
 
 func (s *session) streamInfo(ctx context.Context) (*jetstream.StreamInfo, error) {

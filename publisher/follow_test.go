@@ -204,6 +204,45 @@ func TestStandbyWithAGap(t *testing.T) {
 	})
 }
 
+// A stream that is removed under the writer has its newest events alone. The standby knows
+// the rooms that it lacks, and keeps them, unless an event was lost with the stream.
+func TestStandbyKeepsRoomsOfALostStream(t *testing.T) {
+	for name, lost := range map[string]int{"no event lost": 0, "an event lost": 1} {
+		t.Run(name, func(t *testing.T) {
+			natstest.Run(t, func(t *testing.T, s *natstest.Server) {
+				first := newBox("E1")
+				w := start(t, s.Connect(), first)
+				first.add(10)
+				pass(time.Second)
+				second := newBox("E2")
+				_, stop := standBy(t, s, second)
+				pass(5 * time.Second)
+				if lost > 0 {
+					stop()
+					first.add(lost)
+					pass(time.Second)
+				}
+				if err := w.js.DeleteStream(t.Context(), live.Name); err != nil {
+					t.Fatal(err)
+				}
+				first.add(3)
+				pass(30 * time.Second)
+				if lost > 0 {
+					_, stop = standBy(t, s, second)
+					pass(5 * time.Second)
+				}
+				stop()
+				second.mu.Lock()
+				rooms, rebuilds := len(second.rooms), second.rebuilds
+				second.mu.Unlock()
+				if wantRooms := 10 - 7*lost; rooms != wantRooms || rebuilds != 1+lost {
+					t.Errorf("%d rooms and %d rebuilds, want %d and %d", rooms, rebuilds, wantRooms, 1+lost)
+				}
+			})
+		})
+	}
+}
+
 // A writer that was fenced lets go of what it has not stored.
 func TestStandbyLetsGo(t *testing.T) {
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {

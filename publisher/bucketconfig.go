@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -47,7 +48,7 @@ func InspectBucket(ctx context.Context, c BucketConfig) (string, error) {
 	case err != nil:
 		return "", err
 	}
-	return fmt.Sprintf("%s follows %s, %d keys", c.Name, c.Stream.Name, have.State.Msgs), nil
+	return fmt.Sprintf("%s follows %s, %s", c.Name, c.Stream.Name, english.Plural(int(have.State.Msgs), "key", "")), nil
 }
 
 // find returns the stream of the events and that of the bucket. The error is

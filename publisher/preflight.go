@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff"
@@ -51,7 +52,7 @@ func Inspect(ctx context.Context, conn *natsconn.Conn, c StreamConfig, app int) 
 	if err := joined(c.tooOld(conn, info.Config), limitErr, unfit, c.lookForUnreleased(ctx, conn, s, app)); err != nil {
 		return "", err // all of it at once: each takes a person some time
 	}
-	found := fmt.Sprintf("%s fits, %d messages", c.Name, info.State.Msgs)
+	found := fmt.Sprintf("%s fits, %s", c.Name, english.Plural(int(info.State.Msgs), "message", ""))
 	for _, w := range warnings {
 		found += "; but " + w
 	}

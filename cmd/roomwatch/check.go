@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"roomwatch/cmd/internal/program"
@@ -63,7 +64,7 @@ func check(ctx context.Context, w io.Writer) error {
 	case err == nil && !exists:
 		l.Line("state", nil, "%s %s", path, noState(path))
 	default:
-		l.Line("state", err, "%s: %d rooms, %d events waiting for the stream", path, found.Rooms, found.Waiting)
+		l.Line("state", err, "%s: %s, %s waiting for the stream", path, english.Plural(int(found.Rooms), "room", ""), english.Plural(int(found.Waiting), "event", ""))
 	}
 	l.http(ctx, &cfg, running)
 	return l.Err()
@@ -99,5 +100,5 @@ func (l *checklist) service(ctx context.Context, cfg *config.Config) {
 	if hint := poller.Hint(err); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
 	}
-	l.Line("service", err, "%d rooms on the first page, answered in %s", got.Rooms, got.Latency.Round(time.Millisecond))
+	l.Line("service", err, "%s on the first page, answered in %s", english.Plural(got.Rooms, "room", ""), got.Latency.Round(time.Millisecond))
 }

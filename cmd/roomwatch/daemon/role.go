@@ -1,8 +1,9 @@
 package daemon
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/publisher"
@@ -81,5 +82,5 @@ func behind(messages uint64) string {
 	if messages == 0 {
 		return "it has just begun"
 	}
-	return fmt.Sprintf("%d messages are left", messages)
+	return english.Plural(int(messages), "message is", "messages are") + " left"
 }

@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"roomwatch/poller/simulator"
 )
 
 // Who lives on the bus asks with the permissions of the example file. With any one
@@ -91,36 +88,5 @@ func (g *guarded) isAsked(t *testing.T) {
 	}
 	if status := p.stop(); status != 0 {
 		t.Errorf("exit status %d", status)
-	}
-}
-
-// Where the stream has the subjects of the service it would store what is asked: then
-// there is no service, and the log says why. What only begins alike is no such prefix.
-func TestServiceBesideThePrefix(t *testing.T) {
-	for prefix, clash := range map[string]bool{"roomwatch": true, "roomwatch.88888888": true, "roomwatch.888": false, "room": false} {
-		t.Run(prefix, func(t *testing.T) {
-			r := newRig(t, simulator.Config{Seed: 1, Rooms: 30, Quota: -1})
-			p := startProcess(t, r.env(t.TempDir(), "ROOMWATCH_SUBJECT_PREFIX="+prefix), "run")
-			js, err := jetstream.New(r.nc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "the rooms", func() bool {
-				s, err := js.Stream(t.Context(), "LIVE")
-				return err == nil && s.CachedInfo().State.Msgs > 30 // and the claim
-			})
-			ask := func() error {
-				_, err := r.nc.Request("$SRV.PING.roomwatch", nil, time.Second)
-				return err
-			}
-			if !clash {
-				eventually(t, "the service", func() bool { return ask() == nil })
-			} else if err := ask(); !errors.Is(err, nats.ErrNoResponders) {
-				t.Errorf("it is asked: %v", err)
-			}
-			if said := lines(p.output.String(), `msg="no service over NATS"`); (said != "") != clash || clash && !strings.Contains(said, "ROOMWATCH_SUBJECT_PREFIX") {
-				t.Errorf("the log has %q", said)
-			}
-		})
 	}
 }

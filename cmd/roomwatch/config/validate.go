@@ -87,6 +87,9 @@ func (c *Config) validateStream(p *environ.Problems) {
 	p.Add(!strings.ContainsAny(c.SubjectPrefix, "*>") && isPlain(c.SubjectPrefix) && !slices.Contains(strings.Split(c.SubjectPrefix, "."), ""),
 		"ROOMWATCH_SUBJECT_PREFIX is %q: write subject tokens without spaces, control characters and wildcards", c.SubjectPrefix)
 	p.Add(!strings.HasPrefix(c.SubjectPrefix, "$"), "ROOMWATCH_SUBJECT_PREFIX is %q: subjects with $ at the beginning are those of NATS; write another", c.SubjectPrefix)
+	first, _, _ := strings.Cut(c.SubjectPrefix, ".")
+	p.Add(first != "roomwatch" && !strings.HasPrefix(first, "_INBOX"),
+		"ROOMWATCH_SUBJECT_PREFIX is %q: on subjects under %s questions are asked, which the stream would store and answer; write another", c.SubjectPrefix, first)
 }
 
 // notInBucket is the rule of NATS for the names of key-value buckets.

@@ -1,9 +1,6 @@
 package daemon
 
 import (
-	"context"
-	"strings"
-
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/bus"
 	"roomwatch/cmd/roomwatch/web"
@@ -30,11 +27,6 @@ func (d *Daemon) makeAnswers(connect natsconn.Config) error {
 		Conn: readers, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
 	})
-	if subjects := bus.Prefix(d.cfg.SDKAppID) + "."; strings.HasPrefix(subjects, d.cfg.SubjectPrefix+".") {
-		d.log.WarnContext(context.Background(), "no service over NATS", "error", "the stream would store what is asked on "+subjects+">",
-			"fix", "set ROOMWATCH_SUBJECT_PREFIX to something else than "+d.cfg.SubjectPrefix+" if you want to ask over NATS")
-		return nil
-	}
 	d.service, err = bus.New(bus.Config{
 		Connection: connect, SDKAppID: d.cfg.SDKAppID, StreamPrefix: d.cfg.SubjectPrefix, Version: program.Version(),
 		Answers: d.web, Writer: d.isWriter, Log: d.log,

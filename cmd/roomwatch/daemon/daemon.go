@@ -176,9 +176,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.bucket != nil {
 		g.Go(func() error { return d.tendBucket(ctx) })
 	}
-	if d.service != nil {
-		g.Go(func() error { return d.service.Run(ctx) })
-	}
+	g.Go(func() error { return d.service.Run(ctx) })
 	if d.embedded != nil {
 		g.Go(func() error {
 			d.embedded.tend(ctx, d.EmbeddedPatience, d.pub.Status)

@@ -121,7 +121,10 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 		l.store(ctx, store, file)
 		l.leftovers(ctx, cfg, store, file)
 	}
-	l.limits(ctx, cfg, js, s, store)
+	if file.Watches() {
+		l.watch(ctx, pulses{js, cfg.Stream, cfg.Prefix})
+	}
+	l.limits(ctx, cfg, js, s, store) // the last: a request that is not allowed ends the connection
 }
 
 // limits looks at what the account allows, if roomnotify may ask for it.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/poller/simulator"
 	"roomwatch/publisher/events"
 )
@@ -21,17 +22,19 @@ type shownExample struct {
 	from  string                          // where it begins in the file
 	to    string                          // where it ends; "": with the file
 	wants map[string]func(happening) bool // by target: what it is told
-	quiet map[string]bool                 // targets of which each rule is quiet at night
+	quiet map[string]bool                 // targets of which each rule for rooms is quiet at night
 	limit int                             // notifications a minute of the rules that have one
 }
 
 // A happening is an event of the world: a room that began, ended or crossed a
-// milestone.
+// milestone, or an application that nobody watches any more, or again.
 type happening struct {
-	what       string // created, ended, or the milestone
+	what       string // created, ended, the milestone, watch.stopped or watch.resumed
 	room       string
 	categories []int64
 }
+
+func (h happening) ofWatch() bool { return strings.HasPrefix(h.what, "watch.") }
 
 func (h happening) String() string { return h.room + " " + h.what }
 
@@ -43,12 +46,12 @@ func TestExamplesOfTheDocumentation(t *testing.T) {
 		t.Skip("computes for minutes")
 	}
 	inCategories := func(h happening) bool {
-		return h.what != "ended" && (slices.Contains(h.categories, 1) || slices.Contains(h.categories, 2))
+		return h.ofWatch() || h.what != "ended" && (slices.Contains(h.categories, 1) || slices.Contains(h.categories, 2))
 	}
 	for _, ex := range []shownExample{
 		{path: "README.md", from: "```yaml\ntargets:", to: "```", wants: map[string]func(happening) bool{"team": inCategories}, quiet: map[string]bool{"team": true}, limit: 10},
 		{path: filepath.Join("..", "..", "deploy", "roomnotify", "rules.yaml"), from: "\ntargets:", wants: map[string]func(happening) bool{
-			"hook": func(happening) bool { return true },
+			"hook": func(h happening) bool { return !h.ofWatch() },
 			"team": func(h happening) bool { return h.what != "ended" },
 		}, limit: 10},
 	} {
@@ -68,7 +71,7 @@ func TestExamplesOfTheDocumentation(t *testing.T) {
 				time.Sleep(12 * time.Hour) // it is 20:00 in Shanghai
 				stop := r.start()
 				happened := liveANight(r)
-				time.Sleep(time.Hour) // in the morning, what was held back at night is told
+				r.pulse(88888888, time.Hour) // in the morning, what was held back at night is told
 				for target, wants := range ex.wants {
 					var want []string
 					for _, h := range happened {
@@ -116,7 +119,11 @@ func liveANight(r *rig) []happening {
 	known := map[string]simulator.Life{}
 	key := func(l simulator.Life) string { return fmt.Sprintf("%s@%d", l.RoomID, l.CreateTime) }
 	for i := range 12 * 12 {
-		time.Sleep(5 * time.Minute)
+		if i == 60 {
+			list = append(list, r.interruptWatch()...)
+		} else {
+			r.pulse(88888888, 5*time.Minute)
+		}
 		for n := 0; i == 12 && n < 40; n++ {
 			if err := world.Open(fmt.Sprintf("wave_%d", n)); err != nil {
 				r.t.Fatal(err)
@@ -147,6 +154,14 @@ func liveANight(r *rig) []happening {
 	return list
 }
 
+// interruptWatch is five minutes in which nobody watches.
+func (r *rig) interruptWatch() []happening {
+	from := time.Now()
+	time.Sleep(5 * time.Minute)
+	r.resumed(88888888, from, time.Now(), "stopped")
+	return []happening{{what: form.WatchStopped, room: "88888888"}, {what: form.WatchResumed, room: "88888888"}}
+}
+
 func (r *rig) eventOf(l, was simulator.Life, seen bool) events.Event {
 	r.seq++
 	e := roomEvent(r.seq, l.RoomID, time.Now())
@@ -170,6 +185,7 @@ func (r *rig) toldTo(target string) []string {
 		Type      string
 		Milestone int64
 		Event     *events.Event
+		Watch     *form.Watch
 	}
 	var list []string
 	for _, q := range r.to.requests(target + ".example") {
@@ -190,6 +206,10 @@ func (r *rig) toldTo(target string) []string {
 		}
 		for _, i := range items {
 			what := strings.TrimPrefix(i.Type, "room.")
+			if i.Watch != nil {
+				list = append(list, fmt.Sprintf("%d %s", i.Watch.App, i.Type))
+				continue
+			}
 			if i.Milestone > 0 {
 				what = fmt.Sprint(i.Milestone)
 			}
@@ -218,7 +238,7 @@ func (r *rig) keepsTo(ex shownExample, target string) {
 				r.t.Errorf("rule %s tells %s at %s", rule.Name, target, q.at.In(shanghai).Format(time.TimeOnly))
 			}
 		}
-		if ex.quiet[target] && rule.Quiet == nil {
+		if ex.quiet[target] && rule.Quiet == nil && !rule.Watch {
 			r.t.Errorf("rule %s has no quiet hours, and its text says so", rule.Name)
 		}
 		for i := ex.limit; rule.Limit > 0 && i < len(at); i++ {

@@ -147,10 +147,11 @@ func (s *store) counts(ctx context.Context, part string) (map[string]uint64, err
 }
 
 // leftovers returns what nothing uses any more, each with its fix: messages on
-// subjects of an earlier version, and the places of targets that no rule names.
+// subjects of an earlier version, the places of targets that no rule names, and what
+// was told of the watch by rules that tell it no more.
 func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, durable func(target string) string) ([]string, error) {
 	var list []string
-	for _, part := range append(parts(), placePart) {
+	for _, part := range append(parts(), placePart, watchPart) {
 		counts, err := s.counts(ctx, part)
 		if err != nil {
 			return nil, err
@@ -159,6 +160,9 @@ func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, 
 			tokens := strings.Split(subject, ".")
 			full := s.prefix + "." + subject
 			switch {
+			case part == watchPart && (len(tokens) != 4 || abandoned(file, tokens[1], tokens[2]) || !file.Rule(tokens[2]).Watch):
+				list = append(list, fmt.Sprintf("%s, by which nobody is told of the watch any more: remove it with `nats stream purge %s --subject=%s`", full, s.name, full))
+			case part == watchPart:
 			case part != placePart && len(tokens) != 3:
 				list = append(list, fmt.Sprintf("%d on %s, which is no subject of this version: read them with `nats stream view %s --subject=%s`, then remove them with `nats stream purge %s --subject=%s`",
 					counts[subject], full, s.name, full, s.name, full))

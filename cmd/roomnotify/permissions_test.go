@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -28,7 +29,7 @@ const natsConfig = "../../deploy/nats/nats.conf"
 // less it ends, and says which permission lacks.
 func TestLeastPermissions(t *testing.T) {
 	ofAnotherTarget := func(subject string) bool { return strings.Contains(subject, "LIVE.notify-team") }
-	natstest.LeastPermissions(t, natstest.Role{File: natsConfig, User: "roomnotify", Subjects: 9, Except: ofAnotherTarget}, func(t *testing.T, srv *server.Server) string {
+	natstest.LeastPermissions(t, natstest.Role{File: natsConfig, User: "roomnotify", Subjects: 10, Except: ofAnotherTarget}, func(t *testing.T, srv *server.Server) string {
 		if err := useEverything(t, srv); err != nil {
 			return err.Error()
 		}
@@ -50,14 +51,17 @@ func useEverything(t *testing.T, srv *server.Server) error {
 	web := httptest.NewServer(to)
 	defer web.Close()
 	var first sync.Once
-	to.answers(func(w http.ResponseWriter, _ *http.Request) (refused bool) {
+	to.answers(func(w http.ResponseWriter, r *http.Request) (refused bool) {
+		if strings.Contains(r.Header.Get("webhook-id"), "_w") {
+			return false
+		}
 		first.Do(func() {
 			w.WriteHeader(http.StatusGone)
 			refused = true
 		})
 		return refused
 	})
-	file, err := rules.Parse([]byte("targets:\n  hook: {kind: webhook, url: '"+web.URL+"', secret: '${S}'}\nrules:\n  r: {events: [room.created], milestones: [5], limit: 2, targets: [hook]}\n"),
+	file, err := rules.Parse([]byte("targets:\n  hook: {kind: webhook, url: '"+web.URL+"', secret: '${S}'}\nrules:\n  r: {events: [room.created], milestones: [5], limit: 2, targets: [hook]}\n  w: {watch: true, targets: [hook]}\n"),
 		rules.Source{Lookup: func(string) (string, bool) { return hookSecret, true }})
 	if err != nil {
 		t.Fatal(err)
@@ -76,12 +80,24 @@ func useEverything(t *testing.T, srv *server.Server) error {
 			}
 		}
 	}
-	// One is refused, one is told, one is held back.
-	if err := runUntil(t, js, cfg, file, func() { publish(1) }, func() bool { return len(to.requests("")) >= 2 && held(t, js) == 1 }); err != nil {
+	alive := func(watching bool) {
+		a := events.Alive{About: about(events.WatchAlive, "x", 88888888, time.Now()), Data: events.AliveData{Watching: watching, Until: time.Now().Add(-time.Hour)}}
+		body, err := json.Marshal(a)
+		if err == nil {
+			_, err = js.Publish(t.Context(), "live.watch.alive.88888888", body)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	// One is refused, one is told, one is held back; and that nobody watches is told.
+	alive(false)
+	if err := runUntil(t, js, cfg, file, func() { publish(1) }, func() bool { return len(to.requests("")) >= 3 && held(t, js) == 1 }); err != nil {
 		return err
 	}
-	// The next start tells what is held; some cross a milestone.
-	if err := runUntil(t, js, cfg, file, func() { publish(4) }, func() bool { return len(to.requests("")) >= 3 && held(t, js) == 0 }); err != nil {
+	// The next start tells what is held; some cross a milestone, and it is watched again.
+	alive(true)
+	if err := runUntil(t, js, cfg, file, func() { publish(4) }, func() bool { return len(to.requests("")) >= 5 && held(t, js) == 0 }); err != nil {
 		return err
 	}
 	var out strings.Builder

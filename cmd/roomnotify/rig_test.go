@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/diff/logtest"
 	"roomwatch/publisher/events"
@@ -43,6 +44,7 @@ func (r request) what(t *testing.T) string {
 		Data struct {
 			Milestone int64
 			Event     *events.Event
+			Watch     *form.Watch
 			Items     []struct {
 				Type  string
 				Event events.Event
@@ -53,6 +55,8 @@ func (r request) what(t *testing.T) string {
 		t.Fatalf("%v: %s", err, r.body)
 	}
 	switch {
+	case p.Data.Watch != nil:
+		return fmt.Sprintf("%d %s", p.Data.Watch.App, strings.TrimPrefix(p.Type, "watch."))
 	case p.Type == "digest":
 		var rooms []string
 		for _, i := range p.Data.Items {

@@ -211,6 +211,7 @@ func (d *daemon) runRules(ctx context.Context, s *store, set *ruleSet) (next *ru
 		t := &set.file.Targets[i]
 		if sender := set.senders[t.Name]; sender != nil {
 			g := newTarget(ctx, t, set.file.Of(t.Name), s, sender.send, newWatch(d.left[t.Name], began), d.metrics.of(t.Name), d.log)
+			g.pulses = pulses{d.js, d.cfg.Stream, d.cfg.Prefix}
 			if was := d.targets[t.Name]; was != nil {
 				g.inherit(was)
 			}

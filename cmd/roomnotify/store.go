@@ -26,6 +26,7 @@ import (
 //	waiting.<target>.<rule>                       what waits until the target is up again
 //	dead.<target>.<rule>                          dead letters: what the target does not take
 //	told.<target>.<rule>.<life>.<milestone>       the id of the event that crossed it
+//	watch.<target>.<rule>.<app>                   that it was told that nobody watches the application
 //	place.<target>                                how far it is in the stream of the events
 //	parked.<target>                               messages of the event stream that are no events
 //	reload, reloaded                              the newest `roomnotify reload`, and what came of it
@@ -33,7 +34,7 @@ import (
 // One stream instead of a KV bucket and two streams: what is written together
 // then fails together, and a server needs one permission for each thing done.
 const (
-	heldPart, digestPart, waitingPart, deadPart, toldPart, placePart, parkedPart = "held", "digest", "waiting", "dead", "told", "place", "parked"
+	heldPart, digestPart, waitingPart, deadPart, toldPart, watchPart, placePart, parkedPart = "held", "digest", "waiting", "dead", "told", "watch", "place", "parked"
 )
 
 // headerReason says why a notification waits or is dead, in one line.
@@ -180,7 +181,7 @@ func (s *store) next(ctx context.Context, subject string, from uint64) (*stored,
 			return nil, fmt.Errorf("read %s: %w", subject, err)
 		}
 		l := &stored{seq: m.Sequence, subject: m.Subject, at: m.Time, size: len(m.Data), reason: m.Header.Get(headerReason)}
-		if err := json.Unmarshal(m.Data, &l.n); err == nil && (l.n.Event != nil || l.n.Digest != nil) {
+		if err := json.Unmarshal(m.Data, &l.n); err == nil && (l.n.Event != nil || l.n.Digest != nil || l.n.Watch != nil) {
 			return l, nil
 		}
 		from = m.Sequence + 1

@@ -62,6 +62,7 @@ func (d *daemon) subscribeOnce(ctx context.Context, g *target, standby *standby)
 			if g.restored(ctx) {
 				d.status.reads(g.t.Name)
 				tending.Go(func() { g.tend(ctx) })
+				tending.Go(func() { g.mindPulse(ctx) })
 			}
 		},
 	}, g.handle)

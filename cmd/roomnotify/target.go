@@ -35,15 +35,16 @@ import (
 // So nothing is lost, an event is held up for no longer than its tries take, and
 // a notification can come more than once, always with the same id.
 type target struct {
-	t     *rules.Target
-	rules []*ruleState
-	store *store
-	send  func(context.Context, form.Notification) error
-	watch *watch
-	tally tally
-	log   *slog.Logger
-	stop  context.Context // done: nothing new is tried
-	pace  *rate.Limiter   // of all requests
+	t      *rules.Target
+	rules  []*ruleState
+	store  *store
+	send   func(context.Context, form.Notification) error
+	watch  *watch
+	pulses pulses // of the applications
+	tally  tally
+	log    *slog.Logger
+	stop   context.Context // done: nothing new is tried
+	pace   *rate.Limiter   // of all requests
 
 	mu         sync.Mutex
 	limit      window

@@ -58,10 +58,16 @@ func testCommand(path *string) *cobra.Command {
 	return cmd
 }
 
-// example is what a rule would tell of a room that does not exist. Its id is new
+// example is what a rule would tell of a room that does not exist, or that nobody
+// watches if it tells nothing else. Its id is new
 // each time, so that no receiver takes a second test for the first.
 func example(r *rules.Rule, target string, now time.Time) form.Notification {
 	now = now.UTC().Truncate(time.Millisecond)
+	if len(r.Events) == 0 && len(r.Milestones) == 0 {
+		n := form.NewWatch(form.Watch{App: 88888888, Since: now.Add(-5 * time.Minute), Why: form.Silent}, r.Name, target, now)
+		n.Test = true
+		return n
+	}
 	e := events.Event{
 		SpecVersion: "1.0", ID: fmt.Sprintf("TEST%d-%016d", now.UnixMilli(), 1), Source: "/live/88888888", Type: events.RoomCreated, Subject: "example",
 		Time: now, Sequence: fmt.Sprintf("%016d", 1), DataContentType: "application/json",

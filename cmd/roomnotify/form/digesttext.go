@@ -39,7 +39,7 @@ func ParseDigestText(text string) (*DigestText, error) {
 
 func shownDigest(rule string, d Digest, titles []string) ShownDigest {
 	counts := map[string]int{}
-	for _, kind := range append(EventTypes(), Milestone) {
+	for _, kind := range types() {
 		counts[kind] = 0
 	}
 	maps.Copy(counts, d.Counts)

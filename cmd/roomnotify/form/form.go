@@ -131,6 +131,7 @@ type payloadData struct {
 	Test      bool          `json:"test,omitzero"`
 	Milestone int64         `json:"milestone,omitzero"`
 	Event     *events.Event `json:"event,omitzero"`
+	Watch     *Watch        `json:"watch,omitzero"`
 	Since     time.Time     `json:"since,omitzero"`
 	Until     time.Time     `json:"until,omitzero"`
 	Items     []payloadItem `json:"items,omitzero"`
@@ -140,15 +141,16 @@ type payloadItem struct {
 	ID        string        `json:"id"`
 	Type      string        `json:"type"`
 	Milestone int64         `json:"milestone,omitzero"`
-	Event     *events.Event `json:"event"`
+	Event     *events.Event `json:"event,omitzero"`
+	Watch     *Watch        `json:"watch,omitzero"`
 }
 
 func webhook(n Notification) payload {
-	p := payload{Type: n.Type, Timestamp: n.Time().UTC(), Data: payloadData{Rule: n.Rule, Test: n.Test, Milestone: n.Milestone, Event: n.Event}}
+	p := payload{Type: n.Type, Timestamp: n.Time().UTC(), Data: payloadData{Rule: n.Rule, Test: n.Test, Milestone: n.Milestone, Event: n.Event, Watch: n.Watch}}
 	if d := n.Digest; d != nil {
 		p.Data.Since, p.Data.Until = d.Since.UTC(), d.Until.UTC()
 		for _, i := range d.Items {
-			p.Data.Items = append(p.Data.Items, payloadItem{ID: i.ID, Type: i.Type, Milestone: i.Milestone, Event: i.Event})
+			p.Data.Items = append(p.Data.Items, payloadItem{ID: i.ID, Type: i.Type, Milestone: i.Milestone, Event: i.Event, Watch: i.Watch})
 		}
 	}
 	return p

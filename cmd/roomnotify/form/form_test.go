@@ -75,6 +75,8 @@ func notifications() map[string]form.Notification {
 		"milestone": form.New(event(events.ViewCountChanged, "Heidi live"), "new-rooms", "team", 1000),
 		"hostile":   form.New(event(events.RoomCreated, hostile), "new-rooms", "team", 0),
 		"digest":    digest(3),
+		"unwatched": form.NewWatch(form.Watch{App: 88888888, Since: now, Why: form.Silent}, "outages", "team", now),
+		"watched":   form.NewWatch(form.Watch{App: 88888888, Since: now, Until: now.Add(754 * time.Second), Why: "stopped"}, "outages", "team", now),
 		"test":      test,
 	}
 }

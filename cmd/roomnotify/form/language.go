@@ -26,6 +26,8 @@ type words struct {
 	moreAt string // a count and a place
 	where  string // a time
 
+	watch watchWords
+
 	test, fails string
 	duration    func(time.Duration) string
 }
@@ -53,9 +55,11 @@ func english() words {
 			string(events.RoomCreated): {"%s new room", "%s new rooms"}, string(events.RoomEnded): {"%s room ended", "%s rooms ended"},
 			string(events.RoomUpdated): {"%s room changed", "%s rooms changed"},
 			string(events.RoomHidden):  {"%s room hidden", "%s rooms hidden"}, string(events.RoomShown): {"%s room shown again", "%s rooms shown again"}, Milestone: {"%s milestone", "%s milestones"},
+			WatchStopped: {"%s time nobody watched", "%s times nobody watched"}, WatchResumed: {"%s time watched again", "%s times watched again"},
 		},
 		span: "From %s to %s", more: "… and %s more", moreAt: "… and %s more, %s", where: "on the event stream from %s on (roomwatch tail --since)",
-		test: "[test] %s", fails: "The text of the rule file fails: %s",
+		watch: englishWatch(),
+		test:  "[test] %s", fails: "The text of the rule file fails: %s",
 		duration: time.Duration.String,
 	}
 }
@@ -76,9 +80,11 @@ func chinese() words {
 			string(events.RoomCreated): same("%s 个新直播间"), string(events.RoomEnded): same("%s 场直播结束"),
 			string(events.RoomUpdated): same("%s 次信息变更"),
 			string(events.RoomHidden):  same("%s 次隐藏"), string(events.RoomShown): same("%s 次重新公开"), Milestone: same("%s 次观看里程碑"),
+			WatchStopped: same("%s 次无人监看"), WatchResumed: same("%s 次恢复监看"),
 		},
 		span: "从 %s 到 %s", more: "……还有 %s 条", moreAt: "……还有 %s 条，%s", where: "见事件流 %s 之后的事件（roomwatch tail --since）",
-		test: "[测试] %s", fails: "规则文件中的文本出错：%s",
+		watch: chineseWatch(),
+		test:  "[测试] %s", fails: "规则文件中的文本出错：%s",
 		duration: func(d time.Duration) string {
 			h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
 			switch {

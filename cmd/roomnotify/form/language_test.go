@@ -28,6 +28,17 @@ func TestLanguagesAreComplete(t *testing.T) {
 				t.Errorf("%s: the title of %s is %q", language, kind, w.titles[kind])
 			}
 		}
+		for i := range reflect.TypeFor[watchWords]().NumField() {
+			f, of, like := reflect.TypeFor[watchWords]().Field(i), reflect.ValueOf(w.watch).Field(i), reflect.ValueOf(en.watch).Field(i)
+			if f.Type.Kind() == reflect.String && (of.String() == "" || shows(of.String()) != shows(like.String()) || (language != "en") != (of.String() != like.String())) {
+				t.Errorf("%s: %s is %q, and in English %q", language, f.Name, of.String(), like.String())
+			}
+		}
+		for _, why := range []string{Silent, Unreachable, Unheard, "stopped", "standby"} {
+			if w.watch.why[why] == "" {
+				t.Errorf("%s: there is no text for %s", language, why)
+			}
+		}
 		for kind := range maps.Keys(en.counts) {
 			if c := w.counts[kind]; shows(c[0]) != 1 || shows(c[1]) != 1 {
 				t.Errorf("%s: the count of %s is %q", language, kind, c)

@@ -23,12 +23,13 @@ func EventTypes() []string {
 // as JSON while it waits.
 type Notification struct {
 	ID        string        `json:"id"`   // at every attempt the same; webhook-id
-	Type      string        `json:"type"` // of the event, Milestone or Summary
+	Type      string        `json:"type"` // of the event, Milestone, WatchStopped, WatchResumed or Summary
 	Rule      string        `json:"rule"`
 	Target    string        `json:"target"`
 	Test      bool          `json:"test,omitzero"`
 	Milestone int64         `json:"milestone,omitzero"` // the count, in a Milestone
-	Event     *events.Event `json:"event,omitzero"`     // nil in a Summary
+	Event     *events.Event `json:"event,omitzero"`     // nil in a Summary, and where Watch is not
+	Watch     *Watch        `json:"watch,omitzero"`
 	Digest    *Digest       `json:"digest,omitzero"`
 }
 
@@ -74,6 +75,11 @@ func (n Notification) Time() time.Time {
 	}
 	if n.Digest != nil {
 		return n.Digest.Until
+	}
+	if w := n.Watch; w != nil && !w.Until.IsZero() {
+		return w.Until
+	} else if w != nil {
+		return w.Since
 	}
 	return time.Time{} // unreachable: it has one of them
 }

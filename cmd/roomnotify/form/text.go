@@ -49,7 +49,7 @@ func (v voice) at(t time.Time, layout string) string {
 func (t Target) message(n Notification) message {
 	v := t.voice()
 	one := func(n Notification) message {
-		if text := t.Texts[n.Rule]; text != nil {
+		if text := t.Texts[n.Rule]; text != nil && n.Watch == nil { // a text is of rooms
 			return text.message(n, v)
 		}
 		return v.message(n)
@@ -73,6 +73,9 @@ func (t Target) message(n Notification) message {
 
 // message is the built-in text of a notification that is no digest.
 func (v voice) message(n Notification) message {
+	if n.Watch != nil {
+		return message{title: v.watchTitle(n), lines: v.watchDetails(n)}
+	}
 	return message{title: v.headline(n), lines: v.details(n)}
 }
 
@@ -172,7 +175,7 @@ func titlesOf(d Digest, one func(Notification) message) []string {
 // digest tells how many there are of each type, and the titles of the first.
 func (v voice) digest(d Digest, titles []string) message {
 	var counts []string
-	for _, kind := range append(EventTypes(), Milestone) {
+	for _, kind := range types() {
 		if n := d.Counts[kind]; n > 0 {
 			counts = append(counts, fmt.Sprintf(v.counts[kind][min(n, 2)-1], count(int64(n))))
 		}

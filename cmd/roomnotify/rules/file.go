@@ -72,6 +72,7 @@ type Rule struct {
 
 	Events     []string `yaml:"events"`     // types; room.created and so on
 	Milestones []int64  `yaml:"milestones"` // view counts that are told once for each life of a room
+	Watch      bool     `yaml:"watch"`      // when nobody watches an application, and when somebody does again
 	Targets    []string `yaml:"targets"`
 	Text       string   `yaml:"text"`   // in chats, instead of that of the target
 	Digest     string   `yaml:"digest"` // the same of a digest
@@ -201,8 +202,16 @@ func (f *File) Types(target string) []events.Type {
 			list = append(list, countTypes...)
 		}
 	}
+	if len(list) == 0 {
+		return []events.Type{events.WatchResumed} // its rules tell of the watch alone: no event has this type, and no type would mean all
+	}
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// Watches reports whether a rule tells of the watch.
+func (f *File) Watches() bool {
+	return slices.ContainsFunc(f.Rules, func(r Rule) bool { return r.Watch })
 }
 
 // Of returns the rules that name a target.

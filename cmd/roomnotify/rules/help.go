@@ -39,6 +39,7 @@ rules:
   new-rooms:
     events: [room.created, room.ended, room.updated]
     milestones: [1000, 10000]    # view counts, told once for each life of a room
+    watch: true                  # when nobody watches an application, and when somebody does again
     targets: [team, hook]
     text: |                      # in chats, instead of that of the target
       {{if .Milestone}}{{count .Milestone}} views: {{end}}{{.Room.Name}}
@@ -62,6 +63,10 @@ rules:
     gap: false                   # not what may have happened while nobody watched
 
 Each rule stands for itself: an event that two rules match is told twice.
+
+A rule with watch tells when roomwatch has given no sign of life of an application for
+three minutes, or could not read the list for as long, and when that is over. Of the
+lines about rooms it heeds apps alone, and its text is the built-in one.
 
 What a limit or quiet hours hold back is kept on the stream and told later, as one
 digest; a single one is told as it is. While a target is down, what is for it is

@@ -155,7 +155,8 @@ func TestMistakes(t *testing.T) {
 		{"a secret for slack", target(`kind: slack, url: "${URL}", secret: "${SECRET}"`), []string{"webhook, feishu and dingtalk alone"}},
 		{"tries", target(`kind: slack, url: "${URL}", tries: 100`), []string{"tries is 100"}},
 		{"name", strings.ReplaceAll(good, "team", "my_team"), []string{`target "my_team"`, "letters, digits and -"}},
-		{"nothing to tell", strings.Replace(good, "events: [room.created], ", "", 1), []string{"line 4: rule all: it has neither events nor milestones"}},
+		{"nothing to tell", strings.Replace(good, "events: [room.created], ", "", 1), []string{"line 4: rule all: it has neither events nor milestones nor watch"}},
+		{"a watch that is no yes or no", strings.Replace(good, "events: [room.created]", "watch: room.ended", 1), []string{"line 4: found a text, expected true or false"}},
 		{"view counts", strings.Replace(good, "room.created", "viewcount.changed", 1), []string{`"viewcount.changed"`, "milestones"}},
 		{"milestone", rule("milestones: [0]"), []string{"milestones has 0"}},
 		{"unknown target", strings.Replace(good, "[team]", "[team, tea]", 1), []string{`"tea" is not under targets`}},
@@ -365,6 +366,26 @@ func TestTypesOfMilestones(t *testing.T) {
 	}
 	if got := fmt.Sprint(f.Types("team")); got != "[room.created room.ended room.hidden room.shown room.updated viewcount.changed]" {
 		t.Errorf("types are %s", got)
+	}
+}
+
+// A rule can tell of the watch alone. Then no event is read for its target: no type at
+// all would mean every one.
+func TestRuleOfTheWatchAlone(t *testing.T) {
+	f, err := parse(strings.Replace(good, "events: [room.created]", "watch: true", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, filter := range events.Filters("live", f.Types("team"), 0, nil) {
+		if tokens := strings.Split(filter, "."); strings.Join(tokens[1:3], ".") != string(events.WatchResumed) || len(tokens) != 5 {
+			t.Errorf("%s is read", filter)
+		}
+	}
+	if !f.Watches() || f.Rule("all").Judge(events.Event{Type: events.RoomCreated}, time.Time{}, rules.Count{}).Tell {
+		t.Errorf("the rule is %+v", f.Rule("all"))
+	}
+	if f, err = parse(good); err != nil || f.Watches() {
+		t.Errorf("%+v, %v: a rule without watch tells of it", f, err)
 	}
 }
 

@@ -27,8 +27,11 @@ const (
 	mostPending = 10 * batchRows
 	askWait     = 5 * time.Second
 	idleWait    = 5 * time.Second // for one more message, before the stream is checked
-	ackWait     = time.Minute     // more than a file takes to be sealed and compressed
-	pauseMost   = 10 * time.Second
+	// heartbeat is how often NATS says that it has a request for messages. After two
+	// that lack the request is lost, and made anew.
+	heartbeat = 5 * time.Second
+	ackWait   = time.Minute // more than a file takes to be sealed and compressed
+	pauseMost = 10 * time.Second
 )
 
 func runCommand() *cobra.Command {

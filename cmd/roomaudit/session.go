@@ -41,7 +41,7 @@ func (r *recorder) session(ctx context.Context) error {
 		return err
 	}
 	r.began = true
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(2 * batchRows))
+	msgs, err := cons.Messages(jetstream.PullMaxMessages(2*batchRows), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("read stream %s: %w", r.Stream, err)
 	}

@@ -56,9 +56,13 @@ func allowed(_ context.Context, _, address string, _ syscall.RawConn) error {
 		return fmt.Errorf("address %s: %w", address, err) // unreachable: names are resolved by now
 	}
 	if forbidden(to.Addr()) {
-		return fmt.Errorf("%s is a link-local address or one of cloud metadata: write another url, or allow_private: true if it is meant", to.Addr())
+		return errForbidden(to.Addr())
 	}
 	return nil
+}
+
+func errForbidden(a netip.Addr) error {
+	return fmt.Errorf("%s is a link-local address or one of cloud metadata: write another url, or allow_private: true if it is meant", a)
 }
 
 // reachWait bounds a connection to a target.
@@ -73,16 +77,16 @@ func reach(ctx context.Context, t *rules.Target) error {
 	if err != nil {
 		return errors.New("its url cannot be read") // unreachable: it was checked
 	}
-	proxy, err := http.ProxyFromEnvironment(req)
+	proxy, err := proxyOf(t)(req)
 	if err != nil {
-		return errors.New("HTTP_PROXY or HTTPS_PROXY of the environment is no URL")
+		return err
 	}
 	var conn net.Conn
 	switch d := dialer(t); {
 	case proxy != nil:
 		conn, err = d.DialContext(ctx, "tcp", address(proxy))
 	case req.URL.Scheme == "https":
-		conn, err = (&tls.Dialer{NetDialer: d}).DialContext(ctx, "tcp", address(req.URL))
+		conn, err = (&tls.Dialer{NetDialer: d, Config: &tls.Config{RootCAs: t.Roots()}}).DialContext(ctx, "tcp", address(req.URL))
 	default:
 		conn, err = d.DialContext(ctx, "tcp", address(req.URL))
 	}

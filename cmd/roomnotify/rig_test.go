@@ -74,6 +74,7 @@ type receiver struct {
 	t      testing.TB
 	mu     sync.Mutex
 	got    []request
+	plain  bool                                              // the targets have a body of their own and no secret
 	answer func(w http.ResponseWriter, r *http.Request) bool // false: not answered yet
 }
 
@@ -83,7 +84,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return // the sender died
 	}
 	id := req.Header.Get("webhook-id")
-	if id != "" {
+	if id != "" && !r.plain {
 		hook, err := standardwebhooks.NewWebhook(hookSecret)
 		if err == nil {
 			err = hook.Verify(body, req.Header)

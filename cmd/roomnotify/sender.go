@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -24,23 +25,20 @@ const (
 // A sender makes requests of one target.
 type sender struct {
 	target func() rules.Target // as it is at the moment
+	route  *route              // nil where the transport was given
 	client http.Client
 }
 
-// newSender returns a sender; a nil transport means one that takes the standard
-// variables for proxies from the environment.
+// newSender returns a sender; a nil transport means one that connects as the target
+// says.
 func newSender(t *rules.Target, transport http.RoundTripper) *sender {
+	s := &sender{target: func() rules.Target { return *t }}
 	if transport == nil {
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.DialContext = dialer(t).DialContext
-		own.MaxIdleConnsPerHost = workers(t)
-		own.MaxResponseHeaderBytes = mostAnswer
-		transport = own
+		s.route = &route{}
+		transport = s.route
 	}
-	return &sender{
-		target: func() rules.Target { return *t },
-		client: http.Client{Transport: transport, Timeout: t.RequestTimeout(), CheckRedirect: sameHost},
-	}
+	s.client = http.Client{Transport: transport, Timeout: t.RequestTimeout(), CheckRedirect: sameHost}
+	return s
 }
 
 // follow makes the sender read the files of the target before each request.
@@ -80,7 +78,13 @@ func sameHost(req *http.Request, via []*http.Request) error {
 func (s *sender) send(ctx context.Context, n form.Notification) error {
 	t := s.target()
 	hide := hider(&t)
-	to := form.Target{Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location()}
+	if s.route != nil {
+		s.route.follow(&t)
+	}
+	to := form.Target{
+		Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location(),
+		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password,
+	}
 	req, err := to.Request(ctx, n, time.Now())
 	if err != nil {
 		return &form.Refusal{Text: hide.Replace(err.Error()), Permanent: true}
@@ -109,6 +113,9 @@ func (s *sender) failed(err error, hide *strings.Replacer) error {
 		err = e.Err
 	}
 	text := err.Error()
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		text += "; if the certificate is of an authority of your own, name its file with ca_file"
+	}
 	if errors.Is(err, context.DeadlineExceeded) || strings.Contains(text, "Client.Timeout") {
 		text = "no answer within " + s.client.Timeout.String()
 	}

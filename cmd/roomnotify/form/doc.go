@@ -1,7 +1,8 @@
 // Package form writes notifications as each service wants them, and reads its
 // answers.
 //
-// Names of rooms and owners are texts of strangers. What holds for all forms:
+// Names of rooms and owners are texts of strangers. What holds for all forms that
+// people read:
 //
 //	F1  no control, bidi or invisible characters; one line; bounded length
 //	F2  nothing in them is markup, a link, a tag, or a mention

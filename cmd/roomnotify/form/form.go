@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,9 +24,15 @@ import (
 type Target struct {
 	Kind   string // webhook, slack, discord, feishu, wecom, telegram or dingtalk
 	URL    string
-	Secret string // of webhook, several apart from each other by blanks; of feishu and dingtalk, perhaps empty
-	Token  string // of a telegram bot
+	Secret string // of webhook, several apart from each other by blanks, perhaps none; of feishu and dingtalk, perhaps empty
+	Token  string // of a telegram bot; of a webhook, for bearer authentication
 	Chat   string // of telegram
+
+	// Of webhook alone.
+	Body               *Body             // instead of the generic form
+	Values             map[string]string // that the body can show
+	Headers            map[string]string // besides those of the form
+	Username, Password string            // of basic authentication
 
 	Texts    map[string]*Text       // of chats, by rule; the built-in one for others
 	Digests  map[string]*DigestText // of digests in chats, by rule; the built-in one for others
@@ -45,11 +52,7 @@ func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*ht
 			return nil, fmt.Errorf("write notification %s: the target's URL cannot be used", n.ID)
 		}
 	}
-	content, err := t.body(n, now)
-	if err != nil {
-		return nil, err
-	}
-	body, err := encode(content)
+	body, err := t.bytes(n, now)
 	if err != nil {
 		return nil, fmt.Errorf("write notification %s: %w", n.ID, err)
 	}
@@ -60,13 +63,44 @@ func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*ht
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "roomnotify")
 	if t.Kind == "webhook" {
+		t.authorize(req)
 		return req, t.sign(req.Header, n.ID, now, body)
 	}
 	return req, nil
 }
 
+// authorize adds the headers that the rule file has for a webhook.
+func (t Target) authorize(req *http.Request) {
+	if t.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+t.Token)
+	}
+	if t.Username != "" {
+		req.SetBasicAuth(t.Username, t.Password)
+	}
+	for name, value := range t.Headers {
+		req.Header.Set(name, value)
+	}
+}
+
+// bytes returns the body of the request.
+func (t Target) bytes(n Notification, now time.Time) ([]byte, error) {
+	if t.Body != nil {
+		body, err := t.Body.json(t.shownBody(n))
+		if wrong, ok := errors.AsType[*TextError](err); ok {
+			return nil, fmt.Errorf("body, in its line %d: %w", wrong.Line, err)
+		}
+		return body, err
+	}
+	content, err := t.body(n, now)
+	if err != nil {
+		return nil, err
+	}
+	return encode(content)
+}
+
 // sign adds the headers of Standard Webhooks, with a signature for each secret:
-// while a secret is being replaced there are two.
+// while a secret is being replaced there are two. Without one there is the id, by
+// which duplicates can be told.
 func (t Target) sign(h http.Header, id string, now time.Time, body []byte) error {
 	var signatures []string
 	for _, secret := range strings.Fields(t.Secret) {
@@ -82,7 +116,9 @@ func (t Target) sign(h http.Header, id string, now time.Time, body []byte) error
 	}
 	h.Set(standardwebhooks.HeaderWebhookID, id)
 	h.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
-	h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	if len(signatures) > 0 {
+		h.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	}
 	return nil
 }
 
@@ -114,7 +150,7 @@ func (t Target) body(n Notification, now time.Time) (any, error) {
 	case "dingtalk":
 		return dingtalk(t.message(n)), nil
 	}
-	return nil, fmt.Errorf("write notification %s: there is no form %q", n.ID, t.Kind)
+	return nil, fmt.Errorf("there is no form %q", t.Kind)
 }
 
 type object = map[string]any

@@ -43,13 +43,17 @@ type Target struct {
 	Name string `yaml:"-"`
 	Kind string `yaml:"kind"`
 
-	URL, URLFile       string   `yaml:"-"`
-	Secret, SecretFile string   `yaml:"-"`
-	Token, TokenFile   string   `yaml:"-"`
-	Chat               string   `yaml:"chat"`
-	Limit              *int     `yaml:"limit"`   // notifications a minute; nil: what the service allows; 0: no limit
-	Timeout            Duration `yaml:"timeout"` // of one request; 0 means 10 s
-	Tries              int      `yaml:"tries"`   // before the target is marked down; 0 means 6
+	URL     string `yaml:"-"`
+	Secret  string `yaml:"-"`
+	Token   string `yaml:"-"`
+	Web     `yaml:"-"`
+	Chat    string   `yaml:"chat"`
+	Limit   *int     `yaml:"limit"`   // notifications a minute; nil: what the service allows; 0: no limit
+	Timeout Duration `yaml:"timeout"` // of one request; 0 means 10 s
+	Tries   int      `yaml:"tries"`   // before the target is marked down; 0 means 6
+
+	Body string     `yaml:"body"` // of a webhook, as [form.ParseBody] reads it; empty: the generic form
+	JSON *form.Body `yaml:"-"`    // the same, read
 
 	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
 	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target
@@ -63,7 +67,10 @@ type Target struct {
 	// AllowPrivate lets it be at a link-local address or one of cloud metadata.
 	AllowPrivate bool `yaml:"allow_private"`
 
-	at func(field ...any) int // where it stands in the file, and its fields
+	at      func(field ...any) int // where it stands in the file, and its fields
+	files   []inFile               // that hold values of it
+	caFile  string
+	written []string // values that stand in the rule file itself, so that they are no secrets
 }
 
 // A Rule says which events become notifications.
@@ -118,6 +125,17 @@ type wireTarget struct {
 	SecretFile string `yaml:"secret_file"`
 	Token      string `yaml:"token"`
 	TokenFile  string `yaml:"token_file"`
+
+	Username     string            `yaml:"username"`
+	Password     string            `yaml:"password"`
+	PasswordFile string            `yaml:"password_file"`
+	Headers      map[string]string `yaml:"headers"`
+	HeadersFile  map[string]string `yaml:"headers_file"`
+	Values       map[string]string `yaml:"values"`
+	ValuesFile   map[string]string `yaml:"values_file"`
+	CAFile       string            `yaml:"ca_file"`
+	Proxy        string            `yaml:"proxy"`
+	ProxyFile    string            `yaml:"proxy_file"`
 }
 
 type wireFile struct {

@@ -22,6 +22,25 @@ targets:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
     url: https://hooks.example.com/rooms
     secret: ${HOOK_SECRET}       # whsec_ and base64; two, separated by a space, while one replaces the other
+  pager:
+    kind: webhook                # with a body of its own, for other services
+    url: https://events.example.com/v2/enqueue
+    values: {routing_key: "${PAGER_KEY}"}      # what the body shows as .Values; values_file:
+    values_file: {team: /run/secrets/team}     # {name: /path} for what stands in files
+    headers: {Authorization: "Token ${TOKEN}"} # besides roomnotify's own; headers_file likewise
+    headers_file: {X-Api-Key: /run/secrets/api-key}
+    ca_file: /run/secrets/ca.pem # of any target: certificates that are trusted instead of
+                                 # the system's, in PEM
+    proxy: http://proxy.example.com:3128 # of any target, also https and socks5; none: not even
+                                 # that of the environment; with a password ${NAME} or proxy_file
+    body: |                      # JSON; see below
+      {"key": {{.Values.routing_key}}, "summary": "{{.Title}} in {{.Values.team}}", "room": {{.Room.ID}}}
+  intranet:
+    kind: webhook                # with a password: username, and password or password_file; or
+    url: https://hooks.example.com/other # with token or token_file, for bearer authentication
+    username: roomnotify
+    password: ${HOOK_PASSWORD}
+    secret: ${HOOK_SECRET}
   lark:
     kind: feishu
     url_file: /run/secrets/lark-url
@@ -83,6 +102,14 @@ escapes all of it as the service needs it: a text has no markup and no links.
 The text of a digest shows .Rule, .Since, .Until, .Total, .Counts (by type, such as
 room.created and room.milestone), .Titles of the first ten, and .More. roomnotify adds
 where the others are.
+
+A body is a Go template, too, and what it makes is JSON. roomnotify writes values as
+JSON: {{.Room.Name}} becomes a text with its quotes, or, between quotes that the body
+has, a part of that text. It shows all that a text does, and .Title, .Text and
+.Lines (what a chat would get), .ID, .Key (the same for all of one life of a room), .App, .Target,
+.Test, .Event (all of it), and .Values of the target. With .Type digest it shows
+.Since, .Until, .Total and .Items, each with the fields of a notification. markdown
+escapes a text for services that read Markdown. Without secret nothing is signed.
 
 A room crosses a milestone when its count was below it in the event before. One
 that is announced with a count has crossed all up to it.

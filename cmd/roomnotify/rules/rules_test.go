@@ -33,6 +33,9 @@ func environment(name string) (string, bool) {
 
 func parse(text string) (*rules.File, error) {
 	return rules.Parse([]byte(text), rules.Source{Lookup: environment, ReadFile: func(path string) ([]byte, error) {
+		if path == "/run/secrets/ca.pem" {
+			return []byte(authority), nil
+		}
 		if strings.HasPrefix(path, "/run/secrets/") {
 			return []byte("https://hooks.example/hush-hush\n"), nil
 		}
@@ -52,9 +55,11 @@ func TestExamplesAreRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, example, _ := strings.Cut(string(readme), "```yaml\ntargets:")
-	example, _, _ = strings.Cut("targets:"+example, "```")
-	for name, text := range map[string]string{"help": help, "deploy": string(deployed), "README": example} {
+	texts := map[string]string{"help": help, "deploy": string(deployed)}
+	for i, block := range strings.Split(string(readme), "```yaml\n")[1:] {
+		texts[fmt.Sprint("README ", i)], _, _ = strings.Cut(block, "```")
+	}
+	for name, text := range texts {
 		f, err := parse(text)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -151,7 +156,7 @@ func TestMistakes(t *testing.T) {
 		{"a weak signing secret", target(`kind: webhook, url: "https://x.example", secret: "${BAD}"`), []string{"none of Standard Webhooks", "head -c 32"}},
 		{"a password", target(`kind: webhook, url: "https://a:hush-hush@x.example", secret: "${HOOK_SECRET}"`), []string{"url has a user"}},
 		{"telegram", target("kind: telegram"), []string{"token is missing", "chat is missing"}},
-		{"a token for slack", target(`kind: slack, url: "${URL}", token: "${TOKEN}"`), []string{"telegram alone"}},
+		{"a token for slack", target(`kind: slack, url: "${URL}", token: "${TOKEN}"`), []string{"telegram and webhook alone"}},
 		{"a secret for slack", target(`kind: slack, url: "${URL}", secret: "${SECRET}"`), []string{"webhook, feishu and dingtalk alone"}},
 		{"tries", target(`kind: slack, url: "${URL}", tries: 100`), []string{"tries is 100"}},
 		{"name", strings.ReplaceAll(good, "team", "my_team"), []string{`target "my_team"`, "letters, digits and -"}},
@@ -179,7 +184,7 @@ func TestMistakes(t *testing.T) {
 		{"a text for a webhook", strings.Replace(rule("text: x"), `{kind: slack, url: "${URL}"}`, `{kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}"}`, 1), []string{"line 4: rule all: text is for chats"}},
 		{"a text of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", text: x`), []string{"line 2: target team: text is for chats"}},
 		{"a language", target(`kind: slack, url: "${URL}", language: de, zone: Mars/Base`), []string{`line 2: target team: language is "de": choose from en, zh`, "line 2: target team: zone: unknown time zone Mars/Base"}},
-		{"a language of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", language: zh`), []string{"language and zone are for chats"}},
+		{"a language of a webhook", target(`kind: webhook, url: "https://x.example", secret: "${HOOK_SECRET}", language: zh`), []string{"without a body a webhook gets none"}},
 		{"a group that is none", "targets: 5\nrules: [1]\n", []string{"line 1: found a number, expected a group of fields", "line 2: found a list, expected a group of fields"}},
 		{"a tab", "targets:\n\tteam: {}\n", []string{"line 2", "not tabs"}},
 		{"the line of each", `targets:

@@ -15,16 +15,17 @@ func (f *File) texts(p *problems) {
 	for _, r := range f.Rules {
 		own[r.Name] = parseText(p, "rule "+r.Name, "text", r.Text, r.at, form.ParseText)
 		digests[r.Name] = parseText(p, "rule "+r.Name, "digest", r.Digest, r.at, form.ParseDigestText)
-		chat := slices.ContainsFunc(f.Targets, func(t Target) bool { return t.Kind != "webhook" && slices.Contains(r.Targets, t.Name) })
+		chat := slices.ContainsFunc(f.Targets, func(t Target) bool { return t.hasText() && slices.Contains(r.Targets, t.Name) })
 		for _, x := range []struct{ field, text string }{{"text", r.Text}, {"digest", r.Digest}} {
-			p.add(x.text == "" || chat, r.at(x.field), "rule %s: %s is for chats, and none of its targets is one: a webhook gets JSON", r.Name, x.field)
+			p.add(x.text == "" || chat, r.at(x.field), "rule %s: %s is for chats, and none of its targets is one: a webhook gets JSON, and has text only in a body", r.Name, x.field)
 		}
 	}
 	for i := range f.Targets {
 		t := &f.Targets[i]
 		for _, x := range []struct{ field, text string }{{"text", t.Text}, {"digest", t.Digest}} {
-			p.add(x.text == "" || t.Kind != "webhook", t.at(x.field), "target %s: %s is for chats: a webhook gets JSON", t.Name, x.field)
+			p.add(x.text == "" || t.hasText(), t.at(x.field), "target %s: %s is for chats: a webhook gets JSON, and has text only in a body", t.Name, x.field)
 		}
+		t.JSON = parseText(p, "target "+t.Name, "body", t.Body, t.at, func(text string) (*form.Body, error) { return form.ParseBody(text, t.Values) })
 		general := parseText(p, "target "+t.Name, "text", t.Text, t.at, form.ParseText)
 		digest := parseText(p, "target "+t.Name, "digest", t.Digest, t.at, form.ParseDigestText)
 		t.Texts, t.Digests = map[string]*form.Text{}, map[string]*form.DigestText{}

@@ -76,7 +76,7 @@ func (g *target) collect(ctx context.Context, r *ruleState, subject string) (for
 		return form.Notification{}, 0, err
 	}
 	keep, most := form.MostItems, mostHeld
-	if g.t.Kind == "webhook" {
+	if g.t.Kind == "webhook" || g.t.Kind == "alertmanager" {
 		keep, most = mostItems, mostItems
 	}
 	d := form.Digest{Counts: map[string]int{}}

@@ -83,7 +83,7 @@ func (s *sender) send(ctx context.Context, n form.Notification) error {
 	}
 	to := form.Target{
 		Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location(),
-		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password,
+		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password, Alert: t.Alert(),
 	}
 	req, err := to.Request(ctx, n, time.Now())
 	if err != nil {

@@ -89,11 +89,11 @@ type reply struct {
 func (t Target) meaning(a Answer) (code string, m meaning) {
 	success := a.Status >= 200 && a.Status < 300
 	switch t.Kind {
-	case "webhook", "discord", "slack":
+	case "webhook", "discord", "slack", "alertmanager":
 		if success {
 			return "", taken
 		}
-		if t.Kind == "webhook" {
+		if t.Kind == "webhook" || t.Kind == "alertmanager" {
 			return "", unknown
 		}
 		if t.Kind == "slack" {

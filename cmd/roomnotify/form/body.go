@@ -25,14 +25,15 @@ type ShownBody struct {
 	Shown // of a digest, its type, its rule and its last time alone
 
 	ID     string // of the notification; the same at every attempt
-	Key    string // of the life of the room: the same in each notification of it. Of a digest, its ID
+	Key    string // of the life of the room, or of the watch of an application: the same in each notification of it. Of a digest, its ID
 	App    int    // SDKAppID; 0 in a digest
 	Target string
 	Test   bool   // sent by `roomnotify test`
 	Title  string // first line of the text that a chat would get
 	Text   string // the lines after it
 	Lines  []string
-	Event  *events.Event
+	Event  *events.Event // nil in a digest, and where Watch is not
+	Watch  *Watch
 	Values map[string]string // of the target
 
 	// Of a digest, else empty.
@@ -49,6 +50,7 @@ type ShownItem struct {
 	App     int
 	Title   string
 	Event   *events.Event
+	Watch   *Watch
 }
 
 const (
@@ -66,9 +68,31 @@ func Key(e events.Event) string {
 	return key
 }
 
+// key is that of a room, of the watch of an application, or of a digest.
+func (n Notification) key() string {
+	switch {
+	case n.Watch != nil:
+		return fmt.Sprintf("%d/watch", n.Watch.App)
+	case n.Event != nil:
+		return Key(*n.Event)
+	}
+	return n.ID
+}
+
+// app returns the SDKAppID; 0 of a digest.
+func (n Notification) app() int {
+	switch {
+	case n.Watch != nil:
+		return n.Watch.App
+	case n.Event != nil:
+		return n.Event.App()
+	}
+	return 0
+}
+
 func (t Target) shownBody(n Notification) ShownBody {
 	m := t.message(n)
-	s := ShownBody{ID: n.ID, Key: n.ID, Target: n.Target, Test: n.Test, Title: m.title, Event: n.Event, Values: t.Values}
+	s := ShownBody{ID: n.ID, Key: n.key(), App: n.app(), Target: n.Target, Test: n.Test, Title: m.title, Event: n.Event, Watch: n.Watch, Values: t.Values}
 	lines := m.lines
 	if rest := m.rest(m.more); rest != "" {
 		lines = append(lines, rest)
@@ -78,11 +102,11 @@ func (t Target) shownBody(n Notification) ShownBody {
 		s.Shown = Shown{Type: n.Type, Rule: n.Rule, Time: d.Until.UTC()}
 		s.Since, s.Until, s.Total = d.Since.UTC(), d.Until.UTC(), d.Total
 		for _, i := range d.Items {
-			s.Items = append(s.Items, ShownItem{Shown: shown(i, t.voice()), ID: i.ID, Key: Key(*i.Event), App: i.Event.App(), Title: t.message(i).title, Event: i.Event})
+			s.Items = append(s.Items, ShownItem{Shown: shown(i, t.voice()), ID: i.ID, Key: i.key(), App: i.app(), Title: t.message(i).title, Event: i.Event, Watch: i.Watch})
 		}
 		return s
 	}
-	s.Shown, s.Key, s.App = shown(n, t.voice()), Key(*n.Event), n.Event.App()
+	s.Shown = shown(n, t.voice())
 	return s
 }
 
@@ -124,6 +148,8 @@ func samples() []Notification {
 		bare.Event = &events.Event{Source: full.Event.Source, Type: full.Event.Type, Time: full.Event.Time, Data: events.Data{Room: events.Room{RoomID: "id"}}}
 		list = append(list, full, bare)
 	}
+	began := time.Unix(1700000000, 0)
+	list = append(list, NewWatch(Watch{App: 1, Since: began, Why: Silent}, "rule", "target", began), NewWatch(Watch{App: 1, Since: began, Until: began.Add(time.Hour), Why: "stopped"}, "rule", "target", began))
 	for _, items := range [][]Notification{list[:2], list} {
 		counts := map[string]int{}
 		for _, i := range items {

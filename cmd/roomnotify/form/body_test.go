@@ -117,6 +117,18 @@ func TestBodyOfADigest(t *testing.T) {
 	}
 }
 
+// A body tells of the watch, too; stop and resumption have one key.
+func TestBodyOfTheWatch(t *testing.T) {
+	to := withBody(t, `[{{.Type}}, {{.Key}}, {{.App}}, {{with .Watch}}{{.Why}}{{else}}null{{end}}, {{.Room.ID}}]`, nil)
+	w := form.Watch{App: 7, Since: now, Why: form.Silent}
+	_, stopped := sent(t, to, form.NewWatch(w, "r", "a", now))
+	w.Until = now.Add(time.Hour)
+	_, resumed := sent(t, to, form.NewWatch(w, "r", "a", now))
+	if stopped != `["watch.stopped", "7/watch", 7, "silent", ""]` || resumed != `["watch.resumed", "7/watch", 7, "silent", ""]` {
+		t.Errorf("%s, %s", stopped, resumed)
+	}
+}
+
 // A key is the same for one life of a room, another for the next, and bounded.
 func TestKeys(t *testing.T) {
 	key := func(id string, created int64) string {

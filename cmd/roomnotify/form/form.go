@@ -22,17 +22,18 @@ import (
 
 // A Target says how a service is spoken to, and with what secrets.
 type Target struct {
-	Kind   string // webhook, slack, discord, feishu, wecom, telegram or dingtalk
+	Kind   string // webhook, slack, discord, feishu, wecom, telegram, dingtalk or alertmanager
 	URL    string
 	Secret string // of webhook, several apart from each other by blanks, perhaps none; of feishu and dingtalk, perhaps empty
 	Token  string // of a telegram bot; of a webhook, for bearer authentication
 	Chat   string // of telegram
 
-	// Of webhook alone.
+	// Of webhook, and but for the body and its values of alertmanager.
 	Body               *Body             // instead of the generic form
 	Values             map[string]string // that the body can show
 	Headers            map[string]string // besides those of the form
 	Username, Password string            // of basic authentication
+	Alert              Alert             // of alertmanager
 
 	Texts    map[string]*Text       // of chats, by rule; the built-in one for others
 	Digests  map[string]*DigestText // of digests in chats, by rule; the built-in one for others
@@ -45,6 +46,9 @@ func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*ht
 	to := t.URL
 	if t.Kind == "telegram" {
 		to = strings.TrimSuffix(t.URL, "/") + "/bot" + t.Token + "/sendMessage"
+	}
+	if t.Kind == "alertmanager" {
+		to = strings.TrimSuffix(t.URL, "/") + "/api/v2/alerts"
 	}
 	if t.Kind == "dingtalk" && t.Secret != "" {
 		var err error
@@ -62,16 +66,16 @@ func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*ht
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("User-Agent", "roomnotify")
+	t.authorize(req)
 	if t.Kind == "webhook" {
-		t.authorize(req)
 		return req, t.sign(req.Header, n.ID, now, body)
 	}
 	return req, nil
 }
 
-// authorize adds the headers that the rule file has for a webhook.
+// authorize adds the headers that the rule file has.
 func (t Target) authorize(req *http.Request) {
-	if t.Token != "" {
+	if t.Token != "" && t.Kind != "telegram" {
 		req.Header.Set("Authorization", "Bearer "+t.Token)
 	}
 	if t.Username != "" {
@@ -149,6 +153,8 @@ func (t Target) body(n Notification, now time.Time) (any, error) {
 		return t.telegram(t.message(n)), nil
 	case "dingtalk":
 		return dingtalk(t.message(n)), nil
+	case "alertmanager":
+		return t.alerts(n), nil
 	}
 	return nil, fmt.Errorf("there is no form %q", t.Kind)
 }

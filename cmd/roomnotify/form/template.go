@@ -38,6 +38,9 @@ type ShownRoom struct {
 }
 
 func shown(n Notification, v voice) Shown {
+	if n.Event == nil {
+		return Shown{Type: n.Type, Rule: n.Rule, Time: n.Time().UTC()} // it tells of no room
+	}
 	e, room := n.Event, n.Event.Data.Room
 	s := Shown{
 		Type: n.Type, Rule: n.Rule, Milestone: n.Milestone, Time: e.Time.UTC(),

@@ -22,7 +22,7 @@ var ErrRules = errors.New("rule file")
 
 // Kinds are the kinds of targets.
 func Kinds() []string {
-	return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram", "dingtalk"}
+	return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram", "dingtalk", "alertmanager"}
 }
 
 // A File is a rule file that makes sense.
@@ -54,6 +54,8 @@ type Target struct {
 
 	Body string     `yaml:"body"` // of a webhook, as [form.ParseBody] reads it; empty: the generic form
 	JSON *form.Body `yaml:"-"`    // the same, read
+
+	Alerts `yaml:",inline"`
 
 	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
 	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target

@@ -6,7 +6,8 @@ not below is an error.
 
 targets:
   team:                          # a name: letters, digits and -
-    kind: slack                  # webhook, slack, discord, feishu (or lark), wecom, telegram, dingtalk
+    kind: slack                  # webhook, slack, discord, feishu (or lark), wecom, telegram, dingtalk,
+                                 # alertmanager
     url: ${SLACK_URL}            # what is secret is named, never written: ${NAME} of the
                                  # environment, or url_file: /path, secret_file, token_file
     limit: 30                    # notifications a minute; without it what the service
@@ -41,6 +42,12 @@ targets:
     username: roomnotify
     password: ${HOOK_PASSWORD}
     secret: ${HOOK_SECRET}
+  alerts:
+    kind: alertmanager           # each room an alert; may have headers, token and username, too
+    url: https://alertmanager.example.com
+    labels: {severity: info}     # besides app, room and rule; alertname is RoomLive without one
+    generator_url: https://rooms.example.com
+    ends_after: 168h             # resolved so long after the newest event of a room, if no end is told
   lark:
     kind: feishu
     url_file: /run/secrets/lark-url
@@ -107,7 +114,7 @@ A body is a Go template, too, and what it makes is JSON. roomnotify writes value
 JSON: {{.Room.Name}} becomes a text with its quotes, or, between quotes that the body
 has, a part of that text. It shows all that a text does, and .Title, .Text and
 .Lines (what a chat would get), .ID, .Key (the same for all of one life of a room), .App, .Target,
-.Test, .Event (all of it), and .Values of the target. With .Type digest it shows
+.Test, .Event (all of it), .Watch, and .Values of the target. With .Type digest it shows
 .Since, .Until, .Total and .Items, each with the fields of a notification. markdown
 escapes a text for services that read Markdown. Without secret nothing is signed.
 

@@ -156,7 +156,7 @@ func TestMistakes(t *testing.T) {
 		{"a weak signing secret", target(`kind: webhook, url: "https://x.example", secret: "${BAD}"`), []string{"none of Standard Webhooks", "head -c 32"}},
 		{"a password", target(`kind: webhook, url: "https://a:hush-hush@x.example", secret: "${HOOK_SECRET}"`), []string{"url has a user"}},
 		{"telegram", target("kind: telegram"), []string{"token is missing", "chat is missing"}},
-		{"a token for slack", target(`kind: slack, url: "${URL}", token: "${TOKEN}"`), []string{"telegram and webhook alone"}},
+		{"a token for slack", target(`kind: slack, url: "${URL}", token: "${TOKEN}"`), []string{"telegram, webhook and alertmanager alone"}},
 		{"a secret for slack", target(`kind: slack, url: "${URL}", secret: "${SECRET}"`), []string{"webhook, feishu and dingtalk alone"}},
 		{"tries", target(`kind: slack, url: "${URL}", tries: 100`), []string{"tries is 100"}},
 		{"name", strings.ReplaceAll(good, "team", "my_team"), []string{`target "my_team"`, "letters, digits and -"}},

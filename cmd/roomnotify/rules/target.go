@@ -101,7 +101,7 @@ func (t *Target) check(p *problems) {
 		p.add(false, t.at("url"), "target %s: url is none that roomnotify can use: write https://host/path", t.Name)
 	default:
 		p.add(u.User == nil, t.at("url"), "target %s: url has a user: leave it away; a webhook may have username and password", t.Name)
-		p.add(u.Scheme == "https" || t.Kind == "webhook" || loopback(t.URL), t.at("url"), "target %s: url begins with http: it is a secret of %s, write https", t.Name, t.Kind)
+		p.add(u.Scheme == "https" || t.generic() || loopback(t.URL), t.at("url"), "target %s: url begins with http: it is a secret of %s, write https", t.Name, t.Kind)
 	}
 	switch t.Kind {
 	case "webhook":
@@ -116,8 +116,9 @@ func (t *Target) check(p *problems) {
 	}
 	p.add(slices.Contains([]string{"webhook", "feishu", "dingtalk"}, t.Kind) || t.Secret == "", t.at("secret"), "target %s: secret is for webhook, feishu and dingtalk alone", t.Name)
 	p.add(t.Kind == "telegram" || t.Chat == "", t.at("chat"), "target %s: chat is for telegram alone", t.Name)
-	p.add(t.Kind == "telegram" || t.Kind == "webhook" || t.Token == "", t.at("token"), "target %s: token is for telegram and webhook alone", t.Name)
+	p.add(t.Kind == "telegram" || t.generic() || t.Token == "", t.at("token"), "target %s: token is for telegram, webhook and alertmanager alone", t.Name)
 	t.checkWeb(p)
+	t.checkAlerts(p)
 	p.add(t.Language == "" || slices.Contains(form.Languages(), t.Language), t.at("language"), "target %s: language is %q: choose from %s", t.Name, t.Language, strings.Join(form.Languages(), ", "))
 	if _, err := time.LoadLocation(t.Zone); err != nil {
 		p.add(false, t.at("zone"), "target %s: zone: %w; write a name such as Asia/Shanghai or UTC", t.Name, err)

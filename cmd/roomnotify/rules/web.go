@@ -44,11 +44,12 @@ var ownHeaders = []string{
 
 func (t *Target) checkWeb(p *problems) {
 	hook := t.Kind == "webhook"
-	p.add(hook || t.Body == "" && len(t.Headers) == 0 && len(t.Values) == 0, t.at(), "target %s: body, values and headers are for webhook alone", t.Name)
-	p.add(hook || t.Username == "" && t.Password == "", t.at("username"), "target %s: username and password are for webhook alone", t.Name)
+	p.add(hook || t.Body == "" && len(t.Values) == 0, t.at(), "target %s: body and values are for webhook alone", t.Name)
+	p.add(t.generic() || len(t.Headers) == 0, t.at("headers"), "target %s: headers are for webhook and alertmanager alone", t.Name)
+	p.add(t.generic() || t.Username == "" && t.Password == "", t.at("username"), "target %s: username and password are for webhook and alertmanager alone", t.Name)
 	p.add(t.Body != "" || len(t.Values) == 0, t.at("values"), "target %s: values are for a body, and there is none", t.Name)
 	p.add((t.Username == "") == (t.Password == ""), t.at("username"), "target %s: username and password go together: write both, or token for bearer authentication", t.Name)
-	p.add(t.Username == "" || !hook || t.Token == "", t.at("token"), "target %s: token and username are two ways to authenticate: write one of them", t.Name)
+	p.add(t.Username == "" || t.Token == "", t.at("token"), "target %s: token and username are two ways to authenticate: write one of them", t.Name)
 	p.add(!strings.Contains(t.Username, ":"), t.at("username"), "target %s: username has a colon, and basic authentication allows none", t.Name)
 	p.add(t.Kind == "telegram" || !control(t.Token), t.at("token"), "target %s: token has more than one line, or a control character", t.Name)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
@@ -125,7 +126,7 @@ func (t *Target) Roots() *x509.CertPool {
 // Secrets returns what must not be shown of the target, the longest first.
 func (t *Target) Secrets() []string {
 	list := []string{t.Token, t.Password}
-	if t.Kind != "webhook" && t.Kind != "telegram" {
+	if !t.generic() && t.Kind != "telegram" {
 		list = append(list, t.URL)
 	}
 	if u, err := url.Parse(t.URL); err == nil {

@@ -76,7 +76,7 @@ func TestMistakesOfTheWeb(t *testing.T) {
 	}
 	for _, said := range []string{`headers: {X-A: a}`, "username: a\n    password: ${SECRET}", `body: "{}"`} {
 		_, err := parse("targets:\n  team:\n    kind: slack\n    url: ${URL}\n    " + said + "\nrules:\n  all: {events: [room.created], targets: [team]}\n")
-		if err == nil || !strings.Contains(err.Error(), "for webhook alone") {
+		if err == nil || !strings.Contains(err.Error(), "for webhook") {
 			t.Errorf("%s of a chat: %v", said, err)
 		}
 	}
@@ -193,5 +193,37 @@ func TestExchangedHeaders(t *testing.T) {
 	}
 	if _, err := was.With([]byte("hush"), []byte("new"), []byte("value")); err == nil || strings.Contains(err.Error(), "hush") {
 		t.Errorf("an authority that is none: %v", err)
+	}
+}
+
+// Labels are bounded, and none of them can change while a room lives.
+func TestMistakesOfAlerts(t *testing.T) {
+	file := func(said string) string {
+		return "targets:\n  am:\n    kind: alertmanager\n    url: http://127.0.0.1:9093\n    " + said + "\nrules:\n  all: {events: [room.created], targets: [am]}\n"
+	}
+	for said, want := range map[string]string{
+		"labels: {room: x}": "line 5: target am: labels: room is set by roomnotify",
+		"labels: {a-b: x}":  `labels: "a-b" is no name of a label`,
+		"labels: {__a: x}":  `labels: "__a" is no name of a label`,
+		"labels: {a: ''}":   "labels: a has a value that is empty",
+		"labels: {a: " + strings.Repeat("x", 201) + "}": "longer than 200 bytes",
+		"labels: {a: '{{.Room.Name}}'}":                 "labels: a is a template",
+		"generator_url: rooms":                          "generator_url is \"rooms\": write https://host/path",
+		"secret: ${SECRET}":                             "secret is for webhook, feishu and dingtalk alone",
+		"body: '{}'":                                    "body and values are for webhook alone",
+	} {
+		if _, err := parse(file(said)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", said, err, want)
+		}
+	}
+	f, err := parse(file("labels: {alertname: Live, a: x}\n    ends_after: 2h\n    username: u\n    password: ${SECRET}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := f.Targets[0].Alert(); a.Labels["alertname"] != "Live" || a.EndsAfter != 2*time.Hour {
+		t.Errorf("%+v", a)
+	}
+	if _, err := parse(strings.Replace(good, "kind: slack", "kind: slack, ends_after: 1h", 1)); err == nil || !strings.Contains(err.Error(), "alertmanager alone") {
+		t.Errorf("of a chat: %v", err)
 	}
 }

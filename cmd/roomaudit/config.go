@@ -29,7 +29,7 @@ type config struct {
 	Keep          time.Duration  `envconfig:"ROOMAUDIT_KEEP" default:"0s" desc:"max age of a sealed file, then it is removed, on record; 0s: no limit, otherwise at least 24h"`
 	SealedCommand string         `envconfig:"ROOMAUDIT_SEALED_COMMAND" desc:"shell command to run for each sealed file, in order, until it exits with status 0; SEALED_FILE is its path, SEALED_NUMBER its number, SEALED_LAST its last line as LINE:HASH"`
 	SealedTimeout time.Duration  `envconfig:"ROOMAUDIT_SEALED_TIMEOUT" default:"10m" desc:"time limit of that command for one file (1s to 24h); then it is killed and retried"`
-	SQLite        string         `envconfig:"ROOMAUDIT_SQLITE" desc:"a SQLite database that run keeps up to date, as export does; empty: none"`
+	SQLite        string         `envconfig:"ROOMAUDIT_SQLITE" desc:"a SQLite database that run keeps up to date, as export does, and that query and room use; empty: none"`
 	KeyFile       string         `envconfig:"ROOMAUDIT_KEY_FILE" desc:"a file with an Ed25519 private key in PEM (openssl genpkey -algorithm ed25519), to sign sealed files; read for each seal"`
 	Durable       string         `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the consumer that shows the position of the trail in NATS; one for each trail"`
 	NATSURL       string         `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`

@@ -5,10 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"github.com/spf13/cobra"
-	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
 
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
@@ -17,33 +15,6 @@ import (
 
 // exportRows is how many rows share a transaction.
 const exportRows = 10000
-
-// schema is that of the database. The key is the line of the trail, so a row is
-// there once however often it is exported, and leads back to what proves it.
-const schema = `
-CREATE TABLE IF NOT EXISTS trail (id TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS exported (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), line INTEGER NOT NULL, hash TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS missing (first_line INTEGER PRIMARY KEY, last_line INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
-	line           INTEGER PRIMARY KEY,
-	hash           TEXT NOT NULL,
-	stored         TEXT NOT NULL,
-	id             TEXT NOT NULL,
-	type           TEXT NOT NULL,
-	time           TEXT NOT NULL,
-	sdkappid       INTEGER NOT NULL,
-	room_id        TEXT NOT NULL,
-	create_time    INTEGER NOT NULL,
-	owner          TEXT NOT NULL,
-	name           TEXT NOT NULL,
-	views          INTEGER NOT NULL,
-	previous_views INTEGER,
-	version        INTEGER NOT NULL,
-	baseline       INTEGER NOT NULL,
-	event          TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_room ON events (room_id, line);
-CREATE INDEX IF NOT EXISTS events_time ON events (time);`
 
 // SQLite and not Parquet: one file that can be appended to, in transactions, and
 // asked while it grows; a Parquet file is written once and as a whole.
@@ -98,7 +69,7 @@ func export(ctx context.Context, dir, path string) (done exported, err error) {
 		return exported{}, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+	if err := makeTables(ctx, db); err != nil {
 		return exported{}, err
 	}
 	x := &exporter{ctx: ctx, db: db}
@@ -123,10 +94,6 @@ func export(ctx context.Context, dir, path string) (done exported, err error) {
 	return exported{x.added, lacks}, err
 }
 
-func openDatabase(path string) (*sql.DB, error) {
-	return sql.Open("sqlite", "file:"+url.PathEscape(path)+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)")
-}
-
 // An exporter copies lines into a database.
 type exporter struct {
 	ctx   context.Context //nolint:containedctx // of one call of export
@@ -136,6 +103,7 @@ type exporter struct {
 	last  uint64 // the last line that the database knows
 	hash  string // of it
 	seen  uint64 // the last line that was read
+	file  int    // the one that is read
 	rows  int    // in the transaction
 	added int    // in those that were committed
 }
@@ -173,6 +141,7 @@ func (x *exporter) take(l trail.Line, _ []byte) error {
 		return x.parted()
 	}
 	if l.Kind == trail.Begin {
+		x.file = l.File
 		if err := x.belongs(l.Trail); err != nil {
 			return err
 		}
@@ -187,19 +156,31 @@ func (x *exporter) take(l trail.Line, _ []byte) error {
 		}
 	}
 	x.last, x.hash = l.Line, l.Hash
-	if l.Kind != trail.Event {
-		return nil
-	}
 	if err := x.insert(l); err != nil {
 		return fmt.Errorf("line %d: %w", l.Line, err)
 	}
-	if x.rows++; x.rows == exportRows {
+	if x.rows == exportRows {
 		return x.commit()
 	}
 	return nil
 }
 
-func (x *exporter) insert(l trail.Line) error {
+// insert adds a line. A file has a row from its first line on, and the hash of its last
+// one when all between is there: see [databaseCopy].
+func (x *exporter) insert(l trail.Line) (err error) {
+	switch l.Kind {
+	case trail.Begin:
+		_, err = x.tx.ExecContext(x.ctx, "INSERT OR REPLACE INTO files (number, first_line) VALUES (?, ?)", l.File, int64(l.Line))
+	case trail.End:
+		_, err = x.tx.ExecContext(x.ctx, "UPDATE files SET last_line = ?, hash = ? WHERE number = ? AND hash IS NULL", int64(l.Line), l.Hash, x.file)
+	case trail.Event:
+		x.rows++
+		err = x.insertEvent(l)
+	}
+	return err
+}
+
+func (x *exporter) insertEvent(l trail.Line) error {
 	e, err := events.Decode(l.Event)
 	if err != nil {
 		return err
@@ -209,9 +190,9 @@ func (x *exporter) insert(l trail.Line) error {
 	if e.Data.Previous != nil {
 		previous = e.Data.Previous.ViewCount
 	}
-	_, err = x.tx.ExecContext(x.ctx, "INSERT INTO events VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	_, err = x.tx.ExecContext(x.ctx, "INSERT INTO events ("+columns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		int64(l.Line), l.Hash, storedTime(l.Stored), e.ID, string(e.Type), eventTime(e.Time), e.App(),
-		r.RoomID, r.CreateTime, r.OwnerAccount, r.RoomName, r.ViewCount, previous, int64(e.Data.Version), e.Data.Baseline, string(l.Event))
+		r.RoomID, r.CreateTime, r.OwnerAccount, r.RoomName, r.ViewCount, previous, int64(e.Data.Version), e.Data.Baseline, string(l.Event), int64(l.Seq), l.Subject, l.Previous)
 	return err
 }
 

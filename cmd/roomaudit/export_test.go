@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,10 +154,14 @@ func TestSQLiteKeepsUp(t *testing.T) {
 		p := start(t, env, "run")
 		r.wantAll(dir)
 		p.kill() // perhaps amid a copy
+		wantSame(t, dir, path, rand.New(rand.NewPCG(19, 20)))
 	}
 	p := start(t, env, "run")
 	eventually(t, "all rows", func() bool { return rows() == int(r.next-1) })
 	p.stop()
+	if wantSame(t, dir, path, rand.New(rand.NewPCG(21, 22))) == 0 {
+		t.Error("the copy has answered for no file")
+	}
 	wantExport(t, dir, path, "0 events added to "+path+"\n")
 
 	must(t, os.MkdirAll(filepath.Join(dir, "no.db"), 0o750))

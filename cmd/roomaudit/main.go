@@ -6,7 +6,8 @@
 // where the two stand to each other; upkeep.go, seal.go and copies.go look after indexes, old files,
 // seals and copies, and http.go, status.go and metrics.go tell of it all;
 // verify.go checks the trail, query.go and table.go read it, room.go and lives.go say
-// of it what a room was like, export.go copies it into a database. Package trail has
+// of it what a room was like, export.go copies it into a database, which database.go
+// reads for queries. Package trail has
 // the files themselves.
 package main
 

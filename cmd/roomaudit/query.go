@@ -53,7 +53,9 @@ func queryCommand() *cobra.Command {
 				return program.BadFlags(fmt.Errorf("--limit is %d: set 1 or more", out.limit))
 			}
 			out.printer, out.gaps, out.w = p, cmd.ErrOrStderr(), cmd.OutOrStdout()
-			return out.answer(cmd.Context(), c.Dir, s.search())
+			return c.search(s.search(), cmd.ErrOrStderr(), func(s trail.Search) error {
+				return out.answer(cmd.Context(), c.Dir, s)
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -70,7 +72,7 @@ func queryCommand() *cobra.Command {
 	return cmd
 }
 
-const scanUsage = "read every file instead of the indexes, which are not part of the evidence; roomaudit verify compares both"
+const scanUsage = "read every file, and neither the indexes nor ROOMAUDIT_SQLITE, which are not part of the evidence"
 
 // parse reads the bounds; a day without a time begins, or as the end ends, in UTC.
 func (s *selection) parse(now time.Time) error {
@@ -113,6 +115,18 @@ func (s selection) search() trail.Search {
 		search.Types = append(search.Types, events.Type(t))
 	}
 	return search
+}
+
+// search calls ask with a search that uses the database of ROOMAUDIT_SQLITE, if there is one.
+func (c *config) search(s trail.Search, w io.Writer, ask func(trail.Search) error) error {
+	db, err := openCopy(c.SQLite)
+	if err != nil {
+		return err
+	}
+	if db != nil {
+		s.Copy = db
+	}
+	return errors.Join(ask(s), db.close(w))
 }
 
 // A reply is how the answer to a query is shown.

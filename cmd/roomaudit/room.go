@@ -34,7 +34,12 @@ func roomCommand() *cobra.Command {
 			if err != nil {
 				return program.BadFlags(fmt.Errorf("--at %w", err))
 			}
-			h, err := readHistory(cmd.Context(), c.Dir, app, trail.Search{Room: args[0], Scan: scan})
+			var h *history
+			err = c.search(trail.Search{Room: args[0], Scan: scan}, cmd.ErrOrStderr(), func(s trail.Search) error {
+				var err error
+				h, err = readHistory(cmd.Context(), c.Dir, app, s)
+				return err
+			})
 			if err != nil {
 				return err
 			}

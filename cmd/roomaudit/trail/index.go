@@ -22,7 +22,7 @@ import (
 
 const (
 	indexed     = ".idx"
-	indexFormat = 2
+	indexFormat = 3
 	indexMax    = 64 << 20 // bytes of an index; one that is larger is no index
 	falseHits   = 0.001    // share of the files that are read though they have no match
 )
@@ -36,6 +36,7 @@ type index struct {
 	Format int           `json:"format"`
 	Size   int64         `json:"size"`  // of the compressed file
 	Tail   string        `json:"tail"`  // its last eight bytes in hex: the checksum and the length of its text
+	Seal   string        `json:"seal"`  // the hash of its last line
 	First  time.Time     `json:"first"` // when the earliest event was stored; zero: there is none
 	Last   time.Time     `json:"last"`  // and the latest
 	Begin  time.Time     `json:"begin"` // when the first message was stored; zero: there is none
@@ -146,6 +147,7 @@ func newCollector() *collector {
 
 func (c *collector) see(l Line) error {
 	c.holes.see(l)
+	c.x.Seal = l.Hash
 	if l.Stream == nil && l.Seq > 0 {
 		app := appOf(l)
 		c.x.Apps[app] = c.x.Apps[app].with(l.Stored)

@@ -23,6 +23,7 @@ type Search struct {
 	Room, Owner string
 	// Scan reads every file, whatever its index says: an index proves nothing.
 	Scan bool
+	Copy Copy // of the sealed files; nil: there is none
 }
 
 // A Found is an event that was searched for.
@@ -157,6 +158,7 @@ type scan struct {
 
 	indexed bool   // the holes are known
 	skipped []byte // the line before, if it was not read and they are not
+	behind  uint64 // the events up to this line were taken from the copy
 	batch   []Found
 }
 
@@ -181,6 +183,24 @@ func (s *scan) run(ctx context.Context) {
 		}
 	}
 	s.indexed = ok
+	var err error
+	if !ok || !s.copied(ctx, x.Seal) {
+		err = s.read(ctx)
+	}
+	if err == nil || errors.Is(err, errTorn) {
+		err = s.hand(ctx)
+	}
+	switch {
+	case ctx.Err() != nil:
+		s.err = ctx.Err()
+	case errors.Is(err, os.ErrNotExist): // removed for its age since the files were listed
+	case err != nil:
+		s.err = fmt.Errorf("read %s: %w", s.file.Path, err)
+	}
+}
+
+// read reads the file.
+func (s *scan) read(ctx context.Context) error {
 	row := 0
 	err := s.file.lines(func(text []byte) error {
 		row++
@@ -193,16 +213,7 @@ func (s *scan) run(ctx context.Context) {
 		return nil
 	})
 	s.before()
-	if err == nil || errors.Is(err, errTorn) {
-		err = s.hand(ctx)
-	}
-	switch {
-	case ctx.Err() != nil:
-		s.err = ctx.Err()
-	case errors.Is(err, os.ErrNotExist): // removed for its age since the files were listed
-	case err != nil:
-		s.err = fmt.Errorf("read %s: %w", s.file.Path, err)
-	}
+	return err
 }
 
 func (s *scan) line(ctx context.Context, text []byte) error {
@@ -222,9 +233,13 @@ func (s *scan) line(ctx context.Context, text []byte) error {
 		s.holes.see(l)
 	}
 	f, ok, err := s.search.found(l, text)
-	if err != nil || !ok {
+	if err != nil || !ok || l.Line <= s.behind {
 		return err
 	}
+	return s.add(ctx, f)
+}
+
+func (s *scan) add(ctx context.Context, f Found) error {
 	if s.batch = append(s.batch, f); len(s.batch) == foundTogether {
 		return s.hand(ctx)
 	}

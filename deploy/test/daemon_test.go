@@ -39,9 +39,9 @@ func build(name string) (string, error) {
 	return bin, nil
 }
 
-// demo runs the demo and returns its metrics when it has stored events, and those
-// of a roomnotify that has sent a notification.
-func demo(t *testing.T) (ofRoomwatch, ofRoomnotify string) {
+// demo runs the demo and returns its metrics when it has stored events, those of a
+// roomnotify that has sent a notification, and those of a roomaudit that has recorded.
+func demo(t *testing.T) (ofRoomwatch, ofRoomnotify, ofRoomaudit string) {
 	t.Helper()
 	bin, err := binary()
 	if err != nil {
@@ -68,11 +68,31 @@ func demo(t *testing.T) (ofRoomwatch, ofRoomnotify string) {
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 		body, err := get(t, "http://"+addr+"/metrics")
 		if err == nil && bytes.Contains(body, []byte(`roomwatch_publisher_events_total{type="room.created"} `)) {
-			return string(body), notified(t, "nats://"+nats)
+			return string(body), notified(t, "nats://"+nats), audited(t, "nats://"+nats)
 		}
 	}
 	t.Fatal("the demo has stored no event")
-	return "", ""
+	return "", "", ""
+}
+
+// audited runs roomaudit and returns its metrics when it has recorded events.
+func audited(t *testing.T, nats string) (metrics string) {
+	t.Helper()
+	bin, err := build("roomaudit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := freeAddr(t)
+	cmd := exec.CommandContext(t.Context(), bin, "run")
+	cmd.Env = []string{"ROOMAUDIT_DIR=" + t.TempDir(), "ROOMAUDIT_HTTP_ADDR=" + addr, "NATS_URL=" + nats}
+	runUntilHealthy(t, cmd, func() error {
+		body, err := get(t, "http://"+addr+"/metrics")
+		if metrics = string(body); err == nil && regexp.MustCompile(`(?m)^roomaudit_messages_recorded_total [1-9]`).MatchString(metrics) {
+			return nil
+		}
+		return errors.Join(err, errors.New("it has recorded nothing"))
+	})
+	return metrics
 }
 
 // notified runs roomnotify and returns its metrics when it has sent a notification.

@@ -15,16 +15,17 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A scrape is what a running roomwatch and roomnotify expose: the labels of each sample, by
+// A scrape is what a running roomwatch, roomnotify and roomaudit expose: the labels of each sample, by
 // the name under which a query finds it.
 type scrape map[string][]map[string]string
 
 func scraped(t *testing.T) scrape {
 	t.Helper()
 	s := scrape{"up": {{}}} // Prometheus's own
-	ofRoomwatch, ofRoomnotify := demo(t)
-	s.add(t, ofRoomwatch)
-	s.add(t, ofRoomnotify)
+	ofRoomwatch, ofRoomnotify, ofRoomaudit := demo(t)
+	for _, text := range []string{ofRoomwatch, ofRoomnotify, ofRoomaudit} {
+		s.add(t, text)
+	}
 	return s
 }
 
@@ -170,7 +171,7 @@ func dashboard(t *testing.T) map[string]string {
 // variables stand in dashboards where Grafana puts values in.
 var variables = strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$instance", ".*")
 
-// Every query is one, and asks for metrics that a running roomwatch or roomnotify exposes,
+// Every query is one, and asks for metrics that a running program exposes,
 // with label values that it gives them.
 func TestQueriesAskForWhatThereIs(t *testing.T) {
 	have := scraped(t)
@@ -193,10 +194,18 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 		}
 	}
 	for name := range have {
-		if base := strings.TrimSuffix(strings.TrimSuffix(name, "_sum"), "_count"); (strings.HasPrefix(name, "roomwatch_") || strings.HasPrefix(name, "roomnotify_")) && !used[strings.TrimSuffix(base, "_bucket")] {
+		if base := strings.TrimSuffix(strings.TrimSuffix(name, "_sum"), "_count"); slices.Contains(programs, prefix(name)) && !used[strings.TrimSuffix(base, "_bucket")] {
 			t.Errorf("no panel and no alert shows %s", name)
 		}
 	}
+}
+
+// programs are those whose metrics have all to be shown.
+var programs = []string{"roomwatch", "roomnotify", "roomaudit"}
+
+func prefix(name string) string {
+	before, _, _ := strings.Cut(name, "_")
+	return before
 }
 
 func read(t *testing.T, path string, unmarshal func([]byte, any) error, v any) {

@@ -195,6 +195,34 @@ func TestVerifyWitness(t *testing.T) {
 	}
 }
 
+// Whatever a list of a witness is, each of its rows counts once or it is refused.
+func FuzzWitness(f *testing.F) {
+	f.Add("7:" + strings.Repeat("a", 64) + "\n\n# a word\nx 8:" + strings.Repeat("b", 64) + " y\n")
+	f.Add("7:" + strings.Repeat("a", 64) + "\r\n")
+	f.Add("0:" + strings.Repeat("a", 64))
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := parseWitness(text)
+		if err != nil {
+			return
+		}
+		rows := 0
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				rows++
+			}
+		}
+		if len(list) != rows || rows == 0 {
+			t.Errorf("%d rows, and %v", rows, list)
+		}
+		for _, p := range list {
+			if p.Line == 0 || len(p.Hash) != 64 {
+				t.Errorf("%v", p)
+			}
+		}
+	})
+}
+
 // A misspelt variable is named by each command that would read something else instead.
 func TestMisspeltVariableIsNamed(t *testing.T) {
 	dir := strangers(t)

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -84,25 +84,36 @@ func places(noted, witness string) ([]trail.Place, error) {
 	if err != nil {
 		return nil, program.BadFlags(fmt.Errorf("--witness: %w", err))
 	}
+	list, err := parseWitness(string(text))
+	if err != nil {
+		return nil, program.BadFlags(fmt.Errorf("--witness: %s%w", witness, err))
+	}
+	return append(all, list...), nil
+}
+
+// parseWitness reads a list of lines that were kept in another place. The error begins
+// with the row.
+func parseWitness(text string) (all []trail.Place, err error) {
 	row := 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		row++
 		fields := strings.Fields(line)
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
 		}
-		i := slices.IndexFunc(fields, func(f string) bool { p, err := parsePlace("", f); return err == nil && p != nil })
-		if i < 0 {
-			return nil, program.BadFlags(fmt.Errorf("--witness: %s:%d has no LINE:HASH", witness, row))
+		var found *trail.Place
+		for _, f := range fields {
+			if p, err := parsePlace("", f); err == nil && found == nil {
+				found = p
+			}
 		}
-		p, err := parsePlace("--witness", fields[i])
-		if err != nil {
-			return nil, err
+		if found == nil {
+			return nil, fmt.Errorf(":%d has no LINE:HASH", row)
 		}
-		all = append(all, *p)
+		all = append(all, *found)
 	}
 	if len(all) == 0 {
-		return nil, program.BadFlags(fmt.Errorf("--witness: %s has no LINE:HASH", witness))
+		return nil, errors.New(" has no LINE:HASH")
 	}
 	return all, nil
 }

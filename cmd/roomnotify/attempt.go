@@ -59,15 +59,16 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 		}
 		return nil
 	}
-	if !g.sleep(ctx, g.pace.Reserve().Delay()) {
+	asked := g.now()
+	if !g.sleep(ctx, g.pace.ReserveN(asked, 1).DelayFrom(asked)) {
 		return errStopping
 	}
-	if why := g.unready(time.Now()); why != "" { // perhaps by the answer to another notification, a moment ago
+	if why := g.unready(g.now()); why != "" { // perhaps by the answer to another notification, a moment ago
 		return fmt.Errorf("%w: %s", errUnready, why)
 	}
-	began := time.Now()
+	began := g.now()
 	err := g.send(ctx, n)
-	g.log.DebugContext(ctx, "notification sent", "id", n.ID, "rule", n.Rule, "took", time.Since(began), "error", err)
+	g.log.DebugContext(ctx, "notification sent", "id", n.ID, "rule", n.Rule, "took", g.now().Sub(began), "error", err)
 	if err == nil {
 		g.took(ctx, n, began)
 		return nil
@@ -114,7 +115,7 @@ func (g *target) took(ctx context.Context, n form.Notification, began time.Time)
 	g.mu.Unlock()
 	g.tally.sent.Inc()
 	if n.Event != nil {
-		g.tally.delivery.Observe(time.Since(n.Event.Time).Seconds())
+		g.tally.delivery.Observe(g.now().Sub(n.Event.Time).Seconds())
 	}
 	g.answers(ctx, up, "", began)
 }
@@ -141,7 +142,7 @@ func (g *target) fails(n form.Notification) (tries int, alone bool) {
 	}
 	f.tries++
 	alone = f.tries >= g.t.MaxTries() && f.tries > 1 && !g.taken.Before(f.last)
-	f.last = time.Now()
+	f.last = g.now()
 	g.failing[n.ID] = f
 	return f.tries, alone
 }
@@ -176,5 +177,5 @@ func (g *target) sleep(ctx context.Context, d time.Duration) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(g.stop, cancel)()
-	return retry.Sleep(ctx, d) == nil && g.stop.Err() == nil
+	return g.pause(ctx, d) == nil && g.stop.Err() == nil
 }

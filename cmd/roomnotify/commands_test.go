@@ -342,7 +342,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		want string
 	}{
 		{args: []string{"run", "--bogus"}, want: "unknown flag: --bogus"},
-		{args: []string{"test"}, want: `required flag(s) "rule" not set; see`},
+		{args: []string{"test"}, want: "say with --rule"},
 		{args: []string{"test", "--rule", "none"}, want: `there is no rule "none"`},
 		{args: []string{"resend", "x"}, want: "write `roomnotify resend"},
 		{args: []string{"walk"}, want: "unknown command"},

@@ -25,7 +25,7 @@ func (g *target) condition() condition {
 }
 
 // ready reports whether the target may be tried now.
-func (g *target) ready() bool { return g.unready(time.Now()) == "" }
+func (g *target) ready() bool { return g.unready(g.now()) == "" }
 
 // unready says why the target may not be tried at a time; empty if it may.
 func (g *target) unready(now time.Time) string {
@@ -59,7 +59,7 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 	was := g.is
 	g.is = c
 	if c == down && was != down {
-		g.downAt = time.Now()
+		g.downAt = g.now()
 	}
 	since, told := g.downAt, c == down && (was != down || g.again.Due())
 	if told {
@@ -69,7 +69,7 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 		g.probing.Reset()
 		g.throttling.Reset()
 	} else {
-		g.since = time.Now()
+		g.since = g.now()
 	}
 	g.mu.Unlock()
 	switch {
@@ -92,7 +92,7 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 // goDown says that the target is down, and when it is retried.
 func (g *target) goDown(ctx context.Context, no *form.Refusal, tries int) {
 	g.mu.Lock()
-	g.notBefore = time.Now().Add(g.probing.NextBackOff())
+	g.notBefore = g.now().Add(g.probing.NextBackOff())
 	g.mu.Unlock()
 	g.become(ctx, down, fmt.Sprintf("after %d tries: %s", tries, no.Text))
 }
@@ -102,7 +102,7 @@ func (g *target) goDown(ctx context.Context, no *form.Refusal, tries int) {
 func (g *target) throttle(ctx context.Context, no *form.Refusal) {
 	if no.After == 0 {
 		g.mu.Lock()
-		if at := time.Now().Add(g.throttling.NextBackOff()); at.After(g.notBefore) {
+		if at := g.now().Add(g.throttling.NextBackOff()); at.After(g.notBefore) {
 			g.notBefore = at
 		}
 		g.mu.Unlock()
@@ -115,7 +115,7 @@ func (g *target) throttle(ctx context.Context, no *form.Refusal) {
 func (g *target) heed(no *form.Refusal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if at := time.Now().Add(no.After); no.After > 0 && at.After(g.asked) {
+	if at := g.now().Add(no.After); no.After > 0 && at.After(g.asked) {
 		g.asked = at
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
 
 	"roomwatch/cmd/roomnotify/form"
 )
@@ -23,7 +22,7 @@ const (
 //	                                    messages, with the same id; it may wait already
 //	after they are removed              a boundary below all that is held, which means nothing
 func (g *target) digest(ctx context.Context, r *ruleState) error {
-	now := time.Now()
+	now := g.now()
 	r.mu.Lock()
 	due := r.holding && !now.Before(r.due) && !r.Quiet.At(now)
 	r.mu.Unlock()

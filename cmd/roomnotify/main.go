@@ -3,7 +3,8 @@
 //
 // main.go has the commands; run.go ties the parts together. target.go is what
 // becomes of an event, tend.go what becomes of what could not be told at once,
-// store.go where it is kept, reload.go how rules are replaced, and sender.go how a target is spoken to. Package
+// store.go where it is kept, reload.go how rules are replaced, and sender.go how a target is spoken to.
+// unwatched.go tells when nobody watches; past.go lets a target be told the past again, in a dry run. Package
 // rules decides what is told to whom, package form what that looks like.
 package main
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 )
 
 // A queue brings the notifications that wait for a target and may be told, in
@@ -59,7 +58,7 @@ func (q *queue) look(ctx context.Context, h *head) error {
 			return err
 		case s == nil:
 			h.end = true
-		case s.n.Digest != nil && h.rule.Quiet.At(time.Now()):
+		case s.n.Digest != nil && h.rule.Quiet.At(q.g.now()):
 			h.from = s.seq + 1
 		default:
 			h.s = s

@@ -222,7 +222,7 @@ func (d *daemon) runRules(ctx context.Context, s *store, set *ruleSet) (next *ru
 	d.status.begin(targets)
 	d.answer(ctx, s, set.request, set, nil)
 	for _, g := range targets {
-		group.Go(func() error { return d.serve(ctx, g) })
+		group.Go(func() error { return d.serve(ctx, s, g) })
 	}
 	group.Go(func() error {
 		if next = d.awaitRules(ctx, s); next != nil {
@@ -252,13 +252,13 @@ func (d *daemon) senders(file *rules.File) (map[string]*sender, error) {
 }
 
 // serve tells one target.
-func (d *daemon) serve(ctx context.Context, g *target) error {
+func (d *daemon) serve(ctx context.Context, s *store, g *target) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		g.watch.run(ctx, d.js.Conn())
 		return nil
 	})
-	group.Go(func() error { return d.subscribe(ctx, g) })
+	group.Go(func() error { return d.subscribe(ctx, s, g) })
 	return group.Wait()
 }
 

@@ -18,13 +18,13 @@ import (
 
 // subscribe reads the events for one target. While another roomnotify of the same
 // name does that, this one stands by.
-func (d *daemon) subscribe(ctx context.Context, g *target) error {
+func (d *daemon) subscribe(ctx context.Context, s *store, g *target) error {
 	standby := &standby{log: g.log, name: d.cfg.Name}
 	for {
-		err := d.subscribeOnce(ctx, g, standby)
+		err := d.subscribeOnce(ctx, s, g, standby)
 		switch {
 		case errors.Is(err, events.ErrShared):
-			by := g.store.owner(ctx, g.t.Name)
+			by := s.owner(ctx, g.t.Name)
 			if by.Instance == d.me.Instance {
 				by = owner{} // it has not left its place yet
 			}
@@ -43,18 +43,18 @@ func (d *daemon) subscribe(ctx context.Context, g *target) error {
 }
 
 // subscribeOnce tells the target as long as this roomnotify has its durable.
-func (d *daemon) subscribeOnce(ctx context.Context, g *target, standby *standby) error {
+func (d *daemon) subscribeOnce(ctx context.Context, s *store, g *target, standby *standby) error {
 	var tending sync.WaitGroup
 	defer tending.Wait()
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	at := &place{store: g.store, target: g.t.Name, by: d.me}
+	at := &place{store: s, target: g.t.Name, by: d.me}
 	return events.Subscribe(ctx, d.js, events.Options{
 		Stream: d.cfg.Stream, Prefix: d.cfg.Prefix, Durable: d.cfg.durable(g.t.Name), Types: d.file.Types(g.t.Name), OnlyNew: true,
 		Workers: workers(g.t), Pending: mostPending, AckWait: ackWait, Grace: g.t.RequestTimeout() + graceOverTime,
 		// A handler fails only while the store cannot be reached, or at the end: what
 		// goes to Park is no event.
-		Park: g.store.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
+		Park: s.subject(parkedPart, g.t.Name), Tries: math.MaxInt,
 		Place: at, Log: g.log,
 		Begin: func(ctx context.Context) {
 			standby.over(ctx)

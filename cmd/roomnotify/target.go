@@ -35,36 +35,37 @@ import (
 // So nothing is lost, an event is held up for no longer than its tries take, and
 // a notification can come more than once, always with the same id.
 type target struct {
-	t      *rules.Target
-	rules  []*ruleState
-	store  *store
+	t     *rules.Target
+	rules []*ruleState
+	store keeper
+	clock
 	send   func(context.Context, form.Notification) error
 	watch  *watch
-	pulses pulses // of the applications
+	pulses pulseSource // of the applications
 	tally  tally
 	log    *slog.Logger
 	stop   context.Context // done: nothing new is tried
 	pace   *rate.Limiter   // of all requests
 
-	mu         sync.Mutex
-	limit      window
-	is         condition
-	since      time.Time // it is down or throttled
-	again      retry.Reminder
-	downAt     time.Time // when it went down
-	asked      time.Time // until then it has asked to be left alone
-	notBefore  time.Time // a target that is down or throttled is not tried before
-	probing    *backoff.ExponentialBackOff
-	throttling *backoff.ExponentialBackOff        // where a busy answer names no time
-	answered   *recent.Map[string, *form.Refusal] // by id; nil: taken
-	failing    map[string]failures                // by id
-	taken      time.Time                          // when the newest request that was taken began
-	waiting    bool                               // there may be notifications that wait for the target
-	arrivals   int                                // how many were stored as waiting
-	lookAt     time.Time                          // when the store is read again although waiting is false
-	probeFrom  uint64                             // the place in the store from which the second notification of a probe is taken
-	late       int                                // events skipped since this was last logged
-	counts     *recent.Map[roomLife, int64]       // the newest view counts of rooms
+	mu             sync.Mutex
+	limit          window
+	is             condition
+	since          time.Time // it is down or throttled
+	again          retry.Reminder
+	downAt         time.Time // when it went down
+	asked          time.Time // until then it has asked to be left alone
+	notBefore      time.Time // a target that is down or throttled is not tried before
+	probing        *backoff.ExponentialBackOff
+	throttling     *backoff.ExponentialBackOff        // where a busy answer names no time
+	answered       *recent.Map[string, *form.Refusal] // by id; nil: taken
+	failing        map[string]failures                // by id
+	taken          time.Time                          // when the newest request that was taken began
+	waiting        bool                               // there may be notifications that wait for the target
+	arrivals       int                                // how many were stored as waiting
+	lookAt         time.Time                          // when the store is read again although waiting is false
+	probeFrom      uint64                             // the place in the store from which the second notification of a probe is taken
+	late, lateSaid int                                // events skipped; of them those that were logged
+	counts         *recent.Map[roomLife, int64]       // the newest view counts of rooms
 }
 
 // A roomLife is one life of a room.
@@ -88,9 +89,9 @@ type ruleState struct {
 	due     time.Time // of the next digest
 }
 
-func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s *store, send func(context.Context, form.Notification) error, w *watch, count tally, log *slog.Logger) *target {
+func newTarget(ctx context.Context, t *rules.Target, list []*rules.Rule, s keeper, send func(context.Context, form.Notification) error, w *watch, count tally, log *slog.Logger) *target {
 	g := &target{
-		t: t, store: s, tally: count, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
+		t: t, store: s, clock: machineClock(), tally: count, send: send, watch: w, stop: ctx, log: log.With("target", t.Name, "kind", t.Kind, "host", t.Host()),
 		pace: newPace(t), limit: window{limit: t.PerMinute()}, is: up,
 		probing: retry.BackOff(probeFirst, probeMax), throttling: retry.BackOff(2*time.Second, 5*time.Minute),
 		answered: recent.New[string, *form.Refusal](maxAnswers), failing: map[string]failures{}, counts: recent.New[roomLife, int64](maxCounts),
@@ -191,7 +192,7 @@ func (g *target) setAside(ctx context.Context, n form.Notification, reason strin
 
 // queues says why a notification has to wait in the store; empty if it need not.
 func (g *target) queues() string {
-	if why := g.unready(time.Now()); why != "" {
+	if why := g.unready(g.now()); why != "" {
 		return why
 	}
 	g.mu.Lock()
@@ -228,7 +229,7 @@ func (g *target) wait(ctx context.Context, n form.Notification, reason string, f
 func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification, from uint64) (bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now()
+	now := g.now()
 	due := now
 	if !r.holding && !r.Quiet.At(now) {
 		var free bool

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomwatch/cmd/roomnotify/form"
-	"roomwatch/diff/retry"
 )
 
 const (
@@ -28,7 +27,7 @@ func (g *target) restored(ctx context.Context) bool {
 		if ctx.Err() == nil && reported.begins(err) {
 			g.readFailed(ctx, err)
 		}
-		if retry.Sleep(ctx, startPause) != nil {
+		if g.pause(ctx, startPause) != nil {
 			return false
 		}
 	}
@@ -55,7 +54,7 @@ func (g *target) restore(ctx context.Context) error {
 	}
 	if s != nil { // as if it had just gone down: the first thing is to try
 		g.mu.Lock()
-		g.is, g.waiting, g.downAt = down, true, time.Now()
+		g.is, g.waiting, g.downAt = down, true, g.now()
 		g.again.Said()
 		g.mu.Unlock()
 	}
@@ -65,18 +64,11 @@ func (g *target) restore(ctx context.Context) error {
 // tend sends digests that are due, and tries a target that is down, until
 // roomnotify stops. What is on its way then is finished.
 func (g *target) tend(ctx context.Context) {
-	tick := time.NewTicker(tendEvery)
-	defer tick.Stop()
 	var reported changes
-	logged := time.Now()
+	logged := g.now()
 	work, end := g.outlive(ctx)
 	defer end()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for g.awaitMultiple(ctx, tendEvery) {
 		err := g.round(work)
 		if ctx.Err() != nil {
 			return
@@ -84,8 +76,8 @@ func (g *target) tend(ctx context.Context) {
 		if reported.begins(err) {
 			g.readFailed(ctx, err)
 		}
-		if time.Since(logged) >= logEvery {
-			logged = time.Now()
+		if g.now().Sub(logged) >= logEvery {
+			logged = g.now()
 			g.logLate(ctx)
 		}
 	}
@@ -93,8 +85,8 @@ func (g *target) tend(ctx context.Context) {
 
 func (g *target) logLate(ctx context.Context) {
 	g.mu.Lock()
-	n := g.late
-	g.late = 0
+	n := g.late - g.lateSaid
+	g.lateSaid = g.late
 	g.mu.Unlock()
 	if n > 0 {
 		g.log.InfoContext(ctx, "late events skipped", "events", n, "fix", "set late: true in a rule that wants them")
@@ -143,7 +135,7 @@ func (g *target) giveUp(ctx context.Context, s *stored, no *form.Refusal) error 
 // was told or stored elsewhere; who dies before tells it again.
 func (g *target) tellWaiting(ctx context.Context) error {
 	g.mu.Lock()
-	look := g.waiting || !time.Now().Before(g.lookAt)
+	look := g.waiting || !g.now().Before(g.lookAt)
 	g.mu.Unlock()
 	for look && ctx.Err() == nil && g.stop.Err() == nil && g.ready() {
 		g.mu.Lock()
@@ -156,7 +148,7 @@ func (g *target) tellWaiting(ctx context.Context) error {
 		if len(list) == 0 {
 			g.mu.Lock()
 			g.waiting = g.waiting && g.arrivals != arrivals // one came while we looked
-			g.lookAt = time.Now().Add(lookAgain)
+			g.lookAt = g.now().Add(lookAgain)
 			look = g.waiting
 			g.mu.Unlock()
 			continue

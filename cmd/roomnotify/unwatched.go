@@ -42,8 +42,6 @@ func (g *target) mindPulse(ctx context.Context) {
 	}
 	work, end := g.outlive(ctx)
 	defer end()
-	tick := time.NewTicker(pulseLook)
-	defer tick.Stop()
 	var reported changes
 	var seeing time.Time // since when each look saw the stream; zero: the newest did not
 	for {
@@ -54,10 +52,8 @@ func (g *target) mindPulse(ctx context.Context) {
 		if ctx.Err() == nil && !noPulse(err) && reported.begins(err) {
 			g.log.WarnContext(ctx, "pulse of roomwatch cannot be read", "error", err, "fix", "check that NATS runs, and that roomnotify may read the event stream; it is retried forever")
 		}
-		select {
-		case <-ctx.Done():
+		if !g.awaitMultiple(ctx, pulseLook) {
 			return
-		case <-tick.C:
 		}
 	}
 }
@@ -68,9 +64,9 @@ func (g *target) lookAtPulse(ctx context.Context, seeing *time.Time) error {
 		return err
 	}
 	if seeing.IsZero() {
-		*seeing = time.Now()
+		*seeing = g.now()
 	}
-	sure := time.Since(*seeing) >= maxSilence
+	sure := g.now().Sub(*seeing) >= maxSilence
 	for _, r := range g.rules {
 		for _, p := range list {
 			if !r.Watch || len(r.Apps) > 0 && !slices.Contains(r.Apps, p.app) {

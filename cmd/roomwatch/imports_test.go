@@ -71,7 +71,7 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/diff/retry", "roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
-		"roomwatch/cmd/internal/serve", "roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/diff/secret", "roomwatch/publisher/recent",
+		"roomwatch/cmd/internal/serve", "roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/diff/secret", "roomwatch/publisher/reader", "roomwatch/publisher/recent",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/diff/retry", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {

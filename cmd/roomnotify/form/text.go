@@ -71,6 +71,9 @@ func (t Target) message(n Notification) message {
 	return m
 }
 
+// Title is the first line of what a target is told, in plain text.
+func (t Target) Title(n Notification) string { return t.message(n).title }
+
 // message is the built-in text of a notification that is no digest.
 func (v voice) message(n Notification) message {
 	if n.Watch != nil {

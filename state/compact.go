@@ -143,7 +143,7 @@ func (c Config) shrink() (*bbolt.DB, error) {
 	if err != nil || runtime.GOOS == "windows" {
 		return db, err
 	}
-	if err := removeCopy(compactPath(c.Path)); err != nil {
+	if err := errors.Join(removeCopy(compactPath(c.Path)), removeCopy(backupPath(c.Path))); err != nil {
 		return nil, errors.Join(explain(err), db.Close())
 	}
 	free, err := isMostlyFree(db, c.Path)

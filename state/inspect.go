@@ -9,7 +9,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Inspect looks at the file as [Open] would, and makes and changes nothing. It
+// Inspect looks at the file as [Open] would, or at that of any application if app is 0, and makes and changes nothing. It
 // returns what the file holds, and whether there is one: a file without a byte or
 // without a bucket is as good as none. That the directory or the file could not
 // be made or written to is an error, as it would be one of Open.

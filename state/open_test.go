@@ -126,7 +126,7 @@ func TestOpenErrors(t *testing.T) {
 			}
 			update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("theirs")); return err })(t, path)
 		}, testApp, ErrBroken, []string{"another program", away}},
-		{"newer format", put(metaBucket, formatKey, "2"), testApp, ErrBroken, []string{`format "2", known is "1"`, away}},
+		{"newer format", put(metaBucket, formatKey, "2"), testApp, ErrBroken, []string{`format "2", known is "1": a newer version has written it; start that version again, or put the backup`, away}},
 		{"another application", func(*testing.T, string) {}, 1400000001, ErrOther, []string{"SDKAppID 88888888, configured is 1400000001", "data directory of its own"}},
 		{"no counters", put(metaBucket, countersKey, ""), testApp, ErrBroken, []string{"counters", away}},
 		{"counters of another state", put(metaBucket, countersKey, "\xa0"), testApp, ErrBroken, []string{"I4", "I2", away}},

@@ -15,7 +15,7 @@ import (
 )
 
 // verify reads a file from end to end before anything is written to it, and
-// leaves it as it is. A file without a byte or without a bucket is a new one: a
+// leaves it as it is. It may be of any application if app is 0. A file without a byte or without a bucket is a new one: a
 // process can be killed between making the file and making the buckets.
 func verify(path string, app int) (err error) {
 	if isNew(path) {
@@ -66,9 +66,9 @@ func verifyContent(tx *bbolt.Tx, app int) error {
 		return broken(errors.New("a bbolt file of another program"))
 	}
 	if v := string(meta.Get(formatKey)); v != format {
-		return broken(fmt.Errorf("format %q, known is %q", v, format))
+		return broken(fmt.Errorf("format %q, known is %q: a newer version has written it; start that version again, or put the backup from before it in its place", v, format))
 	}
-	if v := string(meta.Get(appKey)); v != strconv.Itoa(app) {
+	if v := string(meta.Get(appKey)); app != 0 && v != strconv.Itoa(app) {
 		return fmt.Errorf("%w: SDKAppID %s, configured is %d; give each application a data directory of its own", ErrOther, v, app)
 	}
 	if meta.Get(rebuildKey) != nil {

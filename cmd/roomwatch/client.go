@@ -73,33 +73,58 @@ func reachable(addr string) string {
 // get decodes the answer to a question into v.
 func (c *client) get(ctx context.Context, path string, query url.Values, v any) error {
 	defer c.http.CloseIdleConnections()
+	resp, err := c.ask(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	body, err := c.read(resp)
+	if err == nil && json.Unmarshal(body, v) != nil {
+		err = c.stranger(resp.StatusCode)
+	}
+	return err
+}
+
+// ask returns the answer to a question if it is one; the caller closes its body.
+func (c *client) ask(ctx context.Context, path string, query url.Values) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), nil)
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.base, err)
+		return nil, fmt.Errorf("ask %s: %w", c.base, err)
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+string(c.token))
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return noAnswer(c.base, err)
+		return nil, noAnswer(c.base, err)
 	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	body, err := c.read(resp)
+	var problem web.Problem
+	switch {
+	case err != nil:
+		return nil, err
+	case json.Unmarshal(body, &problem) != nil || problem.Error == "":
+		return nil, c.stranger(resp.StatusCode)
+	case resp.StatusCode == http.StatusUnauthorized:
+		return nil, c.refused()
+	}
+	return nil, fmt.Errorf("roomwatch at %s answers: %s", c.base, plain(problem.Error))
+}
+
+// read returns the body of an answer and closes it.
+func (c *client) read(resp *http.Response) ([]byte, error) {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, clientMost))
 	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.base, err)
+		return nil, fmt.Errorf("ask %s: %w", c.base, err)
 	}
-	var problem web.Problem
-	switch {
-	case resp.StatusCode == http.StatusOK && json.Unmarshal(body, v) == nil:
-		return nil
-	case resp.StatusCode != http.StatusOK && json.Unmarshal(body, &problem) == nil && problem.Error != "":
-		if resp.StatusCode == http.StatusUnauthorized {
-			return c.refused()
-		}
-		return fmt.Errorf("roomwatch at %s answers: %s", c.base, plain(problem.Error))
-	}
-	return fmt.Errorf("what answers at %s with status %d is no roomwatch: set ROOMWATCH_HTTP_ADDR to where it answers", c.base, resp.StatusCode)
+	return body, nil
+}
+
+func (c *client) stranger(status int) error {
+	return fmt.Errorf("what answers at %s with status %d is no roomwatch: set ROOMWATCH_HTTP_ADDR to where it answers", c.base, status)
 }
 
 // errToken means that the daemon wants a token, or another one.

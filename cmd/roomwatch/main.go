@@ -4,7 +4,7 @@
 // main.go has the commands, and each has a file that is called after it. run and
 // demo watch: package daemon is what they run. simulator is what demo watches, for
 // a roomwatch of its own. tail and verify read the stream
-// (subscribed.go, follow.go); rooms, status, explain and healthcheck ask a running daemon (client.go).
+// (subscribed.go, follow.go); rooms, status, explain, backup and healthcheck ask a running daemon (client.go).
 package main
 
 import (
@@ -35,7 +35,7 @@ func rootCommand() *cobra.Command {
 			"every difference on NATS JetStream as an event: room.created, room.ended, viewcount.changed.\n\n"+
 			"No account at hand? Start with `roomwatch demo`.")
 	program.EnvFile(root, config.Prefix, config.ErrInvalid)
-	root.AddCommand(runCommand(), demoCommand(), simulatorCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), explainCommand(), configHelp(),
+	root.AddCommand(runCommand(), demoCommand(), simulatorCommand(), checkCommand(), tailCommand(), verifyCommand(), roomsCommand(), statusCommand(), explainCommand(), backupCommand(), configHelp(),
 		healthcheckCommand())
 	if manCommand != nil {
 		root.AddCommand(manCommand())

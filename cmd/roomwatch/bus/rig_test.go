@@ -63,7 +63,7 @@ func newRig(t *testing.T, edit func(*server.Options)) *rig {
 		t.Fatal(err)
 	}
 	r.web = web.New(web.Config{
-		Addr: "127.0.0.1:0", Rooms: r.store, Metrics: prometheus.NewRegistry(), Conn: conn, Stream: "LIVE", Prefix: "live", SDKAppID: testApp,
+		Addr: "127.0.0.1:0", Rooms: r.store, Metrics: prometheus.NewRegistry(), Backup: r.store.Backup, Conn: conn, Stream: "LIVE", Prefix: "live", SDKAppID: testApp,
 		Explain: func(string) (web.Explanation, bool, error) { return web.Explanation{}, false, nil },
 		Status: func() web.Status {
 			return web.Status{Version: "devel", Health: web.OK, Conditions: []web.Condition{}, Rooms: web.RoomCount{Known: r.store.Status().Rooms}}

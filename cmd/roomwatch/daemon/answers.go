@@ -23,7 +23,7 @@ func (d *Daemon) makeAnswers(connect natsconn.Config) error {
 	}
 	d.web = web.New(web.Config{
 		Addr: d.cfg.HTTPAddr, Token: token, Open: d.cfg.HTTPOpen,
-		Status: d.Status, Rooms: d.store, Explain: d.Explain, Metrics: d.metrics,
+		Status: d.Status, Rooms: d.store, Explain: d.Explain, Metrics: d.metrics, Backup: d.store.Backup,
 		Conn: readers, Stream: d.cfg.Stream, Prefix: d.cfg.SubjectPrefix, SDKAppID: d.cfg.SDKAppID,
 		Log: d.log,
 	})

@@ -56,7 +56,7 @@ func TestWhoMayRead(t *testing.T) {
 		{"a wrong password", token, []string{basic("somebody", "x")}, 401},
 		{"the token, under any name", token, []string{"Host: watch.example", "Authorization: Bearer " + testToken}, 200},
 	}
-	paths := []string{"/api/v1/status", "/api/v1/rooms", "/api/v1/history", "/api/v1/openapi.json", "/schema/asyncapi.json", "/metrics", "/", "/page/index.html"}
+	paths := []string{"/api/v1/status", "/api/v1/rooms", "/api/v1/history", "/api/v1/backup", "/api/v1/openapi.json", "/schema/asyncapi.json", "/metrics", "/", "/page/index.html"}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, tt.edit).serve()

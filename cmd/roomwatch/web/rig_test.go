@@ -72,7 +72,7 @@ func newRig(t *testing.T, edit func(*Config)) *rig {
 		}
 	})
 	c := Config{
-		Addr: "127.0.0.1:0", Rooms: r.store, Metrics: prometheus.NewRegistry(),
+		Addr: "127.0.0.1:0", Rooms: r.store, Metrics: prometheus.NewRegistry(), Backup: r.store.Backup,
 		Explain: func(string) (Explanation, bool, error) { return Explanation{}, false, nil },
 		Status:  func() Status { return Status{Health: OK, Conditions: []Condition{}} },
 		Conn:    connection(t, natsconn.Config{URL: fmt.Sprintf("nats://127.0.0.1:%d", r.port)}),

@@ -36,6 +36,8 @@ type Config struct {
 	// Required; called by several goroutines.
 	Explain func(id string) (Explanation, bool, error)
 	Metrics prometheus.Gatherer
+	// Backup copies the state; see [state.Store.Backup]. Required.
+	Backup func() (*state.Backup, error)
 
 	// Conn is the connection over which events are read. It connects when somebody
 	// asks for them first; the Server closes it. Required.
@@ -52,6 +54,7 @@ type Server struct {
 	c       Config
 	log     *slog.Logger
 	scan    chan struct{} // holds one element while the rooms are walked through
+	copying chan struct{} // as scan, while a backup is made and sent
 	feed    *feed
 	history *history
 	// patience is how long a client may take nothing of an answer.
@@ -63,7 +66,7 @@ func New(c Config) *Server {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{c: c, log: c.Log, scan: make(chan struct{}, 1), feed: newFeed(c), history: &history{}, patience: serve.WriteTimeout}
+	return &Server{c: c, log: c.Log, scan: make(chan struct{}, 1), copying: make(chan struct{}, 1), feed: newFeed(c), history: &history{}, patience: serve.WriteTimeout}
 }
 
 // Serve answers requests on l until ctx is done, and then returns nil. It closes
@@ -89,6 +92,7 @@ func (s *Server) handler() http.Handler {
 	protected(explainPath, s.ofWriter(s.explain))
 	protected("/api/v1/events", http.HandlerFunc(s.events))
 	protected("/api/v1/history", http.HandlerFunc(s.showHistory))
+	protected(BackupPath, http.HandlerFunc(s.backup))
 	protected("/api/v1/openapi.json", http.HandlerFunc(s.openAPI))
 	protected("/schema/{file...}", http.HandlerFunc(s.schema))
 	protected("/{$}", http.HandlerFunc(s.page))

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 
 // composed loads compose.yaml as docker compose does, in a directory where the
 // files of secrets are there or not.
-func composed(t *testing.T, secrets map[string]string, profile string) (*types.Project, error) {
+func composed(t *testing.T, secrets map[string]string, profiles string) (*types.Project, error) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("..")); err != nil {
@@ -29,7 +30,7 @@ func composed(t *testing.T, secrets map[string]string, profile string) (*types.P
 			t.Fatal(err)
 		}
 	}
-	opts, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithProfiles([]string{profile}), cli.WithWorkingDirectory(dir))
+	opts, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithProfiles(strings.Fields(profiles)), cli.WithWorkingDirectory(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,14 +38,21 @@ func composed(t *testing.T, secrets map[string]string, profile string) (*types.P
 }
 
 var secretFiles = map[string]string{
-	"secret_key": "k", "http_token": "t", "roomwatch.env": "NATS_PASSWORD=p\n", "nats.env": "ROOMWATCH_NATS_PASSWORD=p\nSUBSCRIBER_NATS_PASSWORD=q\nROOMNOTIFY_NATS_PASSWORD=r\nROOMAUDIT_NATS_PASSWORD=s\n",
+	"secret_key": "k", "http_token": "t", "roomwatch.env": "NATS_PASSWORD=p\n", "roomnotify.env": "NATS_PASSWORD=r\nHOOK_SECRET=h\n", "roomaudit.env": "NATS_PASSWORD=s\n", "nats.env": "ROOMWATCH_NATS_PASSWORD=p\nSUBSCRIBER_NATS_PASSWORD=q\nROOMNOTIFY_NATS_PASSWORD=r\nROOMAUDIT_NATS_PASSWORD=s\n",
 }
 
 // Each profile is whole: what it mounts exists, what it names is there.
 func TestCompose(t *testing.T) {
-	known := variableNames(t)
-	known["ROOMWATCH_ENV_FILE"] = true
-	for profile, want := range map[string]string{"demo": "demo grafana prometheus-demo", "live": "grafana nats prometheus roomwatch"} {
+	known := map[string]map[string]bool{}
+	for _, name := range programs {
+		known[name] = variableNames(t, name)
+	}
+	known["roomnotify"]["HOOK_SECRET"] = true // its rules name it
+	for profile, want := range map[string]string{
+		"demo":              "alertmanager demo grafana prometheus-demo receiver roomaudit-demo roomnotify-demo",
+		"live":              "alertmanager grafana nats prometheus roomwatch",
+		"live notify audit": "alertmanager grafana nats prometheus roomaudit roomnotify roomwatch",
+	} {
 		t.Run(profile, func(t *testing.T) {
 			secrets := secretFiles
 			if profile == "demo" {
@@ -70,7 +78,7 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-func checkService(t *testing.T, p *types.Project, name string, s *types.ServiceConfig, known map[string]bool) {
+func checkService(t *testing.T, p *types.Project, name string, s *types.ServiceConfig, known map[string]map[string]bool) {
 	t.Helper()
 	for _, port := range s.Ports {
 		if port.HostIP != "127.0.0.1" {
@@ -98,8 +106,8 @@ func checkService(t *testing.T, p *types.Project, name string, s *types.ServiceC
 		if s.Image != "roomwatch" {
 			continue
 		}
-		if !known[variable] {
-			t.Errorf("%s: roomwatch knows no variable %s", name, variable)
+		if !known[s.Command[0]][variable] {
+			t.Errorf("%s: %s knows no variable %s", name, s.Command[0], variable)
 		}
 		if file, ok := strings.CutPrefix(*value, "/run/secrets/"); ok && !slices.ContainsFunc(s.Secrets, func(c types.ServiceSecretConfig) bool { return c.Source == file }) {
 			t.Errorf("%s: %s is %s, which is not mounted", name, variable, *value)
@@ -107,6 +115,9 @@ func checkService(t *testing.T, p *types.Project, name string, s *types.ServiceC
 	}
 	if s.Image == "roomwatch" && !s.ReadOnly {
 		t.Errorf("%s: its root file system can be written", name)
+	}
+	if checked := s.HealthCheck == nil || !s.HealthCheck.Disable; s.Image == "roomwatch" && checked != (s.Command[0] == "roomwatch") {
+		t.Errorf("%s runs %s, and the image's check, which asks roomwatch: %t", name, s.Command[0], checked)
 	}
 	if s.Build != nil {
 		if _, err := os.Stat(filepath.Join("..", filepath.Base(s.Build.Dockerfile))); err != nil {
@@ -136,11 +147,27 @@ func checkPasswords(t *testing.T, s *types.ServiceConfig) {
 	}
 }
 
+// runs returns the service that runs a program and answers under a host's name.
+func runs(p *types.Project, name, host string) (types.ServiceConfig, bool) {
+	for _, s := range p.Services {
+		if s.Image == "roomwatch" && s.Command[0] == name && (s.Name == host || s.NetworkMode == "service:"+host) {
+			return s, true
+		}
+	}
+	return types.ServiceConfig{}, false
+}
+
 // checkScrape looks whether Prometheus and Grafana find what they look for by name.
 func checkScrape(t *testing.T, p *types.Project) {
 	t.Helper()
 	var config struct {
+		Alerting struct {
+			Alertmanagers []struct {
+				Static []struct{ Targets []string } `yaml:"static_configs"`
+			}
+		}
 		ScrapeConfigs []struct {
+			Job           string `yaml:"job_name"`
 			Authorization struct {
 				CredentialsFile string `yaml:"credentials_file"`
 			}
@@ -153,21 +180,31 @@ func checkScrape(t *testing.T, p *types.Project) {
 	read(t, "../prometheus/prometheus.yml", yaml.Unmarshal, &config)
 	found := 0
 	for _, c := range config.ScrapeConfigs {
-		s, ok := p.Services[c.DNS[0].Names[0]]
+		host, name := c.DNS[0].Names[0], strings.TrimSuffix(c.Job, "-demo")
+		s, ok := runs(p, name, host)
 		if !ok {
-			continue // of the other profile
+			continue // of another profile
 		}
 		found++
-		if int(s.Ports[0].Target) != c.DNS[0].Port {
-			t.Errorf("%s listens on %d, Prometheus asks %d", s.Name, s.Ports[0].Target, c.DNS[0].Port)
+		if port := strconv.Itoa(c.DNS[0].Port); !slices.Contains(imageEnv(t), strings.ToUpper(name)+"_HTTP_ADDR=0.0.0.0:"+port) {
+			t.Errorf("Prometheus asks %s at %s, where it does not listen", s.Name, port)
 		}
-		_, guarded := s.Environment["ROOMWATCH_HTTP_TOKEN_FILE"]
+		_, guarded := s.Environment[strings.ToUpper(name)+"_HTTP_TOKEN_FILE"]
 		if guarded != (c.Authorization.CredentialsFile != "") {
 			t.Errorf("%s asks for a token: %t; Prometheus sends %q", s.Name, guarded, c.Authorization.CredentialsFile)
 		}
 	}
-	if found != 1 {
-		t.Errorf("Prometheus finds %d roomwatch", found)
+	want := 0
+	for _, s := range p.Services {
+		if s.Image == "roomwatch" {
+			want++
+		}
+	}
+	if found != want {
+		t.Errorf("Prometheus finds %d of %d programs", found, want)
+	}
+	if to := config.Alerting.Alertmanagers[0].Static[0].Targets[0]; to != "alertmanager:9093" || p.Services["alertmanager"].Ports[0].Target != 9093 {
+		t.Errorf("alerts go to %s", to)
 	}
 	var sources struct{ Datasources []struct{ URL string } }
 	read(t, "../grafana/provisioning/datasources/prometheus.yml", yaml.Unmarshal, &sources)

@@ -21,32 +21,38 @@ import (
 // top is the root of the repository.
 const top = "../.."
 
-// binary makes roomwatch, once for all tests.
-var binary = sync.OnceValues(func() (string, error) { return build("roomwatch") })
+// programs are what is deployed; all their metrics have to be shown.
+var programs = []string{"roomwatch", "roomnotify", "roomaudit"}
 
-// build makes a program.
-func build(name string) (string, error) {
+// built makes all of them, once for all tests, and returns where they are.
+var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "roomwatch-deploy-test")
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, name)
-	build := exec.Command("go", "build", "-o", bin, "./cmd/"+name)
+	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/roomwatch", "./cmd/roomnotify", "./cmd/roomaudit")
 	build.Dir = top
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return bin, nil
+	return dir, nil
+})
+
+// program returns where one of them is.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
 }
 
 // demo runs the demo and returns its metrics when it has stored events, those of a
 // roomnotify that has sent a notification, and those of a roomaudit that has recorded.
 func demo(t *testing.T) (ofRoomwatch, ofRoomnotify, ofRoomaudit string) {
 	t.Helper()
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := program(t, "roomwatch")
 	addr, nats := freeAddr(t), freeAddr(t)
 	_, port, err := net.SplitHostPort(nats)
 	if err != nil {
@@ -78,10 +84,7 @@ func demo(t *testing.T) (ofRoomwatch, ofRoomnotify, ofRoomaudit string) {
 // audited runs roomaudit and returns its metrics when it has recorded events.
 func audited(t *testing.T, nats string) (metrics string) {
 	t.Helper()
-	bin, err := build("roomaudit")
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := program(t, "roomaudit")
 	addr := freeAddr(t)
 	cmd := exec.CommandContext(t.Context(), bin, "run")
 	cmd.Env = []string{"ROOMAUDIT_DIR=" + t.TempDir(), "ROOMAUDIT_HTTP_ADDR=" + addr, "NATS_URL=" + nats}
@@ -98,10 +101,7 @@ func audited(t *testing.T, nats string) (metrics string) {
 // notified runs roomnotify and returns its metrics when it has sent a notification.
 func notified(t *testing.T, nats string) (metrics string) {
 	t.Helper()
-	bin, err := build("roomnotify")
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := program(t, "roomnotify")
 	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer hook.Close()
 	rules := filepath.Join(t.TempDir(), "rules.yaml")

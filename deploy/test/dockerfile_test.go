@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -33,9 +34,31 @@ func (golangImage) ResolveImageConfig(_ context.Context, ref string, _ sourceres
 	return ref, digest.FromBytes(config), config, nil
 }
 
-// What `docker build --check` says, and what the image will be.
+// What `docker build --check` says, and what the image will be. That of a release, of
+// programs that are compiled already, is no other.
 func TestDockerfile(t *testing.T) {
-	text, err := os.ReadFile(dockerfile)
+	image, released := imageOf(t, dockerfile), imageOf(t, dockerfile+".release")
+	checkImage(t, image)
+	if a, b := asJSON(t, image), asJSON(t, released); a != b {
+		t.Errorf("the image of a release is another:\n%s\n%s", a, b)
+	}
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// imageEnv is the environment of the image.
+func imageEnv(t *testing.T) []string { return imageOf(t, dockerfile).Env }
+
+func imageOf(t *testing.T, path string) *dockerspec.DockerOCIImageConfig {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +73,7 @@ func TestDockerfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkImage(t, &result.Image.Config)
+	return &result.Image.Config
 }
 
 func checkImage(t *testing.T, c *dockerspec.DockerOCIImageConfig) {
@@ -64,8 +87,8 @@ func checkImage(t *testing.T, c *dockerspec.DockerOCIImageConfig) {
 	if c.Healthcheck == nil || !slices.Equal(c.Healthcheck.Test, []string{"CMD", "/roomwatch", "healthcheck"}) {
 		t.Errorf("healthcheck %+v", c.Healthcheck)
 	}
-	if !slices.Equal(c.Entrypoint, []string{"/roomwatch"}) || !slices.Equal(c.Cmd, []string{"run"}) {
-		t.Errorf("runs %q %q", c.Entrypoint, c.Cmd)
+	if len(c.Entrypoint) != 0 || !slices.Equal(c.Cmd, []string{"roomwatch", "run"}) || !slices.Contains(c.Env, "PATH=/") {
+		t.Errorf("runs %q %q in %q; the program has to be the first argument", c.Entrypoint, c.Cmd, c.Env)
 	}
 	if c.Labels["org.opencontainers.image.version"] != "v1.2.3" || c.Labels["org.opencontainers.image.revision"] != "abcdef" {
 		t.Errorf("labels %v", c.Labels)
@@ -93,12 +116,14 @@ func TestImage(t *testing.T) {
 			}
 		}
 	}
-	bin := filepath.Join(out, "roomwatch")
-	isStatic(t, bin)
-	if text, err := exec.CommandContext(t.Context(), bin, "version").Output(); err != nil || !bytes.HasPrefix(text, []byte("roomwatch v1.2.3\ncommit abcdef\n")) {
-		t.Errorf("version: %v\n%s", err, text)
+	for _, name := range programs {
+		bin := filepath.Join(out, name)
+		isStatic(t, bin)
+		if text, err := exec.CommandContext(t.Context(), bin, "version").Output(); err != nil || !bytes.HasPrefix(text, []byte(name+" v1.2.3\ncommit abcdef\n")) {
+			t.Errorf("version: %v\n%s", err, text)
+		}
 	}
-	inContainer(t, bin)
+	inContainer(t, out)
 }
 
 func buildStage(t *testing.T) instructions.Stage {
@@ -198,14 +223,16 @@ mount -o remount,bind,ro "$root"
 exec chroot --userspec=65532:65532 --groups= "$root" "$@"
 `
 
-func inContainer(t *testing.T, bin string) {
+func inContainer(t *testing.T, dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("not root: the program was not tried in an empty read-only root")
 	}
 	root := t.TempDir()
-	if err := copyFile(bin, filepath.Join(root, "roomwatch")); err != nil {
-		t.Fatal(err)
+	for _, name := range programs {
+		if err := copyFile(filepath.Join(dir, name), filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	data := filepath.Join(root, "data")
 	if err := os.Mkdir(data, 0o750); err != nil {
@@ -222,6 +249,12 @@ func inContainer(t *testing.T, bin string) {
 	}
 	if text, err := inside(nil, "version").CombinedOutput(); err != nil {
 		t.Skipf("mount namespaces are not allowed here: the program was not tried in an empty read-only root: %v\n%s", err, text)
+	}
+	for _, name := range programs[1:] { // which have no part in the demo
+		cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-ec", container, "sh", root, "/"+name, "version")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
 	}
 	text, err := inside([]string{"ROOMWATCH_DATA_DIR=/elsewhere"}, "demo").CombinedOutput()
 	if err == nil || !strings.Contains(string(text), "read-only file system") {

@@ -16,6 +16,7 @@ import (
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	kube "k8s.io/client-go/kubernetes/scheme"
@@ -50,6 +51,30 @@ type release struct {
 	monitors []*monitoring.ServiceMonitor
 	rules    []*monitoring.PrometheusRule
 	budgets  []*policy.PodDisruptionBudget
+
+	deployments []*apps.Deployment
+	maps        []*core.ConfigMap
+	ingresses   []*networking.Ingress
+	tests       []*core.Pod
+
+	parts map[string]*release // roomnotify and roomaudit
+}
+
+// of returns the part of a release that an object belongs to, by its label.
+func (r *release) of(t *testing.T, o runtime.Object) *release {
+	t.Helper()
+	m, err := meta.Accessor(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := m.GetLabels()["app.kubernetes.io/name"]
+	if !slices.Contains(programs[1:], name) {
+		return r
+	}
+	if r.parts[name] == nil {
+		r.parts[name] = &release{}
+	}
+	return r.parts[name]
 }
 
 func rendered(t *testing.T, values string) release {
@@ -59,7 +84,7 @@ func rendered(t *testing.T, values string) release {
 		t.Fatalf("helm template: %v\n%s", err, out)
 	}
 	decode, schema := decoder(t), apiSchema(t)
-	var r release
+	all := release{parts: map[string]*release{}}
 	for text := range strings.SplitSeq(out, "\n---\n") {
 		if strings.TrimSpace(strings.TrimPrefix(text, "---")) == "" {
 			continue
@@ -68,7 +93,16 @@ func rendered(t *testing.T, values string) release {
 		if err != nil {
 			t.Fatalf("%v in\n%s", err, text)
 		}
+		r := all.of(t, o)
 		switch o := o.(type) {
+		case *apps.Deployment:
+			r.deployments = append(r.deployments, o)
+		case *core.ConfigMap:
+			r.maps = append(r.maps, o)
+		case *networking.Ingress:
+			r.ingresses = append(r.ingresses, o)
+		case *core.Pod:
+			r.tests = append(r.tests, o)
 		case *apps.StatefulSet:
 			r.sets = append(r.sets, o)
 		case *core.Service:
@@ -94,7 +128,7 @@ func rendered(t *testing.T, values string) release {
 			t.Errorf("%v in\n%s", err, text)
 		}
 	}
-	return r
+	return all
 }
 
 // decoder refuses fields that Kubernetes or the Prometheus operator do not know.
@@ -140,7 +174,10 @@ func TestChart(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%d files of values, %v", len(files), err)
 	}
-	known := variableNames(t)
+	known := map[string]map[string]bool{}
+	for _, name := range programs {
+		known[name] = variableNames(t, name)
+	}
 	for _, values := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(values), "-values.yaml"), func(t *testing.T) {
 			if out, err := helm(t, "lint", "--strict", chart, "--kube-version", "1.33.0", "--values", values); err != nil {
@@ -150,16 +187,20 @@ func TestChart(t *testing.T) {
 			if len(r.sets) != 1 || len(r.services) != 1 {
 				t.Fatalf("%d StatefulSets, %d Services", len(r.sets), len(r.services))
 			}
-			checkSet(t, r.sets[0], known)
+			checkPod(t, &r.sets[0].Spec.Template, r.sets[0].Spec.VolumeClaimTemplates, known)
 			checkReferences(t, r)
+			for name, part := range r.parts {
+				checkPart(t, name, part, r, known)
+			}
+			checkHelmTest(t, r)
 		})
 	}
 }
 
-// checkSet looks at what must hold whatever the values are.
-func checkSet(t *testing.T, s *apps.StatefulSet, known map[string]bool) {
+// checkPod looks at what must hold whatever the values are.
+func checkPod(t *testing.T, template *core.PodTemplateSpec, claims []core.PersistentVolumeClaim, known map[string]map[string]bool) {
 	t.Helper()
-	pod := s.Spec.Template.Spec
+	pod := template.Spec
 	p, c := pod.SecurityContext, pod.Containers[0]
 	if !*p.RunAsNonRoot || *p.RunAsUser == 0 || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken {
 		t.Errorf("the pod's security %+v", p)
@@ -176,8 +217,8 @@ func checkSet(t *testing.T, s *apps.StatefulSet, known map[string]bool) {
 			t.Errorf("%s is set twice", e.Name)
 		}
 		set[e.Name] = true
-		if ours := strings.HasPrefix(e.Name, "ROOMWATCH_") || strings.HasPrefix(e.Name, "NATS_"); ours && !known[e.Name] {
-			t.Errorf("roomwatch knows no variable %s", e.Name)
+		if ours := strings.HasPrefix(e.Name, "ROOM") || strings.HasPrefix(e.Name, "NATS_"); ours && !known[c.Args[0]][e.Name] {
+			t.Errorf("%s knows no variable %s", c.Args[0], e.Name)
 		}
 		if strings.Contains(e.Value, "e+") {
 			t.Errorf("%s is %s", e.Name, e.Value)
@@ -190,7 +231,7 @@ func checkSet(t *testing.T, s *apps.StatefulSet, known map[string]bool) {
 			t.Errorf("files of volume %s have mode %o", v.Name, *v.Secret.DefaultMode)
 		}
 	}
-	for _, v := range s.Spec.VolumeClaimTemplates {
+	for _, v := range claims {
 		volumes[v.Name] = true
 	}
 	for _, m := range c.VolumeMounts {
@@ -380,6 +421,14 @@ func TestChartRefuses(t *testing.T) {
 		{"variable twice", append(good, "env.ROOMWATCH_STREAM=A", "extraEnv[0].name=ROOMWATCH_STREAM"), "ROOMWATCH_STREAM is set twice"},
 		{"credentials in the URL", append(good, "nats.url=nats://user:hunter2@nats:4222"), "nats.url has credentials"},
 		{"claim of no volume", append(good, "persistence.enabled=false", "persistence.existingClaim=c"), "persistence.existingClaim"},
+		{"a part and the embedded server", append(good, "roomaudit.enabled=true"), "roomaudit.enabled is true and nats.url is empty"},
+		{"no rules", append(good, "nats.url=nats://n", "roomnotify.enabled=true"), "roomnotify.enabled is true and there are no rules"},
+		{"a part's entries of no secret", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.nats.passwordName=p"), "roomaudit.nats.existingSecret"},
+		{"a part's secret in the open", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.env.NATS_PASSWORD=hunter2"), "roomaudit.env.NATS_PASSWORD"},
+		{"a part's variable twice", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.env.ROOMAUDIT_KEEP=48h", "roomaudit.extraEnv[0].name=ROOMAUDIT_KEEP"), "ROOMAUDIT_KEEP is set twice"},
+		{"a trail's claim of no volume", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.persistence.enabled=false", "roomaudit.persistence.existingClaim=c"), "roomaudit.persistence.existingClaim"},
+		{"a page of no name", append(good, "ingress.enabled=true"), "ingress.host"},
+		{"typing mistake of a part", append(good, "roomnotify.rulez.x=1"), "rulez"},
 		{"typing mistake", append(good, "nats.ulr=x"), "ulr"},
 		{"too hasty", append(good, "terminationGracePeriodSeconds=1"), "terminationGracePeriodSeconds"},
 	}
@@ -396,20 +445,16 @@ func TestChartRefuses(t *testing.T) {
 	}
 }
 
-var variable = regexp.MustCompile(`(?m)^(ROOMWATCH_[A-Z_]+|NATS_[A-Z]+) `)
+var variable = regexp.MustCompile(`(?m)^(ROOM[A-Z]+_[A-Z_]+|NATS_[A-Z_]+) `)
 
-// variableNames are those that roomwatch reads.
-func variableNames(t *testing.T) map[string]bool {
+// variableNames are those that a program reads.
+func variableNames(t *testing.T, name string) map[string]bool {
 	t.Helper()
-	bin, err := binary()
+	out, err := exec.CommandContext(t.Context(), program(t, name), "help", "config").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), bin, "help", "config").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]bool{}
+	names := map[string]bool{strings.ToUpper(name) + "_ENV_FILE": true}
 	for _, m := range variable.FindAllStringSubmatch(string(out), -1) {
 		names[m[1]] = true
 	}

@@ -200,9 +200,6 @@ func TestQueriesAskForWhatThereIs(t *testing.T) {
 	}
 }
 
-// programs are those whose metrics have all to be shown.
-var programs = []string{"roomwatch", "roomnotify", "roomaudit"}
-
 func prefix(name string) string {
 	before, _, _ := strings.Cut(name, "_")
 	return before

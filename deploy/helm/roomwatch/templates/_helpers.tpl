@@ -116,3 +116,60 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $url := urlParse (ternary . (printf "nats://%s" .) (contains "://" .)) -}}
 {{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get (dict "http" "80" "https" "443" "ws" "80" "wss" "443") $url.scheme) | default "4222" -}}
 {{- end -}}
+
+{{/* The variables of who logs in to NATS. The argument is a dict: nats, and mount, where the entries of its secret are files. */}}
+{{- define "roomwatch.natsLogin" -}}
+{{- with .nats.user }}
+- name: NATS_USER
+  value: {{ . | quote }}
+{{- end }}
+{{- range $variable, $entry := dict "NATS_PASSWORD" .nats.passwordName "NATS_TOKEN" .nats.tokenName }}
+{{- if $entry }}
+- name: {{ $variable }}
+  valueFrom:
+    secretKeyRef: {name: {{ $.nats.existingSecret | quote }}, key: {{ $entry | quote }}}
+{{- end }}
+{{- end }}
+{{- range $variable, $entry := dict "NATS_CREDS" .nats.credsName "NATS_CA" .nats.caName "NATS_CERT" .nats.certName "NATS_KEY" .nats.keyName }}
+{{- if $entry }}
+- name: {{ $variable }}
+  value: {{ printf "%s/%s" $.mount $entry | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Who may come in, and where everybody may go. */}}
+{{- define "roomwatch.from" -}}
+{{- if .Values.networkPolicy.from -}}
+{{- toYaml .Values.networkPolicy.from }}
+{{- else if or .Values.serviceMonitor.enabled .Values.ingress.enabled -}}
+- namespaceSelector: {} # Prometheus and the ingress have a namespace of their own
+{{- else -}}
+- podSelector: {}
+{{- end }}
+- podSelector: # helm test
+    matchLabels: {{- include "roomwatch.testLabels" . | nindent 6 }}
+{{- end -}}
+
+{{- define "roomwatch.testLabels" -}}
+app.kubernetes.io/name: {{ include "roomwatch.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "roomwatch.egressDNS" -}}
+- ports: # DNS; its pods may listen on 5353
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+    - {port: 5353, protocol: UDP}
+    - {port: 5353, protocol: TCP}
+{{- end -}}
+
+{{- define "roomwatch.egressNATS" -}}
+{{- range $server := splitList "," .Values.nats.url }}
+{{- if trim $server }}
+- ports: # NATS
+    - port: {{ include "roomwatch.port" (trim $server) }}
+      protocol: TCP
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 		l.Line("rules", err, "")
 		return program.ErrReported
 	}
-	l.Line("rules", nil, "%s: %d rules, %d targets", cfg.Rules, len(file.Rules), len(file.Targets))
+	l.Line("rules", nil, "%s: %s, %s", cfg.Rules, english.Plural(len(file.Rules), "rule", ""), english.Plural(len(file.Targets), "target", ""))
 	if names := unknownVariables(file); names != "" {
 		l.Warn("variables", "no variable of roomnotify, perhaps misspelt: %s", names)
 	}

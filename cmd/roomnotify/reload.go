@@ -3,9 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
 	"os"
 	"time"
+
+	"github.com/dustin/go-humanize/english"
 
 	"roomwatch/cmd/roomnotify/rules"
 )
@@ -142,5 +143,5 @@ func (g *target) outlive(ctx context.Context) (context.Context, context.CancelFu
 }
 
 func (r *ruleSet) String() string {
-	return fmt.Sprintf("%d rules, %d targets", len(r.file.Rules), len(r.file.Targets))
+	return english.Plural(len(r.file.Rules), "rule", "") + ", " + english.Plural(len(r.file.Targets), "target", "")
 }

@@ -192,7 +192,7 @@ func TestReloadCommand(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		if err := askForReload(r.t.Context(), s, &out); err != nil || !strings.Contains(out.String(), "1 rules, 1 targets") {
+		if err := askForReload(r.t.Context(), s, &out); err != nil || !strings.Contains(out.String(), "1 rule, 1 target") {
 			t.Errorf("%v: %s", err, &out)
 		}
 		r.put("1")

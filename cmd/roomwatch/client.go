@@ -77,7 +77,8 @@ func (c *client) get(ctx context.Context, path string, query url.Values, v any) 
 	if err != nil {
 		return err
 	}
-	body, err := c.read(resp)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := c.read(resp.Body)
 	if err == nil && json.Unmarshal(body, v) != nil {
 		err = c.stranger(resp.StatusCode)
 	}
@@ -100,7 +101,8 @@ func (c *client) ask(ctx context.Context, path string, query url.Values) (*http.
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
-	body, err := c.read(resp)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := c.read(resp.Body)
 	var problem web.Problem
 	switch {
 	case err != nil:
@@ -113,10 +115,9 @@ func (c *client) ask(ctx context.Context, path string, query url.Values) (*http.
 	return nil, fmt.Errorf("roomwatch at %s answers: %s", c.base, plain(problem.Error))
 }
 
-// read returns the body of an answer and closes it.
-func (c *client) read(resp *http.Response) ([]byte, error) {
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, clientMost))
+// read returns the body of an answer.
+func (c *client) read(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, clientMost))
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.base, err)
 	}

@@ -14,8 +14,7 @@ import (
 func TestBackup(t *testing.T) {
 	fail := errors.New("no room on the disk at /secret/place")
 	var failing bool
-	var r *rig
-	r = newRig(t, func(c *Config) {
+	r := newRig(t, func(c *Config) {
 		real := c.Backup
 		c.Backup = func() (*state.Backup, error) {
 			if failing {

@@ -35,14 +35,17 @@ func TestBackupBringsBackWhatWaits(t *testing.T) {
 	if err := r.world.Open("short"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "an event that waits", func() bool { return lost.status().Outbox.Depth > 0 })
+	is := func(state string) func() bool {
+		return func() bool {
+			_, body := fetch(lost.addr, "/api/v1/explain?room=short")
+			return strings.Contains(body, `"state":"`+state+`"`)
+		}
+	}
+	eventually(t, "the room's begin to wait", is(web.StateLive))
 	if err := r.world.Close("short"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the room's end to wait", func() bool {
-		_, body := fetch(lost.addr, "/api/v1/explain?room=short")
-		return strings.Contains(body, `"state":"ended"`)
-	})
+	eventually(t, "the room's end to wait", is(web.StateEnded))
 	data := t.TempDir()
 	path := filepath.Join(data, "state.db")
 	code, said := lost.backUp(path)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"roomwatch/cmd/roomwatch/config"
@@ -205,9 +206,11 @@ func TestKilledProcess(t *testing.T) {
 	plan.run(t, func(w *week) {
 		t := w.t // of the bubble
 		time.Sleep(time.Minute)
-		p, before := w.current.Load(), w.service.Requests()
+		p := w.current.Load()
 		_, _, assigned := p.d.store.Position()
 		p.kill()
+		synctest.Wait() // for what was on its way
+		before := w.service.Requests()
 		time.Sleep(time.Minute)
 		if after := w.service.Requests(); after > before {
 			t.Errorf("a dead process made %d requests", after-before)

@@ -30,9 +30,10 @@ var firstSteps = map[string]struct {
 	"roomwatch tail":   {lasts: true, prints: `(?m)^[-\d]+ [:.\d]+Z  room\.created +live_\S+ +"`},
 	"roomwatch verify": {prints: `^\d+ events of \d+ rooms, .*: no inconsistencies\n$`},
 
-	"roomnotify check": {prints: `(?s)^rules +ok .*target +ok .*nats +ok `},
-	"roomnotify test":  {prints: `^team +ok`},
-	"roomnotify run":   {lasts: true, prints: `msg=start`},
+	"roomnotify check":        {prints: `(?s)^rules +ok .*target +ok .*nats +ok `},
+	"roomnotify test":         {prints: `^team +ok`},
+	"roomnotify test --since": {prints: `(?m)^team: notifications \d+, digests \d+, held back at the end \d+`},
+	"roomnotify run":          {lasts: true, prints: `msg=start`},
 
 	"roomaudit run":    {lasts: true, prints: `msg=start`},
 	"roomaudit query":  {prints: `Z +room\.created +live_`},
@@ -180,6 +181,9 @@ func (n *newcomer) run(line string) {
 	name := "go build"
 	if m := programAndCommand.FindStringSubmatch(line); m != nil {
 		name = m[1] + " " + m[2]
+		if other := name + " --since"; strings.Contains(line, " --since ") && firstSteps[other].prints != "" {
+			name = other
+		}
 	} else if strings.HasPrefix(line, "nats ") {
 		n.t.Logf("not tried: %s", line) // the nats command takes minutes to build
 		return

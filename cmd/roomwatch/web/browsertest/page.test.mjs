@@ -231,13 +231,19 @@ test('rooms are shown though an answer takes longer than the pause between two q
 test('focus and place are kept while the rooms change', async (t) => {
   const page = await open(t);
   await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);
-  await page.focus('#room-rows tr:nth-child(2) .owner button');
-  await page.evaluate(() => {
-    document.activeElement.dataset.mine = 'yes';
-    window.before = [...document.querySelectorAll('#room-rows .views')].map((e) => e.textContent).join();
-  });
-  await eventually(page, () => [...document.querySelectorAll('#room-rows .views')].map((e) => e.textContent).join() !== window.before);
-  assert.equal(await page.evaluate(() => document.activeElement.dataset.mine), 'yes');
+  let listed = false; // a room that leaves the list takes the focus with it, and says nothing
+  for (let tries = 0; !listed && tries < 5; tries += 1) {
+    await page.focus('#room-rows tr:nth-child(2) .owner button');
+    await page.evaluate(() => {
+      window.mine = document.activeElement;
+      window.before = [...document.querySelectorAll('#room-rows .views')].map((e) => e.textContent).join();
+    });
+    await eventually(page, () => [...document.querySelectorAll('#room-rows .views')].map((e) => e.textContent).join() !== window.before);
+    let focused;
+    [listed, focused] = await page.evaluate(() => [window.mine.isConnected, document.activeElement === window.mine]);
+    assert.equal(focused, listed);
+  }
+  assert.ok(listed, 'no row was kept');
 });
 
 test('an answer that is cut is no answer', async (t) => {

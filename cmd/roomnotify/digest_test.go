@@ -116,6 +116,21 @@ func TestDigestForAChat(t *testing.T) {
 	})
 }
 
+// Alertmanager is told of each room of a digest: none that is left out could be resolved.
+func TestDigestForAlertmanager(t *testing.T) {
+	inBubble(t, "targets:\n  a: {kind: alertmanager, url: \"${A}\", limit: 1}\nrules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		stop := r.start()
+		for i := range 30 {
+			r.put(fmt.Sprintf("x%d", i))
+		}
+		r.until("a digest comes", func() bool { return len(r.to.requests("")) == 2 })
+		if n := strings.Count(r.to.requests("")[1].body, `"startsAt"`); n != 29 {
+			t.Errorf("the digest has %d alerts, want 29", n)
+		}
+		stop()
+	})
+}
+
 // What waited for a target that was down comes within its limit: the first as
 // they are, and the rest as a digest.
 func TestLimitAfterAnOutage(t *testing.T) {

@@ -77,9 +77,13 @@ func (r *release) of(t *testing.T, o runtime.Object) *release {
 	return r.parts[name]
 }
 
-func rendered(t *testing.T, values string) release {
+func rendered(t *testing.T, values string, set ...string) release {
 	t.Helper()
-	out, err := helm(t, "template", "rw", chart, "--namespace", "live", "--kube-version", "1.33.0", "--values", values)
+	args := []string{"template", "rw", chart, "--namespace", "live", "--kube-version", "1.33.0", "--values", values}
+	for _, s := range set {
+		args = append(args, "--set", s)
+	}
+	out, err := helm(t, args...)
 	if err != nil {
 		t.Fatalf("helm template: %v\n%s", err, out)
 	}
@@ -270,12 +274,16 @@ func checkReferences(t *testing.T, r release) {
 			t.Errorf("runs as %s, not %s", s.Spec.Template.Spec.ServiceAccountName, a.Name)
 		}
 	}
-	token := false
+	var token bool
 	for _, v := range s.Spec.Template.Spec.Volumes {
 		if v.Name != "secret" {
 			continue
 		}
-		token = len(v.Secret.Items) == 2
+		entry := map[string]string{} // by the name of its file
+		for _, i := range v.Secret.Items {
+			entry[i.Path] = i.Key
+		}
+		_, token = entry["http-token"]
 		for _, made := range r.secrets {
 			for _, i := range v.Secret.Items {
 				if made.Name != v.Secret.SecretName || made.StringData[i.Key] == "" {
@@ -290,7 +298,7 @@ func checkReferences(t *testing.T, r release) {
 				}
 			}
 			a := m.Spec.Endpoints[0].Authorization
-			if (a != nil) != token || token && (a.Credentials.Name != v.Secret.SecretName || a.Credentials.Key != v.Secret.Items[1].Key) {
+			if (a != nil) != token || token && (a.Credentials.Name != v.Secret.SecretName || a.Credentials.Key != entry["http-token"]) {
 				t.Errorf("the ServiceMonitor's token %+v", a)
 			}
 		}
@@ -318,7 +326,7 @@ func TestChartValues(t *testing.T) {
 			ports = append(ports, p.Port.String())
 		}
 	}
-	if got := strings.Join(ports, " "); got != "53 53 5353 5353 443 4333 443 4222 3128 4318" {
+	if got := strings.Join(ports, " "); got != "53 53 5353 5353 443 4333 4222 3128 4318" {
 		t.Errorf("lets out to ports %s", got)
 	}
 	// The alerts are the ones that promtool has tested.
@@ -382,8 +390,8 @@ func TestChartVolumes(t *testing.T) {
 	for _, e := range r.policies[0].Spec.Egress[1:] {
 		ports = append(ports, e.Ports[0].Port.String())
 	}
-	if !slices.Equal(ports, []string{"80", "80"}) {
-		t.Errorf("lets out to %q, want the ports of http:// and ws://", ports)
+	if !slices.Equal(ports, []string{"80", "80", "443"}) {
+		t.Errorf("lets out to %q, want the ports of http://, ws:// and wss://", ports)
 	}
 	r = rendered(t, chart+"/ci/noclass-values.yaml")
 	if c := r.sets[0].Spec.VolumeClaimTemplates[0].Spec.StorageClassName; c == nil || *c != "" {
@@ -427,6 +435,19 @@ func TestChartRefuses(t *testing.T) {
 		{"a part's secret in the open", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.env.NATS_PASSWORD=hunter2"), "roomaudit.env.NATS_PASSWORD"},
 		{"a part's variable twice", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.env.ROOMAUDIT_KEEP=48h", "roomaudit.extraEnv[0].name=ROOMAUDIT_KEEP"), "ROOMAUDIT_KEEP is set twice"},
 		{"a trail's claim of no volume", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.persistence.enabled=false", "roomaudit.persistence.existingClaim=c"), "roomaudit.persistence.existingClaim"},
+		{"callbacks without a token", []string{"image.repository=r", "sdkAppID=1", "secret.secretKey=k", "secret.httpToken=t", "webhook.enabled=true"}, "secret.webhookToken"},
+		{"callbacks at the page's port", append(good, "webhook.enabled=true", "webhook.port=8080"), "webhook.port and http.port are both 8080"},
+		{"an open page for who calls back", append(good, "webhook.enabled=true", "ingress.enabled=true", "ingress.host=h", "http.open=true"), "http.open are true"},
+		{"callbacks that are not read", append(good, "webhook.enabled=true", "env.ROOMWATCH_POINT_READS_PER_SECOND=0"), "ROOMWATCH_POINT_READS_PER_SECOND is 0"},
+		{"callbacks by hand", append(good, "env.ROOMWATCH_WEBHOOK_ADDR=0.0.0.0:8090"), "use webhook.enabled"},
+		{"their token in the open", append(good, "webhook.enabled=true", "env.ROOMWATCH_WEBHOOK_TOKEN=hunter2"), "use secret.webhookTokenName"},
+		{"a privileged port", append(good, "webhook.enabled=true", "webhook.port=80"), "webhook/port"},
+		{"a token and a user", append(good, "nats.url=nats://n", "nats.existingSecret=s", "nats.tokenName=t", "nats.user=u"), "nats.tokenName and nats.user are both set"},
+		{"a password of nobody", append(good, "nats.url=nats://n", "nats.existingSecret=s", "nats.passwordName=p"), "nats.user is empty"},
+		{"a certificate without its key", append(good, "nats.url=nats://n", "nats.existingSecret=s", "nats.certName=c"), "nats.keyName"},
+		{"a part's token and user", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.nats.existingSecret=s", "roomaudit.nats.tokenName=t"), "roomaudit.nats.tokenName and roomaudit.nats.user"},
+		{"a domain of the embedded server", append(good, "nats.domain=hub"), "nats.domain is set and nats.url is empty"},
+		{"two ways to NATS", append(good, "nats.url=ws://a\\,nats://b"), "over WebSocket"},
 		{"a page of no name", append(good, "ingress.enabled=true"), "ingress.host"},
 		{"typing mistake of a part", append(good, "roomnotify.rulez.x=1"), "rulez"},
 		{"typing mistake", append(good, "nats.ulr=x"), "ulr"},

@@ -153,3 +153,37 @@ func TestChartParts(t *testing.T) {
 		t.Errorf("a trail that exists: %+v", v)
 	}
 }
+
+// Callbacks have a port of their own from the ingress to the container, and who may reach
+// it reaches nothing else.
+func TestChartCallbacks(t *testing.T) {
+	r := rendered(t, chart+"/ci/callbacks-values.yaml")
+	c := r.sets[0].Spec.Template.Spec.Containers[0]
+	env := map[string]string{}
+	for _, e := range c.Env {
+		env[e.Name] = e.Value
+	}
+	if port := c.Ports[1]; port.Name != "webhook" || env["ROOMWATCH_WEBHOOK_ADDR"] != fmt.Sprintf("0.0.0.0:%d", port.ContainerPort) || port.ContainerPort != 8095 {
+		t.Errorf("the container's port %+v, it listens on %s", port, env["ROOMWATCH_WEBHOOK_ADDR"])
+	}
+	if port := r.services[0].Spec.Ports[1]; port.Name != "webhook" || port.Port != 8095 || port.TargetPort.String() != "webhook" {
+		t.Errorf("the service's port %+v", port)
+	}
+	items := r.sets[0].Spec.Template.Spec.Volumes[0].Secret.Items
+	token := items[len(items)-1]
+	if env["ROOMWATCH_WEBHOOK_TOKEN_FILE"] != "/etc/roomwatch/"+token.Path || r.secrets[0].StringData[token.Key] != "another-token" {
+		t.Errorf("the token is %s in %+v, read from %s", token.Key, r.secrets[0].StringData, env["ROOMWATCH_WEBHOOK_TOKEN_FILE"])
+	}
+	paths := r.ingresses[0].Spec.Rules[0].HTTP.Paths
+	if p := paths[0]; len(paths) != 2 || p.Path != "/webhook" || *p.PathType != networking.PathTypeExact || p.Backend.Service.Port.Name != "webhook" || paths[1].Backend.Service.Port.Name != "http" {
+		t.Errorf("the ingress leads to %+v", paths)
+	}
+	in := r.policies[0].Spec.Ingress
+	if len(in) != 2 || len(in[0].Ports) != 1 || in[0].Ports[0].Port.String() != "http" || len(in[1].Ports) != 1 || in[1].Ports[0].Port.String() != "webhook" || len(in[1].From) != 1 || in[1].From[0].NamespaceSelector == nil {
+		t.Errorf("lets in %+v", in)
+	}
+	off := rendered(t, chart+"/ci/least-values.yaml")
+	if len(off.services[0].Spec.Ports) != 1 || len(off.policies[0].Spec.Ingress) != 1 || len(off.sets[0].Spec.Template.Spec.Containers[0].Ports) != 1 {
+		t.Error("the port is open where nobody asked for it")
+	}
+}

@@ -81,7 +81,54 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- fail "replicas is 2 and env.ROOMWATCH_LEASE is 0s: without the lease the two drive each other out; leave it out, or set replicas to 1" -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.nats.domain (not .Values.nats.url) -}}
+{{- fail "nats.domain is set and nats.url is empty: the embedded server has no domain; set both or neither" -}}
+{{- end -}}
+{{- $sockets := dict -}}
+{{- range $server := splitList "," .Values.nats.url -}}
+{{- if trim $server -}}
+{{- $_ := set $sockets (regexMatch "^wss?://" (trim $server) | toString) true -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (len $sockets) 1 -}}
+{{- fail "nats.url: some servers are asked over WebSocket and some are not; write ws:// or wss:// before all of them, or before none" -}}
+{{- end -}}
+{{- include "roomwatch.validateLogin" (dict "nats" .Values.nats "name" "nats") -}}
+{{- include "roomwatch.validateWebhook" . -}}
 {{- include "roomwatch.validateEnv" . -}}
+{{- end -}}
+
+{{/* With what the programs refuse, the pod would start again and again. The argument is a dict: nats, and name, that of nats in the values. */}}
+{{- define "roomwatch.validateLogin" -}}
+{{- with .nats -}}
+{{- if and .tokenName .user -}}
+{{- fail (printf "%s.tokenName and %s.user are both set: NATS takes a token alone, or a user and a password; set %s.user to \"\", or leave the token out" $.name $.name $.name) -}}
+{{- end -}}
+{{- if and .passwordName (not .user) -}}
+{{- fail (printf "%s.passwordName is set and %s.user is empty: set both" $.name $.name) -}}
+{{- end -}}
+{{- if ne (empty .certName) (empty .keyName) -}}
+{{- fail (printf "of %s.certName and %s.keyName one is empty: a certificate needs its key; set both or neither" $.name $.name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Callbacks come from strangers: they need a token, and a port that leads to nothing else. */}}
+{{- define "roomwatch.validateWebhook" -}}
+{{- if .Values.webhook.enabled -}}
+{{- if and (not .Values.secret.existingSecret) (not .Values.secret.webhookToken) -}}
+{{- fail "webhook.enabled is true and there is no token: set secret.webhookToken to the one of the vendor's console, or secret.existingSecret to a secret that has it" -}}
+{{- end -}}
+{{- if eq (int .Values.webhook.port) (int .Values.http.port) -}}
+{{- fail (printf "webhook.port and http.port are both %d: strangers reach the first; set another port" (int .Values.http.port)) -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled .Values.http.open -}}
+{{- fail "webhook.enabled, ingress.enabled and http.open are true: who can call back could read the status page, too; set http.open=false, or lead the callbacks here by an ingress of your own" -}}
+{{- end -}}
+{{- if eq (toString (get .Values.env "ROOMWATCH_POINT_READS_PER_SECOND")) "0" -}}
+{{- fail "webhook.enabled is true and env.ROOMWATCH_POINT_READS_PER_SECOND is 0: a callback only says which room to read; leave it out, or set webhook.enabled=false" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Kubernetes takes the last of two variables of one name, so one of them would be set in vain. */}}
@@ -89,15 +136,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $own := dict "ROOMWATCH_SDKAPPID" "sdkAppID" "ROOMWATCH_IDENTIFIER" "identifier" "ROOMWATCH_ENDPOINT" "endpoint" "ROOMWATCH_DATA_DIR" "persistence"
   "ROOMWATCH_SECRET_KEY" "secret" "ROOMWATCH_SECRET_KEY_FILE" "secret" "ROOMWATCH_USERSIG" "secret" "ROOMWATCH_USERSIG_FILE" "secret"
   "ROOMWATCH_HTTP_ADDR" "http.port" "ROOMWATCH_HTTP_OPEN" "http.open" "ROOMWATCH_HTTP_TOKEN" "secret" "ROOMWATCH_HTTP_TOKEN_FILE" "secret"
+  "ROOMWATCH_WEBHOOK_ADDR" "webhook.enabled" "ROOMWATCH_WEBHOOK_TOKEN" "secret.webhookTokenName" "ROOMWATCH_WEBHOOK_TOKEN_FILE" "secret.webhookTokenName"
   "NATS_URL" "nats.url" "NATS_JS_DOMAIN" "nats.domain" "NATS_USER" "nats.user" "NATS_CREDS" "nats.credsName" "NATS_PASSWORD" "nats.passwordName" "NATS_PASSWORD_FILE" "nats.passwordName"
   "NATS_TOKEN" "nats.tokenName" "NATS_TOKEN_FILE" "nats.tokenName" "NATS_CA" "nats.caName" "NATS_CERT" "nats.certName" "NATS_KEY" "nats.keyName" -}}
 {{- range $name, $value := .Values.env -}}
 {{- if hasKey $own $name -}}
 {{- fail (printf "env.%s: the chart sets it, or it is a secret; use %s" $name (get $own $name)) -}}
 {{- end -}}
-{{- end -}}
-{{- if hasKey .Values.env "ROOMWATCH_WEBHOOK_TOKEN" -}}
-{{- fail "env.ROOMWATCH_WEBHOOK_TOKEN: it is a secret; take it from one with extraEnv and valueFrom" -}}
 {{- end -}}
 {{- $seen := dict -}}
 {{- range .Values.extraEnv -}}

@@ -33,6 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- fail (printf "%s.nats names entries of a secret: set %s.nats.existingSecret to the secret that has them" $.name $.name) -}}
 {{- end -}}
 {{- end -}}
+{{- include "roomwatch.validateLogin" (dict "nats" $part.nats "name" (printf "%s.nats" .name)) -}}
 {{- $own := dict "NATS_URL" "nats.url" "NATS_JS_DOMAIN" "nats.domain" (printf "%s_HTTP_ADDR" $prefix) "port" (printf "%s_HTTP_OPEN" $prefix) "http.open" (printf "%s_HTTP_TOKEN" $prefix) "secret" (printf "%s_HTTP_TOKEN_FILE" $prefix) "secret" "ROOMNOTIFY_RULES" "rules" "ROOMAUDIT_DIR" "persistence" -}}
 {{- range $name := list "NATS_USER" "NATS_CREDS" "NATS_PASSWORD" "NATS_PASSWORD_FILE" "NATS_TOKEN" "NATS_TOKEN_FILE" "NATS_CA" "NATS_CERT" "NATS_KEY" -}}
 {{- $_ := set $own $name "nats" -}}

@@ -30,7 +30,11 @@ func composed(t *testing.T, secrets map[string]string, profiles string) (*types.
 			t.Fatal(err)
 		}
 	}
-	opts, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithProfiles(strings.Fields(profiles)), cli.WithWorkingDirectory(dir))
+	const variables = "ROOMWATCH_SDKAPPID=1400000000\nROOMWATCH_ENDPOINT=http://simulator:9000\n"
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(variables), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opts, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithProfiles(strings.Fields(profiles)), cli.WithWorkingDirectory(dir), cli.WithEnvFiles(), cli.WithDotEnv)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,13 +25,17 @@ const top = "../.."
 var programs = []string{"roomwatch", "roomnotify", "roomaudit"}
 
 // built makes all of them, once for all tests, and returns where they are.
+// As in the image, so that they need nothing around them, and are compiled once for both.
 var built = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv(inNetwork); dir != "" {
+		return dir, nil
+	}
 	dir, err := os.MkdirTemp("", "roomwatch-deploy-test")
 	if err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-o", dir+"/", "./cmd/roomwatch", "./cmd/roomnotify", "./cmd/roomaudit")
-	build.Dir = top
+	build := exec.Command("go", "build", "-trimpath", "-o", dir+"/", "./cmd/roomwatch", "./cmd/roomnotify", "./cmd/roomaudit")
+	build.Dir, build.Env = top, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -150,17 +154,46 @@ func freeAddr(t *testing.T) string {
 // runUntilHealthy starts cmd, waits until healthy returns nil, and stops it.
 func runUntilHealthy(t *testing.T, cmd *exec.Cmd, healthy func() error) {
 	t.Helper()
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	out := &output{}
+	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	err := within(healthy)
+	if stopped := stop(cmd); err != nil || stopped != nil {
+		t.Errorf("%v, %v\n%s", err, stopped, out)
+	}
+}
+
+// within asks until healthy returns nil, for half a minute.
+func within(healthy func() error) error {
 	err := errors.New("never asked")
 	for end := time.Now().Add(30 * time.Second); err != nil && time.Now().Before(end); <-time.After(100 * time.Millisecond) {
 		err = healthy()
 	}
+	return err
+}
+
+// stop stops cmd as a service manager does, and returns how it ended.
+func stop(cmd *exec.Cmd) error {
 	_ = cmd.Process.Signal(syscall.SIGTERM)
-	if stopped := cmd.Wait(); err != nil || stopped != nil {
-		t.Errorf("%v, %v\n%s", err, stopped, &out)
-	}
+	return cmd.Wait()
+}
+
+// An output is what a program writes, to be read while it runs.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }

@@ -389,6 +389,35 @@ func TestReclaim(t *testing.T) {
 	})
 }
 
+// A renewal that waits while the holder claims again keeps the term of that claim.
+func TestRenewalDuringAReclaim(t *testing.T) {
+	run(t, func(t *testing.T, s *natstest.Server) {
+		a := begin(t, s.Connect(), "a", newFile(), &claims{})
+		a.holds(time.Second)
+		pass(time.Second)
+		a.tenure.writing <- struct{}{} // both wait, in this order
+		var both sync.WaitGroup
+		both.Go(func() {
+			if term, err := a.tenure.Reclaim(t.Context(), Claim{"other", 5}, "host"); term != 6 || err != nil {
+				t.Errorf("it claims again with term %d, %v", term, err)
+			}
+		})
+		synctest.Wait()
+		both.Go(func() {
+			if err := a.tenure.renew(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		<-a.tenure.writing
+		both.Wait()
+		if v, err := a.lease.store.lease(t.Context()); err != nil || v.value.Term != 6 {
+			t.Errorf("the lease has term %d, %v", v.value.Term, err)
+		}
+		a.wantTerm(6)
+	})
+}
+
 // The lease goes round a hundred times, by every way; no term is given twice.
 func TestManyTurns(t *testing.T) {
 	run(t, func(t *testing.T, s *natstest.Server) {

@@ -39,11 +39,11 @@ type Tenure struct {
 	renewed   time.Time // when the newest renewal that was answered was sent
 	alone     bool      // no standby was known then
 	reclaimed time.Time
-	writing   sync.Mutex // of the lease
+	writing   chan struct{} // has room for the one who writes the lease now
 }
 
 func (l *Lease) tenure(ctx context.Context, c *candidate, held *stored[record]) *Tenure {
-	t := &Tenure{l: l, granted: make(chan struct{}), alone: held == nil || c.alone, known: standbys{l: l, all: map[string]heard{}}}
+	t := &Tenure{l: l, granted: make(chan struct{}), alone: held == nil || c.alone, known: standbys{l: l, all: map[string]heard{}}, writing: make(chan struct{}, 1)}
 	t.ctx, t.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	keep, stop := context.WithCancel(t.ctx)
 	t.stop = stop
@@ -195,12 +195,18 @@ func (t *Tenure) look(ctx context.Context, sent time.Time) error {
 	return nil
 }
 
-// write writes the lease with a term. After a write that was refused, or whose outcome is
-// not known, it is read (L1).
+// write writes the lease with a term, or with the one that it has if that is higher: a
+// renewal that waits for a reclaim must not take its term back. After a write that was
+// refused, or whose outcome is not known, it is read (L1).
 func (t *Tenure) write(ctx context.Context, term uint64) error {
-	t.writing.Lock()
-	defer t.writing.Unlock()
+	select {
+	case t.writing <- struct{}{}:
+		defer func() { <-t.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	t.mu.Lock()
+	term = max(term, t.held.value.Term)
 	r, revision := t.l.record(term, t.held.value.Beat+1, t.since), t.held.revision
 	t.mu.Unlock()
 	revision, err := t.l.store.write(ctx, t.l.store.leaseKey(), r, revision)

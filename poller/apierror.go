@@ -11,6 +11,10 @@ import (
 // the account ends. Its text says what to change.
 var ErrConfig = errors.New("configuration refused")
 
+// ErrThrottled is wrapped by errors of a [Poller.Glance] that came too early for the
+// service's limit: whether it would have been answered is not known.
+var ErrThrottled = errors.New("the service limits requests")
+
 // A Class says what can be done about an error of the service.
 type Class int
 

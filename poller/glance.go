@@ -17,7 +17,8 @@ type Glance struct {
 
 // Glance makes exactly one request, for the first page, as soon as the quota
 // allows it: no retry, no new signature, no sweep. A refusal by the service is
-// an [*APIError]; one that only another configuration cures wraps [ErrConfig].
+// an [*APIError]; one that only another configuration cures wraps [ErrConfig], one that
+// the limit of requests has caused wraps [ErrThrottled].
 func (p *Poller) Glance(ctx context.Context) (Glance, error) {
 	defer p.fetch.client.close()
 	var t tally
@@ -28,8 +29,11 @@ func (p *Poller) Glance(ctx context.Context) (Glance, error) {
 		return err
 	})
 	if err != nil {
-		if classOf(err) == Fatal {
+		switch classOf(err) {
+		case Fatal:
 			err = fmt.Errorf("%w: %w", ErrConfig, err)
+		case Throttle:
+			err = fmt.Errorf("%w: %w", ErrThrottled, err)
 		}
 		return Glance{}, err
 	}

@@ -97,6 +97,10 @@ func (l *checklist) service(ctx context.Context, cfg *config.Config) {
 		return
 	}
 	got, err := p.Glance(ctx)
+	if errors.Is(err, poller.ErrThrottled) { // as beside a daemon at its full rate
+		l.Warn("service", "%v; a running roomwatch and other callers of the SDKAppID share the limit: check again in a moment", err)
+		return
+	}
 	if hint := poller.Hint(err); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
 	}

@@ -137,6 +137,18 @@ func TestCheckBesideTheDaemon(t *testing.T) {
 	p.stop()
 }
 
+// The limit of requests may be used up, as by the daemon itself: that is no fault of the
+// configuration.
+func TestCheckThrottled(t *testing.T) {
+	for name, fault := range map[string]simulator.Fault{"in the answer": {ErrorCode: 60011}, "by HTTP": {Status: http.StatusTooManyRequests}} {
+		r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1, Fault: func(int, *http.Request) *simulator.Fault { return &fault }})
+		status, out := runWith(t, r.env(t.TempDir()), "check")
+		if line := lines(out, "service"); status != 0 || !strings.Contains(line, "WARN") || !strings.Contains(line, "check again in a moment") {
+			t.Errorf("%s: exit status %d:\n%s", name, status, out)
+		}
+	}
+}
+
 // A daemon whose token is not known here is not mistaken for a stranger.
 func TestCheckWithoutTheToken(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})

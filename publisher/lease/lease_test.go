@@ -363,6 +363,32 @@ func TestBucketIsLost(t *testing.T) {
 	})
 }
 
+// Why the lease cannot be written is told as NATS says it.
+func TestBucketIsFull(t *testing.T) {
+	run(t, func(t *testing.T, s *natstest.Server) {
+		a := begin(t, s.Connect(), "a", newFile(), &claims{})
+		a.holds(time.Second)
+		js, err := jetstream.New(s.Connect())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		bucket, err := js.Stream(t.Context(), "KV_"+Bucket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := a.lease.store.wanted()
+		full.MaxBytes = int64(bucket.CachedInfo().State.Bytes)
+		if _, err := js.UpdateStream(t.Context(), full); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Minute)
+		if st := a.lease.Status(); !st.Held || st.Error == nil || errors.Is(st.Error, errStale) || !strings.Contains(st.Error.Error(), "maximum bytes exceeded") {
+			t.Errorf("the lease of a full bucket: %+v", st)
+		}
+	})
+}
+
 // A holder that a roomwatch without the lease has fenced claims again, once in the
 // duration of the lease.
 func TestReclaim(t *testing.T) {

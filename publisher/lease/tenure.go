@@ -239,7 +239,7 @@ func (t *Tenure) write(ctx context.Context, term uint64) error {
 	if v.value.Beat == r.Beat && v.value.Term == term {
 		return nil // it had landed
 	}
-	return errStale
+	return err
 }
 
 func (t *Tenure) holds(v stored[record]) {

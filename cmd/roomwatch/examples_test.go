@@ -16,20 +16,33 @@ import (
 	"roomwatch/poller/simulator"
 )
 
-// TestJavaScriptExample runs the subscriber in deploy/examples while rooms open,
-// and stops it and NATS in between: it welcomes each new room, and those that
-// were live before nobody.
+// TestJavaScriptExample and TestPythonExample run the subscribers in deploy/examples.
 //
 //	.ci/examples
 func TestJavaScriptExample(t *testing.T) {
+	tryExample(t, 0, "javascript", "node", "subscribe.mjs")
+}
+
+func TestPythonExample(t *testing.T) {
+	if said, err := exec.CommandContext(t.Context(), "python3", "-c", "import nats").CombinedOutput(); err != nil {
+		t.Skipf("not run, since Python has no client of NATS here: %v\n%s", err, said)
+	}
+	tryExample(t, -1, "python", "python3", "subscribe.py") // it leaves SIGTERM to the system
+}
+
+// tryExample runs a subscriber while rooms open, and stops it and NATS in between: it
+// welcomes each new room, and those that were live before nobody. A stop ends it with a
+// status.
+func tryExample(t *testing.T, status int, dir string, command ...string) {
+	t.Helper()
 	r := newRig(t, simulator.Config{Seed: 6, Rooms: 20, Opens: 20, Quota: -1, Next: simulator.NextKey})
 	startProcess(t, r.env(t.TempDir()), "run")
 	eventually(t, "events", func() bool { return stored(t, r.nc) > 30 })
 	var out logtest.Buffer
 	var stop func()
 	start := func() {
-		cmd := exec.CommandContext(t.Context(), "node", "subscribe.mjs")
-		cmd.Dir = "../../deploy/examples/javascript"
+		cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+		cmd.Dir = "../../deploy/examples/" + dir
 		cmd.Env = append(os.Environ(), "NATS_URL="+r.nats.ClientURL())
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
@@ -40,7 +53,7 @@ func TestJavaScriptExample(t *testing.T) {
 			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.Wait(); err != nil {
+			if err := cmd.Wait(); cmd.ProcessState.ExitCode() != status {
 				t.Errorf("the subscriber ended: %v\n%s", err, out.String())
 			}
 		}

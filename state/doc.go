@@ -32,6 +32,9 @@
 //	writer.append     numbers the events and puts them into the outbox
 //	[Store.Events]    the publisher reads them there, and [Store.Stored] drops them
 //
+// Point reads and probes take the same way from [diff.Policy.SeeRead] and
+// [diff.Policy.SeeProbe] on.
+//
 // A page is one transaction ([Store.Commit]), and so is each part of the end of
 // a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I6, and the
 // tests compare all of them with a model:

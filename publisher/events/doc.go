@@ -20,6 +20,6 @@
 //	E6  an event with gap: true has a since: the change may have happened while nobody
 //	    watched. A gap is told once, with the id resumed-<from>, and no two of them overlap
 //
-// The package stands alone: it shares no code with the daemon, so that each can
-// prove the other right.
+// The package stands alone: it takes no rule of the stream from the daemon, so that
+// each can prove the other right. What it shares is how a stream is read and how one waits.
 package events

@@ -1,5 +1,7 @@
 // Package daemon is what `roomwatch run` runs: the parts of the program, tied
-// together.
+// together: state with its committer, poller and receiver of callbacks, publisher with
+// pulse, lease and key-value bucket, the page and the service over NATS, which have
+// connections of their own, metrics and traces, and on request a JetStream server.
 //
 // daemon.go is the wiring, from top to bottom. turns.go decides whether this process
 // watches or stands by; watch.go is the work of the one that watches. callbacks.go and

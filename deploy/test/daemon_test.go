@@ -24,6 +24,24 @@ const top = "../.."
 // programs are what is deployed; all their metrics have to be shown.
 var programs = []string{"roomwatch", "roomnotify", "roomaudit"}
 
+// TestMain removes what is made once for all tests.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "roomwatch-deploy-test")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
 // built makes all of them, once for all tests, and returns where they are.
 // As in the image, so that they need nothing around them, and are compiled once for both.
 var built = sync.OnceValues(func() (string, error) {

@@ -206,7 +206,7 @@ func checkPod(t *testing.T, template *core.PodTemplateSpec, claims []core.Persis
 	t.Helper()
 	pod := template.Spec
 	p, c := pod.SecurityContext, pod.Containers[0]
-	if !*p.RunAsNonRoot || *p.RunAsUser == 0 || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken {
+	if !*p.RunAsNonRoot || *p.RunAsUser == 0 || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks {
 		t.Errorf("the pod's security %+v", p)
 	}
 	if k := c.SecurityContext; !*k.ReadOnlyRootFilesystem || *k.AllowPrivilegeEscalation || !slices.Equal(k.Capabilities.Drop, []core.Capability{"ALL"}) {
@@ -412,7 +412,7 @@ func TestChartRefuses(t *testing.T) {
 	}{
 		{"two pods and the embedded server", append(good, "replicas=2"), "replicas is 2 and nats.url is empty"},
 		{"two pods and one volume", append(good, "replicas=2", "nats.url=nats://n", "persistence.existingClaim=c"), "replicas is 2 and persistence.existingClaim is one volume"},
-		{"two pods without the lease", append(good, "replicas=2", "nats.url=nats://n", "env.ROOMWATCH_LEASE=0s"), "replicas is 2 and env.ROOMWATCH_LEASE is 0s"},
+		{"two pods without the lease", append(good, "replicas=2", "nats.url=nats://n", "env.ROOMWATCH_LEASE=0s"), "replicas is 2 and ROOMWATCH_LEASE is 0"},
 		{"three pods", append(good, "replicas=3", "nats.url=nats://n"), "replicas"},
 		{"nothing set", nil, "sdkAppID"},
 		{"no image", []string{"sdkAppID=1400000000", "secret.existingSecret=x"}, "image.repository"},
@@ -439,6 +439,13 @@ func TestChartRefuses(t *testing.T) {
 		{"callbacks at the page's port", append(good, "webhook.enabled=true", "webhook.port=8080"), "webhook.port and http.port are both 8080"},
 		{"an open page for who calls back", append(good, "webhook.enabled=true", "ingress.enabled=true", "ingress.host=h", "http.open=true"), "http.open are true"},
 		{"callbacks that are not read", append(good, "webhook.enabled=true", "env.ROOMWATCH_POINT_READS_PER_SECOND=0"), "ROOMWATCH_POINT_READS_PER_SECOND is 0"},
+		{"callbacks that are not read, once more", append(good, "webhook.enabled=true", "extraEnv[0].name=ROOMWATCH_POINT_READS_PER_SECOND", "extraEnv[0].value=0.0"), "ROOMWATCH_POINT_READS_PER_SECOND is 0"},
+		{"a password without a scheme", append(good, "nats.url=roomwatch:hunter2@nats:4222"), "nats.url has credentials"},
+		{"a password of the second server", append(good, "nats.url=nats://a\\,roomwatch:hunter2@b"), "nats.url has credentials"},
+		{"two without the lease, by another name of nothing", append(good, "replicas=2", "nats.url=nats://n", "env.ROOMWATCH_LEASE=0m0s"), "ROOMWATCH_LEASE is 0"},
+		{"two without the lease, besides", append(good, "replicas=2", "nats.url=nats://n", "extraEnv[0].name=ROOMWATCH_LEASE", "extraEnv[0].value=0s"), "ROOMWATCH_LEASE is 0"},
+		{"a lease of the embedded server", append(good, "env.ROOMWATCH_LEASE=15s"), "ROOMWATCH_LEASE is set and nats.url is empty"},
+		{"copies of the embedded server", append(good, "env.ROOMWATCH_STREAM_REPLICAS=3"), "ROOMWATCH_STREAM_REPLICAS is set and nats.url is empty"},
 		{"callbacks by hand", append(good, "env.ROOMWATCH_WEBHOOK_ADDR=0.0.0.0:8090"), "use webhook.enabled"},
 		{"their token in the open", append(good, "webhook.enabled=true", "env.ROOMWATCH_WEBHOOK_TOKEN=hunter2"), "use secret.webhookTokenName"},
 		{"a privileged port", append(good, "webhook.enabled=true", "webhook.port=80"), "webhook/port"},

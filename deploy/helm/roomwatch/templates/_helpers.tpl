@@ -50,6 +50,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- end -}}
 
+{{/* What a variable is set to in env or extraEnv, after "="; nothing if it is set in neither. The argument is a dict: env, extraEnv, name. */}}
+{{- define "roomwatch.variable" -}}
+{{- if hasKey .env .name -}}
+={{ get .env .name }}
+{{- end -}}
+{{- range .extraEnv -}}
+{{- if eq .name $.name -}}
+={{ .value }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What is wrong with the values taken together; the schema sees each alone. */}}
 {{- define "roomwatch.validate" -}}
 {{- if and (not .Values.secret.existingSecret) (not .Values.secret.secretKey) -}}
@@ -64,11 +76,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if not .Values.image.repository -}}
 {{- fail "set image.repository to the image that you have built and pushed: there is no public one; deploy/README.md (Image) has the commands" -}}
 {{- end -}}
-{{- if regexMatch "//[^/,]*@" .Values.nats.url -}}
+{{- if contains "@" .Values.nats.url -}}
 {{- fail "nats.url has credentials, which whoever may read the StatefulSet would see: put them into a secret, and set nats.existingSecret and nats.passwordName or nats.tokenName" -}}
 {{- end -}}
 {{- if and .Values.persistence.existingClaim (not .Values.persistence.enabled) -}}
 {{- fail "persistence.existingClaim is set and persistence.enabled is false: set it to true, or leave the claim out" -}}
+{{- end -}}
+{{- $set := dict "env" .Values.env "extraEnv" .Values.extraEnv -}}
+{{- $lease := include "roomwatch.variable" (merge (dict "name" "ROOMWATCH_LEASE") $set) -}}
+{{- $noLease := regexMatch "^=(0+[a-zµ]*)+$" $lease -}}
+{{- if and $lease (not $noLease) (not .Values.nats.url) -}}
+{{- fail "ROOMWATCH_LEASE is set and nats.url is empty: the embedded server serves one roomwatch alone; set nats.url, or leave the variable out" -}}
+{{- end -}}
+{{- if and (not .Values.nats.url) (not (has (include "roomwatch.variable" (merge (dict "name" "ROOMWATCH_STREAM_REPLICAS") $set)) (list "" "=" "=1"))) -}}
+{{- fail "ROOMWATCH_STREAM_REPLICAS is set and nats.url is empty: the embedded server is alone; set nats.url to a cluster, or leave the variable out" -}}
 {{- end -}}
 {{- if gt (int .Values.replicas) 1 -}}
 {{- if not .Values.nats.url -}}
@@ -77,8 +98,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.persistence.existingClaim -}}
 {{- fail "replicas is 2 and persistence.existingClaim is one volume: each pod has a state of its own; leave the claim out, or set replicas to 1" -}}
 {{- end -}}
-{{- if eq (toString (get .Values.env "ROOMWATCH_LEASE")) "0s" -}}
-{{- fail "replicas is 2 and env.ROOMWATCH_LEASE is 0s: without the lease the two drive each other out; leave it out, or set replicas to 1" -}}
+{{- if $noLease -}}
+{{- fail "replicas is 2 and ROOMWATCH_LEASE is 0: without the lease the two drive each other out; leave it out, or set replicas to 1" -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.nats.domain (not .Values.nats.url) -}}
@@ -125,8 +146,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.ingress.enabled .Values.http.open -}}
 {{- fail "webhook.enabled, ingress.enabled and http.open are true: who can call back could read the status page, too; set http.open=false, or lead the callbacks here by an ingress of your own" -}}
 {{- end -}}
-{{- if eq (toString (get .Values.env "ROOMWATCH_POINT_READS_PER_SECOND")) "0" -}}
-{{- fail "webhook.enabled is true and env.ROOMWATCH_POINT_READS_PER_SECOND is 0: a callback only says which room to read; leave it out, or set webhook.enabled=false" -}}
+{{- if regexMatch "^=0+(\\.0*)?$" (include "roomwatch.variable" (dict "env" .Values.env "extraEnv" .Values.extraEnv "name" "ROOMWATCH_POINT_READS_PER_SECOND")) -}}
+{{- fail "webhook.enabled is true and ROOMWATCH_POINT_READS_PER_SECOND is 0: a callback only says which room to read; leave it out, or set webhook.enabled=false" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

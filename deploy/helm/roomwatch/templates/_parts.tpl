@@ -113,7 +113,7 @@ spec:
         - name: {{ $prefix }}_HTTP_TOKEN_FILE
           value: /etc/roomwatch/http-token
         {{- end }}
-        {{- if not (hasKey $part.env (printf "%s_LOG_FORMAT" $prefix)) }}
+        {{- if not (include "roomwatch.variable" (dict "env" $part.env "extraEnv" $part.extraEnv "name" (printf "%s_LOG_FORMAT" $prefix))) }}
         - name: {{ $prefix }}_LOG_FORMAT
           value: json
         {{- end }}
@@ -286,12 +286,19 @@ spec:
         - port: 443
           protocol: TCP
     {{- range $name, $target := (get $part.rules "targets") }}
-    {{- with get $target "url" }}
+    {{- range list (get $target "url") (get $target "proxy") }}
     {{- if and (contains "://" .) (ne (include "roomwatch.port" .) "443") }}
     - ports: # {{ $name }}
         - port: {{ include "roomwatch.port" . }}
           protocol: TCP
     {{- end }}
+    {{- end }}
+    {{- end }}
+    {{- range $name := list "HTTPS_PROXY" "HTTP_PROXY" }}
+    {{- with include "roomwatch.variable" (dict "env" $part.env "extraEnv" $part.extraEnv "name" $name) | trimPrefix "=" }}
+    - ports: # {{ $name }}
+        - port: {{ include "roomwatch.port" (ternary . (printf "http://%s" .) (contains "://" .)) }}
+          protocol: TCP
     {{- end }}
     {{- end }}
     {{- end }}

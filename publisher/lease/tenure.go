@@ -203,7 +203,7 @@ func (t *Tenure) write(ctx context.Context, term uint64) error {
 	case t.writing <- struct{}{}:
 		defer func() { <-t.writing }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("wait for an earlier write of the lease: %w", ctx.Err())
 	}
 	t.mu.Lock()
 	term = max(term, t.held.value.Term)

@@ -50,14 +50,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- end -}}
 
-{{/* What a variable is set to in env or extraEnv, after "="; nothing if it is set in neither. The argument is a dict: env, extraEnv, name. */}}
+{{/* What a variable is set to in env or extraEnv, after "=", which stands alone if only a valueFrom knows; nothing if it is set in neither. The argument is a dict: env, extraEnv, name. */}}
 {{- define "roomwatch.variable" -}}
 {{- if hasKey .env .name -}}
 ={{ get .env .name }}
 {{- end -}}
 {{- range .extraEnv -}}
 {{- if eq .name $.name -}}
-={{ .value }}
+={{ .value | default "" }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -85,7 +85,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $set := dict "env" .Values.env "extraEnv" .Values.extraEnv -}}
 {{- $lease := include "roomwatch.variable" (merge (dict "name" "ROOMWATCH_LEASE") $set) -}}
 {{- $noLease := regexMatch "^=(0+[a-zµ]*)+$" $lease -}}
-{{- if and $lease (not $noLease) (not .Values.nats.url) -}}
+{{- if and (ne $lease "") (ne $lease "=") (not $noLease) (not .Values.nats.url) -}}
 {{- fail "ROOMWATCH_LEASE is set and nats.url is empty: the embedded server serves one roomwatch alone; set nats.url, or leave the variable out" -}}
 {{- end -}}
 {{- if and (not .Values.nats.url) (not (has (include "roomwatch.variable" (merge (dict "name" "ROOMWATCH_STREAM_REPLICAS") $set)) (list "" "=" "=1"))) -}}

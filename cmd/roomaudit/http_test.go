@@ -86,7 +86,7 @@ func TestProbesAndMetrics(t *testing.T) {
 		return value(text, "seals_total") == 1
 	})
 	status, text := probe(t, addr, "/metrics", "hush-hush")
-	for name, want := range map[string]float64{"recording": 1, "lag_messages": 0, "messages_recorded_total": 6, "gaps_total": 1, "lines": 9, "newest_file": 1, "copied_file": 0, "upkeep_failing": 0} {
+	for name, want := range map[string]float64{"recording": 1, "lag_messages": 0, "messages_recorded_total": 6, "gaps_total": 1, "lines": 9, "newest_file": 1, "copied_file": 0, "upkeep_failing": 0, `trail_info{durable="roomaudit",stream="LIVE"}`: 1} {
 		if got := value(text, name); got != want {
 			t.Errorf("%d: %s is %v, want %v", status, name, got, want)
 		}

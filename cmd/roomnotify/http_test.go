@@ -86,7 +86,7 @@ func TestMetrics(t *testing.T) {
 			"notifications_sent_total b": 3, "notifications_held_total b": 0, "notifications_dead_total b": 1, "requests_throttled_total b": 1, "events_late_total b": 1,
 			"target_reading a": 1, "target_condition down a": 1, "target_condition up a": 0,
 			"stored_notifications waiting a": 1, "stored_notifications dead b": 1, "stored_notifications held a": 0, "stored_notifications waiting _removed": 0,
-			"delivery_seconds a count": 4, "delivery_seconds b count": 3,
+			"delivery_seconds a count": 4, "delivery_seconds b count": 3, "name_info notify": 1,
 		})
 		got := r.measured()
 		if age := got["oldest_stored_seconds waiting a"]; age < time.Since(began).Seconds()-1 || got["requests_failed_total a"] < 2 {

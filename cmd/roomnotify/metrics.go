@@ -40,6 +40,17 @@ func newMetrics(s *status) *metrics {
 	return m
 }
 
+// nameInfo says which installation answers a scrape, so that one that has taken the place
+// of another is known.
+func nameInfo(name string) prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "roomnotify_name_info", Help: "1; the label is ROOMNOTIFY_NAME. Of several of one name one is active.",
+		ConstLabels: prometheus.Labels{"name": name},
+	})
+	g.Set(1)
+	return g
+}
+
 // loaded notes that the rule file was read, or why it cannot be used.
 func (m *metrics) loaded(err error) {
 	m.accepted.Set(oneIf(err == nil))

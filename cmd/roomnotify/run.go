@@ -127,6 +127,7 @@ type daemon struct {
 func newDaemon(cfg *config, file *rules.File, log *slog.Logger) *daemon {
 	d := &daemon{cfg: cfg, file: file, log: log, me: newOwner(), status: newStatus(), hangups: make(chan struct{}, 1), tried: file.Sum}
 	d.metrics = newMetrics(d.status)
+	d.metrics.registry.MustRegister(nameInfo(cfg.Name))
 	return d
 }
 

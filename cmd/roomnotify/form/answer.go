@@ -1,6 +1,7 @@
 package form
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -79,8 +80,10 @@ type reply struct {
 	Code        *int   `json:"code"`       // feishu, discord
 	StatusCode  *int   `json:"StatusCode"` // feishu, of old
 	Msg         string `json:"msg"`
-	ErrCode     *int   `json:"errcode"` // wecom, dingtalk
-	OK          *bool  `json:"ok"`      // telegram
+	ErrCode     *int   `json:"errcode"`  // wecom, dingtalk
+	SubCode     any    `json:"sub_code"` // dingtalk, with errcode 88: a number in a text
+	Punish      string `json:"punish"`   // dingtalk, of its gateway
+	OK          *bool  `json:"ok"`       // telegram
 	ErrorCode   int    `json:"error_code"`
 	Description string `json:"description"`
 }
@@ -90,6 +93,9 @@ func (t Target) meaning(a Answer) (code string, m meaning) {
 	success := a.Status >= 200 && a.Status < 300
 	switch t.Kind {
 	case "webhook", "discord", "slack", "alertmanager":
+		if success && t.Kind != "webhook" && isPage(a.Body) {
+			return "", foreign // they have none
+		}
 		if success {
 			return "", taken
 		}
@@ -115,8 +121,12 @@ func (t Target) meaning(a Answer) (code string, m meaning) {
 		}
 	case "feishu":
 		number = cmp.Or(body.Code, body.StatusCode)
-	case "wecom", "dingtalk":
+	case "wecom":
 		number = body.ErrCode
+	case "dingtalk":
+		if number = body.dingtalk(); body.Punish == "deny" {
+			return " with a ban of the gateway", busy
+		}
 	}
 	if number == nil {
 		if success {
@@ -126,6 +136,19 @@ func (t Target) meaning(a Answer) (code string, m meaning) {
 	}
 	return fmt.Sprintf(" with code %d", *number), codeMeans(t.Kind, *number, body, success)
 }
+
+// dingtalk returns the code; 88 says that another field has it.
+func (r reply) dingtalk() *int {
+	sub, err := strconv.Atoi(fmt.Sprint(r.SubCode))
+	if r.ErrCode != nil && *r.ErrCode == 88 && err == nil {
+		return &sub
+	}
+	return r.ErrCode
+}
+
+// isPage reports whether a body is one for people, as of a proxy that wants them to
+// sign in.
+func isPage(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) }
 
 // maxAfter bounds how long a service can ask to be left alone: a mistake of its,
 // or of something between, must not silence a target for months.
@@ -167,9 +190,12 @@ func afterOf(v string, now time.Time) time.Duration {
 	return min(max(0, t.Sub(now)), maxAfter)
 }
 
-// retryAfterOf reads what Discord and Telegram say in the body.
+// retryAfterOf reads what Discord and Telegram say in the body, and for how many
+// minutes DingTalk's gateway bans an address.
 func retryAfterOf(body []byte) time.Duration {
 	var b struct {
+		Wait       float64 `json:"wait"`
+		Punish     string  `json:"punish"`
 		RetryAfter float64 `json:"retry_after"`
 		Parameters struct {
 			RetryAfter float64 `json:"retry_after"`
@@ -178,7 +204,10 @@ func retryAfterOf(body []byte) time.Duration {
 	if err := json.Unmarshal(body, &b); err != nil {
 		return 0
 	}
-	return seconds(max(b.RetryAfter, b.Parameters.RetryAfter))
+	if b.Punish != "deny" {
+		b.Wait = 0
+	}
+	return seconds(max(b.RetryAfter, b.Parameters.RetryAfter, b.Wait*60))
 }
 
 func seconds(s float64) time.Duration {

@@ -30,10 +30,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func rootCommand() *cobra.Command {
-	root := program.Root("roomnotify", "Notifies webhooks and chats about live rooms",
+	root := program.Root("roomnotify", "Notifies webhooks, chats and mailboxes about live rooms",
 		"roomnotify reads the events of roomwatch and sends notifications of new rooms, ends, changes and view-count milestones to\n"+
-			"webhooks, Slack, Discord, Feishu or Lark, WeCom, Telegram and DingTalk. A rule file says what is sent to whom (`roomnotify\n"+
-			"help rules`).")
+			"webhooks, Slack, Discord, Feishu or Lark, WeCom, Telegram, DingTalk and by e-mail. A rule file says what is sent to whom\n"+
+			"(`roomnotify help rules`).")
 	path := root.PersistentFlags().String("rules", "", "the rule `file`; without it ROOMNOTIFY_RULES, or rules.yaml")
 	program.EnvFile(root, prefix, errConfig)
 	root.AddCommand(runCommand(path), checkCommand(path), testCommand(path), reloadCommand(path), resendCommand(path), deadCommand(path),

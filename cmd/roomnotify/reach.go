@@ -68,11 +68,14 @@ func errForbidden(a netip.Addr) error {
 // reachWait bounds a connection to a target.
 const reachWait = 5 * time.Second
 
-// reach connects to a target, or to the proxy that stands before it, and sends
+// reach connects to a target, or to the proxy that stands before it, and tells it
 // nothing. No secret is in the error.
 func reach(ctx context.Context, t *rules.Target) error {
 	ctx, cancel := context.WithTimeout(ctx, reachWait)
 	defer cancel()
+	if t.Kind == "email" {
+		return reachMail(ctx, t)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, http.NoBody)
 	if err != nil {
 		return errors.New("its url cannot be read") // unreachable: it was checked

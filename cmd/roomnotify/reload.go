@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -108,7 +109,7 @@ func (g *target) inherit(was *target) {
 	was.mu.Lock()
 	defer was.mu.Unlock()
 	g.watch, g.answered, g.counts, g.taken = was.watch, was.answered, was.counts, was.taken
-	if g.t.URL == was.t.URL && g.t.Chat == was.t.Chat {
+	if g.t.URL == was.t.URL && g.t.Chat == was.t.Chat && slices.Equal(g.t.To, was.t.To) {
 		g.asked, g.failing = was.asked, was.failing
 	}
 	if g.t.PerSecond() == was.t.PerSecond() {

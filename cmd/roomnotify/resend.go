@@ -143,6 +143,9 @@ func (r *resending) one(ctx context.Context, n *stored) error {
 	o := r.outlets[name]
 	if o == nil {
 		o = &outlet{t: t, send: newSender(t, r.transport), limit: window{limit: t.PerMinute()}, pace: newPace(t)}
+		o.send.missed = func(_ context.Context, n form.Notification, _ int, who string) {
+			_, _ = fmt.Fprintf(r.w, "%s  %s: accepted it, but not for %s\n", n.ID, t.Host(), who)
+		}
 		r.outlets[name] = o
 	}
 	if o.closed != "" {

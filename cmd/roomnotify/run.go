@@ -112,6 +112,7 @@ type daemon struct {
 	js        jetstream.JetStream
 	log       *slog.Logger
 	transport http.RoundTripper // nil: a usual one for each target
+	dial      dialFunc          // of e-mail; nil: a usual one
 	me        owner
 	left      map[string]time.Time // when an earlier roomnotify was last at work for each target; none if that is not known
 
@@ -244,6 +245,7 @@ func (d *daemon) senders(file *rules.File) (map[string]*sender, error) {
 			continue
 		}
 		s := newSender(t, d.transport)
+		s.dial, s.missed = d.dial, d.missed(t)
 		if err := s.follow(t, d.log); err != nil {
 			return nil, err
 		}

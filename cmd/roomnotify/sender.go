@@ -27,6 +27,10 @@ type sender struct {
 	target func() rules.Target // as it is at the moment
 	route  *route              // nil where the transport was given
 	client http.Client
+
+	// Of e-mail.
+	dial   dialFunc                                                              // nil: as the target says
+	missed func(ctx context.Context, n form.Notification, count int, who string) // is told whom a letter did not go to that others got; may be nil
 }
 
 // newSender returns a sender; a nil transport means one that connects as the target
@@ -83,7 +87,10 @@ func (s *sender) send(ctx context.Context, n form.Notification) error {
 	}
 	to := form.Target{
 		Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location(),
-		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password, Alert: t.Alert(),
+		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password, Alert: t.Alert(), Envelope: t.Envelope(),
+	}
+	if t.Kind == "email" {
+		return s.mail(ctx, &t, to, n, hide)
 	}
 	req, err := to.Request(ctx, n, time.Now())
 	if err != nil {
@@ -112,12 +119,18 @@ func (s *sender) failed(err error, hide *strings.Replacer) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
 	}
-	text := err.Error()
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		text += "; if the certificate is of an authority of your own, name its file with ca_file"
-	}
+	text := hinted(err)
 	if errors.Is(err, context.DeadlineExceeded) || strings.Contains(text, "Client.Timeout") {
 		text = "no answer within " + s.client.Timeout.String()
 	}
 	return &form.Refusal{Text: hide.Replace(text)}
+}
+
+// hinted is the text of an error, with what to do about one that the rule file can mend.
+func hinted(err error) string {
+	text := err.Error()
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		text += "; if the certificate is of an authority of your own, name its file with ca_file"
+	}
+	return text
 }

@@ -76,7 +76,14 @@ func sendExamples(ctx context.Context, w io.Writer, file *rules.File, r *rules.R
 		if !slices.Contains(r.Targets, t.Name) || to != "" && to != t.Name {
 			continue
 		}
-		if err := newSender(&t, nil).send(ctx, example(r, t.Name, time.Now())); err != nil {
+		s := newSender(&t, nil)
+		var missed string
+		s.missed = func(_ context.Context, _ form.Notification, _ int, who string) { missed = who }
+		err := s.send(ctx, example(r, t.Name, time.Now()))
+		if err == nil && missed != "" {
+			err = fmt.Errorf("accepted it, but not for %s", missed)
+		}
+		if err != nil {
 			failed = true
 			_, _ = fmt.Fprintf(w, "%s  FAILED  %s: %v\n", t.Name, t.Host(), err)
 			continue

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ import (
 
 // A Target says how a service is spoken to, and with what secrets.
 type Target struct {
-	Kind   string // webhook, slack, discord, feishu, wecom, telegram, dingtalk or alertmanager
+	Kind   string // webhook, slack, discord, feishu, wecom, telegram, dingtalk, email or alertmanager
 	URL    string
 	Secret string // of webhook, several apart from each other by blanks, perhaps none; of feishu and dingtalk, perhaps empty
 	Token  string // of a telegram bot; of a webhook, for bearer authentication
@@ -35,13 +34,15 @@ type Target struct {
 	Username, Password string            // of basic authentication
 	Alert              Alert             // of alertmanager
 
-	Texts    map[string]*Text       // of chats, by rule; the built-in one for others
+	Envelope Envelope // of email
+
+	Texts    map[string]*Text       // of chats and e-mail, by rule; the built-in one for others
 	Digests  map[string]*DigestText // of digests in chats, by rule; the built-in one for others
 	Language string                 // of the built-in one, of [Languages]; "" means en
 	Zone     *time.Location         // of its times; nil means UTC
 }
 
-// Request returns the request that tells n, tried at now.
+// Request returns the request that tells n, tried at now, of all kinds but email.
 func (t Target) Request(ctx context.Context, n Notification, now time.Time) (*http.Request, error) {
 	to := t.URL
 	if t.Kind == "telegram" {
@@ -274,27 +275,4 @@ func wecom(m message) object {
 func (t Target) telegram(m message) object {
 	title, text := m.fit(4096, utf16In, func(s string) string { return s })
 	return object{"chat_id": t.Chat, "text": title + "\n" + text, "link_preview_options": object{"is_disabled": true}}
-}
-
-// dingtalk sends text, which unlike its markdown has no markup, and mentions nobody.
-func dingtalk(m message) object {
-	title, text := m.fit(4000, bytesIn, narrow)
-	return object{"msgtype": "text", "text": object{"content": title + "\n" + text}, "at": object{"isAtAll": false}}
-}
-
-// signedURL adds DingTalk's signature to the URL: the secret is the key, and what
-// is signed is the time in milliseconds and the secret.
-func (t Target) signedURL(now time.Time) (string, error) {
-	u, err := url.Parse(t.URL)
-	if err != nil {
-		return "", err
-	}
-	stamp := strconv.FormatInt(now.UnixMilli(), 10)
-	mac := hmac.New(sha256.New, []byte(t.Secret))
-	mac.Write([]byte(stamp + "\n" + t.Secret))
-	q := u.Query()
-	q.Set("timestamp", stamp)
-	q.Set("sign", base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	u.RawQuery = q.Encode()
-	return u.String(), nil
 }

@@ -22,7 +22,7 @@ var ErrRules = errors.New("rule file")
 
 // Kinds are the kinds of targets.
 func Kinds() []string {
-	return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram", "dingtalk", "alertmanager"}
+	return []string{"webhook", "slack", "discord", "feishu", "wecom", "telegram", "dingtalk", "email", "alertmanager"}
 }
 
 // A File is a rule file that makes sense.
@@ -49,13 +49,14 @@ type Target struct {
 	Web     `yaml:"-"`
 	Chat    string   `yaml:"chat"`
 	Limit   *int     `yaml:"limit"`   // notifications a minute; nil: what the service allows; 0: no limit
-	Timeout Duration `yaml:"timeout"` // of one request; 0 means 10 s
+	Timeout Duration `yaml:"timeout"` // of one request; 0 means 10 s, of a letter 20 s
 	Tries   int      `yaml:"tries"`   // before the target is marked down; 0 means 6
 
 	Body string     `yaml:"body"` // of a webhook, as [form.ParseBody] reads it; empty: the generic form
 	JSON *form.Body `yaml:"-"`    // the same, read
 
 	Alerts `yaml:",inline"`
+	Mail   `yaml:",inline"`
 
 	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
 	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target
@@ -277,8 +278,8 @@ func (f *File) warn() {
 		if len(f.Of(t.Name)) == 0 {
 			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: no rule names target %s: it gets nothing", t.at(), t.Name))
 		}
-		if strings.HasPrefix(t.URL, "http://") && !loopback(t.URL) {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: target %s is reached without encryption: write https if it can", t.at("url"), t.Name))
+		if fix := t.unencrypted(); fix != "" {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: target %s is reached without encryption: %s", t.at("url"), t.Name, fix))
 		}
 	}
 	for _, r := range f.Rules {

@@ -7,12 +7,12 @@ not below is an error.
 targets:
   team:                          # a name: letters, digits and -
     kind: slack                  # webhook, slack, discord, feishu (or lark), wecom, telegram, dingtalk,
-                                 # alertmanager
+                                 # email, alertmanager
     url: ${SLACK_URL}            # what is secret is named, never written: ${NAME} of the
                                  # environment, or url_file: /path, secret_file, token_file
     limit: 30                    # notifications a minute; without it what the service
                                  # allows, 0 for any number
-    timeout: 10s                 # of one request
+    timeout: 10s                 # of one request; without it 10s, of a letter 20s
     tries: 6                     # before the target is marked down
     language: en                 # or zh: of the built-in text of a chat
     zone: Asia/Shanghai          # of its times; without it UTC
@@ -48,6 +48,16 @@ targets:
     labels: {severity: info}     # besides app, room and rule; alertname is RoomLive without one
     generator_url: https://rooms.example.com
     ends_after: 168h             # resolved so long after the newest event of a room, if no end is told
+  mailbox:
+    kind: email
+    url: smtp://mail.example.org # changes to TLS with STARTTLS, at port 587; smtps:// has TLS
+                                 # from the beginning, at port 465
+    starttls: required           # or none: no TLS at all, and no password, at port 25; for a relay
+                                 # on this machine
+    username: rooms@example.org  # if the server wants a login: PLAIN or LOGIN
+    password: ${MAIL_PASSWORD}   # or password_file
+    from: Rooms <rooms@example.org>
+    to: [ops@example.org, "On call <call@example.org>"] # one letter to all of them
   lark:
     kind: feishu
     url_file: /run/secrets/lark-url

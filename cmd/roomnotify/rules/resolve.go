@@ -27,7 +27,7 @@ func (w wireTarget) resolve(p *problems, from Source) Target {
 		return t
 	}
 	r := resolver{p: p, from: from, t: &t}
-	r.find("url", w.URL, w.URLFile, t.generic() || t.Kind == "telegram", func(t *Target, v string) { t.URL = v })
+	r.find("url", w.URL, w.URLFile, t.openURL(), func(t *Target, v string) { t.URL = v })
 	r.find("secret", w.Secret, w.SecretFile, false, func(t *Target, v string) { t.Secret = v })
 	r.find("token", w.Token, w.TokenFile, false, func(t *Target, v string) { t.Token = v })
 	r.find("username", w.Username, "", true, func(t *Target, v string) { t.Username = v })

@@ -26,6 +26,7 @@ var limits = map[string]int{
 	"wecom":    18, // 20
 	"telegram": 18, // 20 to a group
 	"dingtalk": 18, // 20, and above them nothing for ten minutes
+	"email":    20, // servers differ: 30 from one sender is common
 }
 
 // PerMinute returns how many notifications a minute may go to the target; 0 if any number.
@@ -44,6 +45,7 @@ var paces = map[string]float64{
 	"wecom":    1,
 	"telegram": 1, // one a second in a chat
 	"dingtalk": 1,
+	"email":    1,
 }
 
 // PerSecond returns how many requests a second may go to the target; 0 if any
@@ -57,10 +59,13 @@ func (t *Target) PerSecond() float64 {
 
 // RequestTimeout returns how long one request may take.
 func (t *Target) RequestTimeout() time.Duration {
-	if t.Timeout == 0 {
-		return 10 * time.Second
+	switch {
+	case t.Timeout != 0:
+		return time.Duration(t.Timeout)
+	case t.Kind == "email":
+		return mailTimeout
 	}
-	return time.Duration(t.Timeout)
+	return 10 * time.Second
 }
 
 // MaxTries returns how often a notification is tried before the target is marked down.
@@ -92,7 +97,8 @@ func (t *Target) Host() string {
 	return u.Host
 }
 
-func (t *Target) check(p *problems) {
+// checkURL looks at the URL of a target over HTTP.
+func (t *Target) checkURL(p *problems) {
 	u, err := url.Parse(t.URL)
 	switch {
 	case t.URL == "":
@@ -103,6 +109,13 @@ func (t *Target) check(p *problems) {
 		p.add(u.User == nil, t.at("url"), "target %s: url has a user: leave it away; a webhook may have username and password", t.Name)
 		p.add(u.Scheme == "https" || t.generic() || loopback(t.URL), t.at("url"), "target %s: url begins with http: it is a secret of %s, write https", t.Name, t.Kind)
 	}
+}
+
+func (t *Target) check(p *problems) {
+	if t.Kind != "email" {
+		t.checkURL(p)
+	}
+	t.checkMail(p)
 	switch t.Kind {
 	case "webhook":
 		p.add(t.Secret != "" || t.Body != "", t.at(), "target %s: secret is missing: write secret: ${NAME}, with the variable that holds it, or secret_file; a target with a body needs none", t.Name)

@@ -46,11 +46,11 @@ func (t *Target) checkWeb(p *problems) {
 	hook := t.Kind == "webhook"
 	p.add(hook || t.Body == "" && len(t.Values) == 0, t.at(), "target %s: body and values are for webhook alone", t.Name)
 	p.add(t.generic() || len(t.Headers) == 0, t.at("headers"), "target %s: headers are for webhook and alertmanager alone", t.Name)
-	p.add(t.generic() || t.Username == "" && t.Password == "", t.at("username"), "target %s: username and password are for webhook and alertmanager alone", t.Name)
+	p.add(t.generic() || t.Kind == "email" || t.Username == "" && t.Password == "", t.at("username"), "target %s: username and password are for webhook, alertmanager and email alone", t.Name)
 	p.add(t.Body != "" || len(t.Values) == 0, t.at("values"), "target %s: values are for a body, and there is none", t.Name)
-	p.add((t.Username == "") == (t.Password == ""), t.at("username"), "target %s: username and password go together: write both, or token for bearer authentication", t.Name)
+	p.add((t.Username == "") == (t.Password == ""), t.at("username"), "target %s: username and password go together: write both"+t.orToken(), t.Name)
 	p.add(t.Username == "" || t.Token == "", t.at("token"), "target %s: token and username are two ways to authenticate: write one of them", t.Name)
-	p.add(!strings.Contains(t.Username, ":"), t.at("username"), "target %s: username has a colon, and basic authentication allows none", t.Name)
+	p.add(t.Kind == "email" || !strings.Contains(t.Username, ":"), t.at("username"), "target %s: username has a colon, and basic authentication allows none", t.Name)
 	p.add(t.Kind == "telegram" || !control(t.Token), t.at("token"), "target %s: token has more than one line, or a control character", t.Name)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		t.checkHeader(p, name)
@@ -126,7 +126,7 @@ func (t *Target) Roots() *x509.CertPool {
 // Secrets returns what must not be shown of the target, the longest first.
 func (t *Target) Secrets() []string {
 	list := []string{t.Token, t.Password}
-	if !t.generic() && t.Kind != "telegram" {
+	if !t.openURL() {
 		list = append(list, t.URL)
 	}
 	if u, err := url.Parse(t.URL); err == nil {
@@ -139,6 +139,7 @@ func (t *Target) Secrets() []string {
 	list = append(list, strings.Fields(t.Secret)...)
 	if t.Username != "" {
 		list = append(list, t.Username, base64.StdEncoding.EncodeToString([]byte(t.Username+":"+t.Password)))
+		list = append(list, t.loginSecrets()...)
 	}
 	for _, m := range []map[string]string{t.Headers, t.Values} {
 		for _, v := range m {

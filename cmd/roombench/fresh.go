@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -56,8 +57,8 @@ type freshness struct {
 
 // benchFresh measures how old news is: the real binary at the vendor's quota against a
 // world that lives, in several ways beside each other, each in a world of its own.
-func benchFresh(ctx context.Context, l liveliness) (err error) {
-	r, err := newRig(ctx, 0)
+func benchFresh(ctx context.Context, bins string, l liveliness) (err error) {
+	r, err := newRig(ctx, bins, 0)
 	if err != nil {
 		return err
 	}
@@ -99,12 +100,13 @@ func (r *rig) fresh(ctx context.Context, w way, n int, l liveliness) (f freshnes
 	if err != nil {
 		return f, err
 	}
+	app := sdkAppID + n // of its own: the daemons of one application have one writer
 	c := simulator.Config{
-		SDKAppID: sdkAppID, SecretKey: secretKey, Seed: 1, Rooms: l.rooms, Opens: l.opens, Enters: l.enters, Next: l.next, Latency: l.latency,
+		SDKAppID: app, SecretKey: secretKey, Seed: 1, Rooms: l.rooms, Opens: l.opens, Enters: l.enters, Next: l.next, Latency: l.latency,
 		Start: time.Now().Add(-worldAge),
 	}
 	env := append([]string{
-		"ROOMWATCH_STREAM=" + stream, "ROOMWATCH_SUBJECT_PREFIX=live" + fmt.Sprint(n), "ROOMWATCH_DATA_DIR=" + filepath.Join(r.dir, stream), "ROOMWATCH_HTTP_ADDR=off",
+		"ROOMWATCH_SDKAPPID=" + strconv.Itoa(app), "ROOMWATCH_STREAM=" + stream, "ROOMWATCH_SUBJECT_PREFIX=live" + fmt.Sprint(n), "ROOMWATCH_DATA_DIR=" + filepath.Join(r.dir, stream), "ROOMWATCH_HTTP_ADDR=off",
 	}, w.env...)
 	if w.callbacks {
 		c.Callbacks = simulator.Callbacks{URL: "http://" + hook + "/webhook", Token: token}

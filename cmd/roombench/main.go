@@ -43,6 +43,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := flag.NewFlagSet("roombench "+args[0], flag.ContinueOnError)
 	addr := flags.String("addr", "", "address of the stub or of nats-server (used by roombench itself)")
+	bins := flags.String("bin", "", "directory of the roomwatch and the nats-server to be measured; empty builds them as they are released")
 	switch args[0] {
 	case "sweeps":
 		rooms := flags.Int("rooms", 100_000, "rooms on the list")
@@ -51,7 +52,7 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		printMachine()
-		return benchSweeps(ctx, *rooms, max(1, *rounds))
+		return benchSweeps(ctx, *bins, *rooms, max(1, *rounds))
 	case "quota":
 		rooms := flags.Int("rooms", 10_000, "rooms on the list")
 		sweeps := flags.Int("sweeps", 3, "sweeps to measure, after the first")
@@ -60,14 +61,14 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		printMachine()
-		return benchQuota(ctx, *rooms, *sweeps, *readers)
+		return benchQuota(ctx, *bins, *rooms, *sweeps, *readers)
 	case "fresh":
 		l, err := parseLiveliness(flags, args[1:])
 		if err != nil {
 			return err
 		}
 		printMachine()
-		return benchFresh(ctx, l)
+		return benchFresh(ctx, *bins, l)
 	case "stub":
 		rooms := flags.Int("rooms", 0, "rooms on the list")
 		if err := flags.Parse(args[1:]); err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 // benchQuota runs at the vendor's quota.
-func benchQuota(ctx context.Context, rooms, sweeps, readers int) (err error) {
-	r, err := newRig(ctx, rooms)
+func benchQuota(ctx context.Context, bins string, rooms, sweeps, readers int) (err error) {
+	r, err := newRig(ctx, bins, rooms)
 	if err != nil {
 		return err
 	}

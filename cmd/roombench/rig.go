@@ -31,6 +31,7 @@ const (
 // stub of the service and a nats-server.
 type rig struct {
 	dir     string
+	bins    string // directory
 	stubURL string
 	natsURL string
 	stub    *process
@@ -39,23 +40,21 @@ type rig struct {
 	js      jetstream.JetStream
 }
 
-func newRig(ctx context.Context, rooms int) (_ *rig, err error) {
+func newRig(ctx context.Context, bins string, rooms int) (_ *rig, err error) {
 	dir, err := os.MkdirTemp("", "roombench")
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{dir: dir}
+	r := &rig{dir: dir, bins: bins}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
 		}
 	}()
-	for name, pkg := range map[string]string{"roomwatch": "roomwatch/cmd/roomwatch", "nats-server": "github.com/nats-io/nats-server/v2"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", r.bin(name), pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are released
-		cmd.Stderr = os.Stderr
-		if err := cmd.Run(); err != nil {
-			return nil, fmt.Errorf("build %s: %w", name, err)
+	if bins == "" {
+		r.bins = dir
+		if err := r.build(ctx); err != nil {
+			return nil, err
 		}
 	}
 	self, err := os.Executable()
@@ -85,7 +84,20 @@ func newRig(ctx context.Context, rooms int) (_ *rig, err error) {
 	return r, r.connect(ctx)
 }
 
-func (r *rig) bin(name string) string { return filepath.Join(r.dir, name) }
+func (r *rig) bin(name string) string { return filepath.Join(r.bins, name) }
+
+// build makes the binaries as they are released.
+func (r *rig) build(ctx context.Context) error {
+	for name, pkg := range map[string]string{"roomwatch": "roomwatch/cmd/roomwatch", "nats-server": "github.com/nats-io/nats-server/v2"} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", r.bin(name), pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("build %s: %w", name, err)
+		}
+	}
+	return nil
+}
 
 // connect waits until the stub and the server answer.
 func (r *rig) connect(ctx context.Context) error {

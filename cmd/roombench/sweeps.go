@@ -67,8 +67,8 @@ func (s sample) ratio() float64 { return s.took.Seconds() / s.bare.Seconds() }
 
 // benchSweeps compares four kinds of sweeps of roomwatch, and what no program can
 // undercut, with the bare reading.
-func benchSweeps(ctx context.Context, rooms, rounds int) (err error) {
-	r, err := newRig(ctx, rooms)
+func benchSweeps(ctx context.Context, bins string, rooms, rounds int) (err error) {
+	r, err := newRig(ctx, bins, rooms)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,13 @@ import (
 	"errors"
 
 	"roomwatch/diff"
+	"roomwatch/publisher/natsconn"
 )
 
 // catchUp takes over the events up to e in m, the last one, which another writer has
 // stored, and returns the number after which to continue. It reports false if they do not
 // go on from what is known.
-func (s *session) catchUp(ctx context.Context, m *storedMessage, e diff.Event) (seq uint64, ok bool, err error) {
+func (s *session) catchUp(ctx context.Context, m *natsconn.Stored, e diff.Event) (seq uint64, ok bool, err error) {
 	info, err := s.streamInfo(ctx)
 	if err != nil {
 		return 0, false, err

@@ -3,7 +3,6 @@ package publisher
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -24,55 +23,27 @@ func (p *Publisher) gone() error {
 	return fmt.Errorf("stream %s has no events any more", p.stream.Name)
 }
 
-// A stored message is what the stream's leader says it has.
-type storedMessage struct {
-	Subject string    `json:"subject"`
-	Seq     uint64    `json:"seq"`
-	Data    []byte    `json:"data"`
-	Time    time.Time `json:"time"` // when it was stored
-}
-
 // last returns the last message that matches a subject, or nil if there is none.
-func (s *session) last(ctx context.Context, subject string) (*storedMessage, error) {
-	return s.message(ctx, "last", subject, map[string]any{"last_by_subj": subject})
+func (s *session) last(ctx context.Context, subject string) (*natsconn.Stored, error) {
+	return s.message(ctx, "last", subject, natsconn.LastOn(subject))
 }
 
 // oldest returns the oldest one.
-func (s *session) oldest(ctx context.Context, subject string) (*storedMessage, error) {
-	return s.message(ctx, "oldest", subject, map[string]any{"seq": 1, "next_by_subj": subject})
+func (s *session) oldest(ctx context.Context, subject string) (*natsconn.Stored, error) {
+	return s.message(ctx, "oldest", subject, natsconn.FirstOn(subject, 1))
 }
 
-// message asks the stream's leader for a message. A direct get is answered by any
-// replica, which may not have heard of the newest message yet, and then an event
-// that is stored would be stored again.
-func (s *session) message(ctx context.Context, which, subject string, query map[string]any) (*storedMessage, error) {
-	req, err := json.Marshal(query)
-	if err != nil {
-		return nil, err // unreachable: strings and numbers encode
-	}
+// message asks the stream's leader: to another replica an event that is stored can be
+// unknown, and then it would be stored again.
+func (s *session) message(ctx context.Context, which, subject string, query natsconn.Which) (*natsconn.Stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	q := s.conn.Ask()
-	resp, err := s.nc.RequestWithContext(ctx, natsconn.APIPrefix(s.js)+"STREAM.MSG.GET."+s.stream.Name, req)
+	m, err := natsconn.FromLeader(ctx, s.js, s.stream.Name, query)
 	if err != nil {
 		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, s.explain(q, err))
 	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message *storedMessage      `json:"message"`
-	}
-	if err := json.Unmarshal(resp.Data, &answer); err != nil {
-		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, err)
-	}
-	switch {
-	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return nil, nil
-	case answer.Error != nil:
-		return nil, fmt.Errorf("read %s message on %s: %w", which, subject, s.explain(q, answer.Error))
-	case answer.Message == nil:
-		return nil, fmt.Errorf("read %s message on %s: the answer holds none", which, subject)
-	}
-	return answer.Message, nil
+	return m, nil
 }
 
 // recover compares the stream with the outbox and returns the sequence number

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -196,31 +195,14 @@ func (r *recorder) shortened(ctx context.Context, acknowledged uint64) error {
 }
 
 // next returns the first message from seq on that the stream has, or none. It
-// asks the stream's leader: any replica may answer a direct get, also one that
-// has not heard of the message yet, and a gap must not be recorded then.
+// asks the stream's leader: another replica may not have heard of the message yet,
+// and a gap must not be recorded then.
 func (r *recorder) next(ctx context.Context, seq uint64) (trail.Mark, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	req, err := json.Marshal(map[string]any{"seq": seq, "next_by_subj": ">"})
-	if err != nil {
-		return trail.Mark{}, err // unreachable: a number and a string encode
-	}
-	resp, err := r.js.Conn().RequestWithContext(ctx, natsconn.APIPrefix(r.js)+"STREAM.MSG.GET."+r.Stream, req)
-	if err != nil {
+	m, err := natsconn.FromLeader(ctx, r.js, r.Stream, natsconn.FirstOn(">", seq))
+	if m == nil || err != nil {
 		return trail.Mark{}, err
 	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Seq  uint64    `json:"seq"`
-			Time time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(resp.Data, &answer); err != nil {
-		return trail.Mark{}, err
-	}
-	if answer.Error != nil && answer.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return trail.Mark{}, answer.Error
-	}
-	return trail.Mark{Seq: answer.Message.Seq, Stored: answer.Message.Time}, nil
+	return trail.Mark{Seq: m.Seq, Stored: m.Time}, nil
 }

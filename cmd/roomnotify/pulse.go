@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,15 +60,18 @@ func (p pulses) look(ctx context.Context) (now time.Time, list []pulse, err erro
 		if err != nil {
 			continue // of nobody that roomwatch knows
 		}
-		stored, body, err := p.last(ctx, subject)
+		m, err := p.last(ctx, subject)
 		if err != nil {
 			return now, nil, err
 		}
-		a, err := events.DecodeAlive(body)
-		if err != nil || a.App() != app {
-			continue // removed meanwhile, or no pulse: `roomwatch verify` tells of it
+		if m == nil {
+			continue // removed meanwhile
 		}
-		list = append(list, pulseOf(a, stored))
+		a, err := events.DecodeAlive(m.Data)
+		if err != nil || a.App() != app {
+			continue // no pulse: `roomwatch verify` tells of it
+		}
+		list = append(list, pulseOf(a, m.Time))
 	}
 	slices.SortFunc(list, func(a, b pulse) int { return a.app - b.app })
 	return now, list, nil
@@ -96,43 +98,26 @@ func (p pulses) subject(t events.Type, app string) string {
 func (p pulses) resumed(ctx context.Context, app int, after time.Time) (*events.ResumedData, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	stored, body, err := p.last(ctx, p.subject(events.WatchResumed, strconv.Itoa(app)))
-	if err != nil || !stored.After(after) {
+	m, err := p.last(ctx, p.subject(events.WatchResumed, strconv.Itoa(app)))
+	if err != nil || m == nil || !m.Time.After(after) {
 		return nil, err
 	}
-	r, err := events.DecodeResumed(body)
+	r, err := events.DecodeResumed(m.Data)
 	if err != nil {
 		return nil, nil //nolint:nilerr // no gap that can be told: `roomwatch verify` tells of it
 	}
 	return &r.Data, nil
 }
 
-// last returns the newest message on a subject; nothing if there is none. It asks the
+// last returns the newest message on a subject, or nil if there is none. It asks the
 // leader of the stream, as one permission allows it for any stream: whether a
 // replica may be asked is a setting of the stream.
-func (p pulses) last(ctx context.Context, subject string) (stored time.Time, body []byte, err error) {
-	req, err := json.Marshal(map[string]string{"last_by_subj": subject})
+func (p pulses) last(ctx context.Context, subject string) (*natsconn.Stored, error) {
+	m, err := natsconn.FromLeader(ctx, p.js, p.stream, natsconn.LastOn(subject))
 	if err != nil {
-		return stored, nil, err // unreachable: a string encodes
+		return nil, fmt.Errorf("read %s: %w", subject, err)
 	}
-	resp, err := p.js.Conn().RequestWithContext(ctx, natsconn.APIPrefix(p.js)+"STREAM.MSG.GET."+p.stream, req)
-	if err != nil {
-		return stored, nil, fmt.Errorf("read %s: %w", subject, err)
-	}
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Time time.Time `json:"time"`
-			Data []byte    `json:"data"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(resp.Data, &answer); err != nil {
-		return stored, nil, fmt.Errorf("read %s: %w", subject, err)
-	}
-	if answer.Error != nil && answer.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
-		return stored, nil, fmt.Errorf("read %s: %w", subject, answer.Error)
-	}
-	return answer.Message.Time, answer.Message.Data, nil
+	return m, nil
 }
 
 // noPulse reports whether an error says that there is no event stream, of which

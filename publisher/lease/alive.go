@@ -3,11 +3,12 @@ package lease
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"roomwatch/publisher/natsconn"
 )
 
 // askWait is how long NATS has to say that nobody is there.
@@ -17,33 +18,9 @@ func (s *store) processSubject(instance string) string {
 	return "roomwatch." + strconv.Itoa(s.app) + ".process." + instance
 }
 
-// A presence is what NATS knows of this process, over the connection that is used now.
-type presence struct {
-	store    *store
-	instance string
-	over     *nats.Conn
-	sub      *nats.Subscription
-}
-
-// be has NATS know the process; it is called again and again, since the connection may be
-// another one.
-func (p *presence) be() error {
-	nc := p.store.conn.Client()
-	if nc == nil || p.over == nc && p.sub.IsValid() {
-		return nil
-	}
-	sub, err := nc.Subscribe(p.store.processSubject(p.instance), func(*nats.Msg) {}) // that somebody hears it is enough
-	if err != nil {
-		return fmt.Errorf("subscribe as this process: %w", err)
-	}
-	p.over, p.sub = nc, sub
-	return nil
-}
-
-func (p *presence) end() {
-	if p.sub != nil {
-		_ = p.sub.Unsubscribe() // it goes with the connection
-	}
+// presence is how NATS knows of this process: that somebody hears the subject is enough.
+func (s *store) presence(instance string) *natsconn.Listener {
+	return s.conn.Listener(s.processSubject(instance), func(*nats.Msg) {})
 }
 
 // gone reports whether a process is certain not to be there: NATS knows nobody who

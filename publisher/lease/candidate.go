@@ -87,7 +87,7 @@ func (c *candidate) try(ctx context.Context) (*stored[record], error) {
 	ctx, cancel := context.WithTimeout(ctx, max(c.l.patience(), time.Second))
 	defer cancel()
 	c.sent = time.Now()
-	if err := c.l.presence.be(); err != nil {
+	if err := c.l.presence.Keep(); err != nil {
 		return nil, err
 	}
 	v, err := c.l.store.lease(ctx)

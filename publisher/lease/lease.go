@@ -62,7 +62,7 @@ type Config struct {
 type Lease struct {
 	c        Config
 	store    *store
-	presence *presence
+	presence *natsconn.Listener
 	metrics  *metrics
 
 	mu     sync.Mutex
@@ -95,7 +95,7 @@ func New(c Config) *Lease {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &store{conn: c.Conn, app: c.SDKAppID, replicas: c.Replicas}
-	l := &Lease{c: c, store: s, presence: &presence{store: s, instance: c.Instance}}
+	l := &Lease{c: c, store: s, presence: s.presence(c.Instance)}
 	l.metrics = newMetrics(c.Metrics, l)
 	return l
 }
@@ -108,7 +108,7 @@ func (l *Lease) Status() Status {
 }
 
 // Close has NATS no longer know the process.
-func (l *Lease) Close() { l.presence.end() }
+func (l *Lease) Close() { l.presence.End() }
 
 // patience is how long an answer of the bucket is waited for: a leader's election must
 // not cost the lease.

@@ -202,26 +202,25 @@ func (s *store) written(q natsconn.Question, key string, err error) error {
 
 // lease returns the lease.
 func (s *store) lease(ctx context.Context) (stored[record], error) {
-	return read[record](ctx, s, s.leaseKey(), map[string]any{"last_by_subj": s.subject(s.leaseKey())})
+	return read[record](ctx, s, s.leaseKey(), natsconn.LastOn(s.subject(s.leaseKey())))
 }
 
 // standby returns the announcement of a process.
 func (s *store) standby(ctx context.Context, instance string) (stored[announcement], error) {
 	key := s.standbyKey(instance)
-	return read[announcement](ctx, s, key, map[string]any{"last_by_subj": s.subject(key)})
+	return read[announcement](ctx, s, key, natsconn.LastOn(s.subject(key)))
 }
 
 // nextStandby returns the first announcement after a revision.
 func (s *store) nextStandby(ctx context.Context, after uint64) (stored[announcement], error) {
 	key := s.standbyKey("*")
-	return read[announcement](ctx, s, key, map[string]any{"seq": after + 1, "next_by_subj": s.subject(key)})
+	return read[announcement](ctx, s, key, natsconn.FirstOn(s.subject(key), after+1))
 }
 
 func (s *store) subject(key string) string { return "$KV." + Bucket + "." + key }
 
-// read asks the bucket's leader for a message. A get of the client library can be
-// answered by any replica, which may not have heard of the newest value yet.
-func read[T any](ctx context.Context, s *store, key string, query map[string]any) (v stored[T], err error) {
+// read asks the bucket's leader for a message.
+func read[T any](ctx context.Context, s *store, key string, query natsconn.Which) (v stored[T], err error) {
 	if !s.conn.IsConnected() {
 		return v, nats.ErrDisconnected
 	}
@@ -232,41 +231,25 @@ func read[T any](ctx context.Context, s *store, key string, query map[string]any
 	if err != nil {
 		return v, err
 	}
-	req, err := json.Marshal(query)
-	if err != nil {
-		return v, err // unreachable: strings and numbers
-	}
 	q := s.conn.Ask()
-	resp, err := js.Conn().RequestWithContext(ctx, natsconn.APIPrefix(js)+"STREAM.MSG.GET.KV_"+Bucket, req)
-	if err != nil {
+	m, err := natsconn.FromLeader(ctx, js, "KV_"+Bucket, query)
+	var refusal *jetstream.APIError
+	if err != nil && !errors.As(err, &refusal) {
 		return v, fmt.Errorf("read %s: %w", key, s.explain(q, err, &s.read))
 	}
 	s.answered(&s.read)
-	var answer struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message *struct {
-			Subject string `json:"subject"`
-			Seq     uint64 `json:"seq"`
-			Data    []byte `json:"data"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(resp.Data, &answer); err != nil {
-		return v, fmt.Errorf("read %s: %w", key, err)
-	}
 	switch {
-	case answer.Error != nil && answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
-		return v, nil
-	case answer.Error != nil:
-		if answer.Error.ErrorCode == jetstream.JSErrCodeStreamNotFound {
+	case refusal != nil:
+		if refusal.ErrorCode == jetstream.JSErrCodeStreamNotFound {
 			s.lost()
 		}
-		return v, fmt.Errorf("read %s: %w", key, need().Explain(answer.Error))
-	case answer.Message == nil:
-		return v, fmt.Errorf("read %s: the answer holds no value", key)
+		return v, fmt.Errorf("read %s: %w", key, need().Explain(refusal))
+	case m == nil:
+		return v, nil
 	}
-	v.key, v.revision = answer.Message.Subject[len(s.subject("")):], answer.Message.Seq
+	v.key, v.revision = m.Subject[len(s.subject("")):], m.Seq
 	// What cannot be read is somebody's value all the same: it counts as one without a name.
-	v.removed = len(answer.Message.Data) == 0
-	_ = json.Unmarshal(answer.Message.Data, &v.value)
+	v.removed = len(m.Data) == 0
+	_ = json.Unmarshal(m.Data, &v.value)
 	return v, nil
 }

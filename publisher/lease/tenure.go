@@ -159,7 +159,7 @@ func (t *Tenure) keep(ctx context.Context) {
 
 // renew writes the lease anew and looks who stands by.
 func (t *Tenure) renew(ctx context.Context) error {
-	if err := t.l.presence.be(); err != nil {
+	if err := t.l.presence.Keep(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.l.patience())

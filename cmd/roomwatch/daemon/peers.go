@@ -47,19 +47,13 @@ func (d *Daemon) tell(c diff.Callback) {
 
 // hearPeers takes the callbacks that standbys pass on, until ctx is done.
 func (d *Daemon) hearPeers(ctx context.Context) {
-	var over *nats.Conn
-	var sub *nats.Subscription
+	peers := d.conn.Listener(d.callbackSubject(), d.hearPeer)
+	defer peers.End()
 	for ctx.Err() == nil {
-		if nc := d.conn.Client(); nc != nil && nc != over {
-			var err error
-			if sub, err = nc.Subscribe(d.callbackSubject(), d.hearPeer); err == nil {
-				over = nc
-			}
+		if err := peers.Keep(); err != nil {
+			d.log.DebugContext(ctx, "callbacks of standbys are not heard", "error", err) // the connection is about to be replaced
 		}
 		_ = retry.Sleep(ctx, peerLook)
-	}
-	if sub != nil {
-		_ = sub.Unsubscribe() // it goes with the connection
 	}
 }
 

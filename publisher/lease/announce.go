@@ -22,7 +22,7 @@ type announcer struct {
 	l        *Lease
 	value    announcement
 	revision uint64
-	since    time.Time // since when it stands without a gap; zero: it does not stand
+	stands   time.Time // since when it stands without a gap; zero: it does not stand
 	next     time.Time // when it is to be renewed
 }
 
@@ -46,8 +46,8 @@ func (a *announcer) renew(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	if a.since.IsZero() {
-		a.since = began
+	if a.stands.IsZero() {
+		a.stands = began
 	}
 	a.revision, a.next = revision, began.Add(a.l.c.Duration/beats)
 	return nil
@@ -60,7 +60,7 @@ func (a *announcer) find(ctx context.Context) error {
 		return err
 	}
 	if v.removed || v.revision == 0 || v.value.Instance != a.value.Instance {
-		a.since = time.Time{}
+		a.stands = time.Time{}
 	}
 	a.revision = v.revision
 	return nil
@@ -68,10 +68,10 @@ func (a *announcer) find(ctx context.Context) error {
 
 // age returns for how long the holder could have heard of this process.
 func (a *announcer) age() time.Duration {
-	if a.since.IsZero() {
+	if a.stands.IsZero() {
 		return 0
 	}
-	return time.Since(a.since)
+	return time.Since(a.stands)
 }
 
 // end takes the announcement away.
@@ -82,5 +82,5 @@ func (a *announcer) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(a.l.patience(), time.Second))
 	defer cancel()
 	_ = a.l.store.remove(ctx, a.l.store.standbyKey(a.value.Instance), a.revision) // it goes by itself later
-	a.revision, a.since = 0, time.Time{}
+	a.revision, a.stands = 0, time.Time{}
 }

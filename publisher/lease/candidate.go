@@ -16,7 +16,7 @@ type candidate struct {
 	alone   bool      // and was not known to be watched by anybody else
 	began   time.Time // the first look that was answered
 	seen    uint64    // revision of the lease at the newest look
-	since   time.Time // since when that has not changed
+	unmoved time.Time // since when that has not changed
 	looked  time.Time // the newest answer
 	sent    time.Time // when the newest look was sent
 	waiting announcer
@@ -123,8 +123,8 @@ func (c *candidate) look(v stored[record]) {
 	if c.began.IsZero() {
 		c.began = now
 	}
-	if v.revision != c.seen || c.since.IsZero() || apart(c.looked, now) > lookGap {
-		c.seen, c.since = v.revision, now
+	if v.revision != c.seen || c.unmoved.IsZero() || apart(c.looked, now) > lookGap {
+		c.seen, c.unmoved = v.revision, now
 	}
 	c.looked = now
 }
@@ -147,7 +147,7 @@ func (c *candidate) free(ctx context.Context, v stored[record]) (bool, error) {
 	case name != "" && name == c.former && c.l.store.gone(ctx, name):
 		return true, nil
 	}
-	return time.Since(c.since) >= wait && c.waiting.age() >= wait, nil
+	return time.Since(c.unmoved) >= wait && c.waiting.age() >= wait, nil
 }
 
 // take writes the lease, with a term above that of any claim.

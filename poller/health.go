@@ -70,7 +70,7 @@ func (h *health) accepted() {
 	if h.status.Refused.Err == nil {
 		return
 	}
-	h.log.Info("configuration", "condition", "accepted", "after", time.Since(h.status.Refused.At))
+	h.log.Info("configuration accepted", "after", time.Since(h.status.Refused.At))
 	h.status.Refused = Failure{}
 }
 
@@ -79,10 +79,10 @@ func (h *health) complete(r Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if since := h.status.FailingSince; !since.IsZero() {
-		h.log.Info("source", "condition", "recovered", "after", time.Since(since), "rooms", r.Rooms)
+		h.log.Info("sweeps recovered", "after", time.Since(since), "rooms", r.Rooms)
 	}
 	if h.status.LastComplete == nil { // or nothing would tell a quiet start from a stuck one
-		h.log.Info("sweep", "condition", "first complete", "took", r.End.Sub(r.Begin), "pages", r.Pages, "rooms", r.Rooms)
+		h.log.Info("first sweep complete", "took", r.End.Sub(r.Begin), "pages", r.Pages, "rooms", r.Rooms)
 	}
 	h.status.LastComplete = &r
 	h.status.FailingSince = time.Time{}
@@ -119,7 +119,7 @@ func (h *health) failed(err error) {
 	}
 	if h.status.Refused.Err == nil {
 		h.status.Refused.At = now
-		h.log.Error("configuration", "condition", "refused", "error", err, "next", refusedPause, "request_id", requestID(err), "fix", RefusedFix)
+		h.log.Error("configuration refused", "error", err, "next", refusedPause, "request_id", requestID(err), "fix", RefusedFix)
 	}
 	h.status.Refused.Err = err
 }
@@ -130,14 +130,14 @@ func (h *health) failing(err error) {
 	h.status.LastFailure = Failure{Err: err, At: now}
 	if h.status.FailingSince.IsZero() {
 		h.status.FailingSince = now
-		attrs := []any{"condition", "failing", "error", err, "request_id", requestID(err)}
+		attrs := []any{"error", err, "request_id", requestID(err)}
 		if hint := Hint(err); hint != "" {
 			attrs = append(attrs, "fix", hint)
 		}
 		if errors.Is(err, ErrSink) {
-			h.log.Warn("state", attrs...)
+			h.log.Warn("state file cannot be written", attrs...)
 		} else {
-			h.log.Warn("source", attrs...)
+			h.log.Warn("sweeps fail", attrs...)
 		}
 	}
 }
@@ -147,7 +147,7 @@ func (h *health) throttled(perSecond float64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.lowered {
-		h.log.Warn("quota", "condition", "throttled", "rate", perSecond, "error", err, "request_id", requestID(err),
+		h.log.Warn("throttled by the service", "rate", perSecond, "error", err, "request_id", requestID(err),
 			"fix", "other callers of the SDKAppID share its limit; lower the rate of one of them if this comes again")
 	}
 	h.lowered = true
@@ -159,7 +159,7 @@ func (h *health) rate(perSecond, full float64) {
 	defer h.mu.Unlock()
 	if h.lowered && perSecond >= full {
 		h.lowered = false
-		h.log.Info("quota", "condition", "restored", "rate", perSecond)
+		h.log.Info("full rate restored", "rate", perSecond)
 	}
 }
 

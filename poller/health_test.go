@@ -62,8 +62,8 @@ func TestOutage(t *testing.T) {
 			t.Errorf("in the first seconds of the outage: %+v, sweep %+v", st, st.Sweep)
 		}
 		expectLog(t, &log,
-			`level=INFO msg=sweep condition="first complete"`,
-			`level=WARN msg=source condition=failing error="get_room_list http://live.test: code 100001`)
+			`level=INFO msg="first sweep complete"`,
+			`level=WARN msg="sweeps fail" error="get_room_list http://live.test: code 100001`)
 		time.Sleep(4 * time.Minute)
 		st = p.Status()
 		var api *APIError
@@ -79,9 +79,9 @@ func TestOutage(t *testing.T) {
 			t.Errorf("after the outage: %+v", st)
 		}
 		expectLog(t, &log,
-			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`,
-			`level=WARN msg=source condition=failing error="get_room_list http://live.test: code 100001`,
-			`level=INFO msg=source condition=recovered after=4m`)
+			`level=INFO msg="first sweep complete" took=0s pages=1 rooms=1`,
+			`level=WARN msg="sweeps fail" error="get_room_list http://live.test: code 100001`,
+			`level=INFO msg="sweeps recovered" after=4m`)
 		if !strings.Contains(log.String(), "request_id=Id-100001") {
 			t.Errorf("no request id in %s", log.String())
 		}
@@ -115,10 +115,10 @@ func TestRefusedConfiguration(t *testing.T) {
 			t.Errorf("after it was fixed: %+v", st)
 		}
 		expectLog(t, &log,
-			`level=ERROR msg=configuration condition=refused error="page 1: configuration refused: get_room_list http://live.test: code 60020`,
-			`level=INFO msg=configuration condition=accepted after=3m0s`,
-			`level=INFO msg=source condition=recovered after=3m`,
-			`level=INFO msg=sweep condition="first complete" took=0s pages=1 rooms=1`)
+			`level=ERROR msg="configuration refused" error="page 1: configuration refused: get_room_list http://live.test: code 60020`,
+			`level=INFO msg="configuration accepted" after=3m0s`,
+			`level=INFO msg="sweeps recovered" after=3m`,
+			`level=INFO msg="first sweep complete" took=0s pages=1 rooms=1`)
 		if !strings.Contains(log.String(), "buy or renew it in the console") || !strings.Contains(log.String(), `fix="correct what the error names`) {
 			t.Errorf("the log does not say what to do: %s", log.String())
 		}
@@ -145,9 +145,9 @@ func TestThrottledIsToldOnce(t *testing.T) {
 			t.Errorf("rate %v long after the last throttle", r)
 		}
 		expectLog(t, &log,
-			`level=INFO msg=sweep condition="first complete"`,
-			`level=WARN msg=quota condition=throttled rate=4.75 error="get_room_list http://live.test: code 60011`,
-			`level=INFO msg=quota condition=restored rate=9.5`)
+			`level=INFO msg="first sweep complete"`,
+			`level=WARN msg="throttled by the service" rate=4.75 error="get_room_list http://live.test: code 60011`,
+			`level=INFO msg="full rate restored" rate=9.5`)
 	})
 }
 
@@ -163,7 +163,7 @@ func TestSinkFailureIsTold(t *testing.T) {
 		if got, want := fmt.Sprint(p.Status().LastFailure.Err), "page 1: commit: disk full; end of sweep: commit: disk full"; got != want {
 			t.Errorf("last failure %q, want %q", got, want)
 		}
-		expectLog(t, &log, `level=WARN msg=state condition=failing error="page 1: commit: disk full`)
+		expectLog(t, &log, `level=WARN msg="state file cannot be written" error="page 1: commit: disk full`)
 		if n := len(sink.ended()); n != 3 || sink.ended()[0].Complete {
 			t.Errorf("%d sweeps ended, want 3 that failed", n)
 		}
@@ -185,7 +185,7 @@ func TestSweepLine(t *testing.T) {
 		p := s.newPoller(t, Config{Log: log.logger(slog.LevelDebug), RequestsPerSecond: 0.5})
 		start(t, p, &recorder{})
 		time.Sleep(8 * time.Second)
-		expectLog(t, &log, `level=INFO msg=sweep condition="first complete" took=`, "level=DEBUG msg=sweep complete=true took=")
+		expectLog(t, &log, `level=INFO msg="first sweep complete" took=`, "level=DEBUG msg=\"sweep ended\" complete=true took=")
 		if want := " pages=2 rooms=2 requests=3 retries=1 duplicates=1 unusable_rows=0\n"; !strings.HasSuffix(log.String(), want) {
 			t.Errorf("logged %s, want %s", log.String(), want)
 		}

@@ -260,7 +260,7 @@ func (p *Poller) note(r Report, err error) {
 	} else {
 		p.fetch.health.complete(r)
 	}
-	p.log.Debug("sweep", "complete", err == nil, "took", r.End.Sub(r.Begin), "pages", r.Pages, "rooms", r.Rooms,
+	p.log.Debug("sweep ended", "complete", err == nil, "took", r.End.Sub(r.Begin), "pages", r.Pages, "rooms", r.Rooms,
 		"requests", r.Requests, "retries", r.Retries, "duplicates", r.Duplicates, "unusable_rows", r.UnusableRows)
 }
 

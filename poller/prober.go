@@ -159,7 +159,7 @@ func (p *prober) probe(ctx context.Context, f *fetcher, pl *place, sink Sink) ti
 	if ctx.Err() == nil {
 		p.metrics.probe(len(unknown), err)
 		p.hour.add(len(unknown), now)
-		p.log.DebugContext(ctx, "probe", "next", pl.next, "rooms", len(a.rooms), "unknown", len(unknown), "error", err)
+		p.log.DebugContext(ctx, "probe answered", "next", pl.next, "rooms", len(a.rooms), "unknown", len(unknown), "error", err)
 	}
 	return took
 }

@@ -174,7 +174,7 @@ func (r *Reader) read(ctx context.Context, f *fetcher, id string, sink Answers) 
 		answer = diff.Read{RoomID: id, Sent: now, At: now, Outcome: diff.NoAnswer, Odd: classOf(err) == Bug}
 	}
 	r.metrics.read(answer.Outcome)
-	r.log.DebugContext(ctx, "point read", "room", id, "outcome", answer.Outcome)
+	r.log.DebugContext(ctx, "point read answered", "room", id, "outcome", answer.Outcome)
 	r.queue.done(id, answer.Outcome, answer.At)
 	_ = sink.Read(ctx, answer) // it fails only when ctx is done
 }

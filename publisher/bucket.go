@@ -114,13 +114,13 @@ func (b *Bucket) note(ctx context.Context, err error) {
 	defer b.mu.Unlock()
 	switch was := b.status.Error; {
 	case err == nil && was != nil:
-		b.c.Log.InfoContext(ctx, "bucket", "condition", "recovered", "bucket", b.c.Name, "after", time.Since(b.status.Since))
+		b.c.Log.InfoContext(ctx, "bucket updates recovered", "bucket", b.c.Name, "after", time.Since(b.status.Since))
 		b.status.Since = time.Time{}
 	case err != nil && was == nil:
 		b.status.Since = time.Now()
 		fallthrough
 	case err != nil && was.Error() != err.Error():
-		b.c.Log.WarnContext(ctx, "bucket", "condition", "failing", "bucket", b.c.Name, "error", err, "since", b.status.Since)
+		b.c.Log.WarnContext(ctx, "bucket updates fail", "bucket", b.c.Name, "error", err, "since", b.status.Since)
 	}
 	b.status.Error = err
 }

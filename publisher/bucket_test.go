@@ -231,7 +231,7 @@ func TestBucketThatStandsStill(t *testing.T) {
 		if ids := bucketIDs(t, r.js); len(ids) != 4 {
 			t.Errorf("it has %v", ids)
 		}
-		if log := k.log.String(); strings.Count(log, "condition=failing") > 5 || strings.Count(log, "condition=recovered") != 1 {
+		if log := k.log.String(); strings.Count(log, "bucket updates fail") > 5 || strings.Count(log, "bucket updates recovered") != 1 {
 			t.Errorf("want the changes alone:\n%s", log)
 		}
 		if err := k.stop(); err != nil {

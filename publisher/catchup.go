@@ -23,7 +23,7 @@ func (s *session) catchUp(ctx context.Context, m *natsconn.Stored, e diff.Event)
 	}
 	if err := s.readOn(ctx, at, m.Seq, info.Created); err != nil {
 		if errors.Is(err, diff.ErrGap) {
-			s.log.InfoContext(ctx, "catch up", "after", at, "error", err)
+			s.log.InfoContext(ctx, "stream does not continue the state", "after", at, "error", err)
 			return 0, false, nil
 		}
 		return 0, false, err

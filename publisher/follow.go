@@ -103,7 +103,7 @@ func (p *Publisher) follow(ctx context.Context) error {
 	}
 	err = s.readOn(ctx, at, 0, info.Created)
 	if errors.Is(err, diff.ErrGap) {
-		p.log.WarnContext(ctx, "rebuild", "reason", "events between what is known and the stream are gone", "error", err)
+		p.log.WarnContext(ctx, "state is rebuilt from the stream", "reason", "events between what is known and the stream are gone", "error", err)
 		if at, err = s.snapshot(ctx, info); err != nil {
 			return err
 		}
@@ -234,7 +234,7 @@ func (s *session) collect(ctx context.Context, b *followed, msg jetstream.Msg, m
 	case errors.Is(err, ErrUnfit):
 		return err
 	case err != nil:
-		s.log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
+		s.log.WarnContext(ctx, "event skipped", "subject", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
 	default:
 		b.events = append(b.events, e)
 	}

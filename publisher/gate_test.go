@@ -65,7 +65,7 @@ func TestPublishOverAClosedConnection(t *testing.T) {
 		c.answers.Store(false)
 		first.Close()
 		pass(time.Minute)
-		if log := r.log.String(); strings.Count(log, "condition=failing") != 1 || !strings.Contains(log, "NATS has closed the connection") {
+		if log := r.log.String(); strings.Count(log, "publishing fails") != 1 || !strings.Contains(log, "NATS has closed the connection") {
 			t.Errorf("the log does not say once that the connection is closed:\n%s", log)
 		}
 		wantEvents(t, witness, 1, 1)

@@ -103,7 +103,7 @@ func TestStreamMadeAnewIsTold(t *testing.T) {
 					pass(time.Minute)
 				}
 				told, log := testutil.ToFloat64(r.metrics.madeAnew), r.log.String()
-				if int(told) != tt.want || strings.Count(log, `condition=recreated`) != tt.want || r.Status().MadeAnew.IsZero() != (tt.want == 0) {
+				if int(told) != tt.want || strings.Count(log, `msg="stream recreated"`) != tt.want || r.Status().MadeAnew.IsZero() != (tt.want == 0) {
 					t.Errorf("told %v times, want %d, seen at %v:\n%s", told, tt.want, r.Status().MadeAnew, log)
 				}
 				first := uint64(4)

@@ -158,13 +158,13 @@ func (p *Pulse) note(ctx context.Context, fence uint64, err error) {
 	status := &p.pub.status.Pulse
 	switch was := status.Error; {
 	case err == nil && was != nil:
-		p.log.InfoContext(ctx, "pulse", "condition", "recovered", "after", time.Since(status.Since))
+		p.log.InfoContext(ctx, "pulse recovered", "after", time.Since(status.Since))
 		status.Since = time.Time{}
 	case err != nil && was == nil:
 		status.Since = time.Now()
 		fallthrough
 	case err != nil && was.Error() != err.Error():
-		p.log.WarnContext(ctx, "pulse", "condition", "failing", "error", err, "since", status.Since, "consequence", "subscribers cannot see that somebody watches; events are not touched")
+		p.log.WarnContext(ctx, "pulse fails", "error", err, "since", status.Since, "consequence", "subscribers cannot see that somebody watches; events are not touched")
 	}
 	if status.Error = err; err == nil {
 		status.Last = time.Now()

@@ -327,7 +327,7 @@ func TestPulseThatIsNotAllowed(t *testing.T) {
 		}
 	}
 	said := r.log.String()
-	if n := strings.Count(said, "msg=pulse"); n != 1 || !strings.Contains(said, "live.watch.alive.88888888") || !strings.Contains(said, "grant it") {
+	if n := strings.Count(said, "pulse fails"); n != 1 || !strings.Contains(said, "live.watch.alive.88888888") || !strings.Contains(said, "grant it") {
 		t.Errorf("it is told %d times: %s", n, said)
 	}
 	if st := r.Status(); st.LastError != nil || !st.Writing || !errors.Is(st.Pulse.Error, nats.ErrPermissionViolation) {

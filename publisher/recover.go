@@ -113,7 +113,7 @@ func (s *session) recover(ctx context.Context) (uint64, error) {
 	if seq, ok, err := s.catchUp(ctx, m, e); err != nil || ok {
 		return seq, err
 	}
-	s.log.WarnContext(ctx, "rebuild", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
+	s.log.WarnContext(ctx, "state is rebuilt from the stream", "stream_has", e.ID, "state_stored", stored, "state_assigned", assigned, "state_epoch", epoch,
 		"reason", "the state was lost or is an old copy, or the stream was cut or restored")
 	s.metrics.rebuilds.Inc()
 	s.fits = false
@@ -191,7 +191,7 @@ func (s *session) goOn(ctx context.Context, seq uint64) (uint64, error) {
 	epoch, _, _ := s.outbox.Position()
 	next := epoch + "-" + diff.FormatSeq(seq+1)
 	if s.remembered == next {
-		s.log.WarnContext(ctx, "new epoch", "lost", next, "reason", "NATS has had an event with this id, and the stream lacks it: its last events were removed")
+		s.log.WarnContext(ctx, "new epoch begun", "lost", next, "reason", "NATS has had an event with this id, and the stream lacks it: its last events were removed")
 		if err := s.outbox.Renumber(); err != nil {
 			return 0, err
 		}
@@ -235,7 +235,7 @@ func (s *session) eachLast(ctx context.Context, filter string, yield func(diff.E
 			return err
 		}
 		if err != nil {
-			s.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
+			s.log.WarnContext(ctx, "event skipped", "subject", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
 			continue
 		}
 		if !yield(e) {

@@ -90,7 +90,7 @@ func (s *session) upTo(ctx context.Context, r *reader.Reader, at uint64) iter.Se
 				yield(e, err)
 				return
 			case err != nil:
-				s.log.WarnContext(ctx, "rebuild", "skipped", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
+				s.log.WarnContext(ctx, "event skipped", "subject", msg.Subject(), "stream_sequence", meta.Sequence.Stream, "error", err)
 			case !yield(e, nil):
 				return
 			}

@@ -94,7 +94,7 @@ func (p *Publisher) failed(ctx context.Context, err error) {
 		p.status.LastErrorSince = time.Now()
 	}
 	if p.status.LastError == nil || p.status.LastError.Error() != err.Error() {
-		p.log.WarnContext(ctx, "publish", "condition", "failing", "error", err, "since", p.status.LastErrorSince)
+		p.log.WarnContext(ctx, "publishing fails", "error", err, "since", p.status.LastErrorSince)
 	}
 	p.status.LastError = err
 }
@@ -104,7 +104,7 @@ func (p *Publisher) succeeded(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.status.LastError != nil {
-		p.log.InfoContext(ctx, "publish", "condition", "recovered", "after", time.Since(p.status.LastErrorSince))
+		p.log.InfoContext(ctx, "publishing recovered", "after", time.Since(p.status.LastErrorSince))
 	}
 	p.status.LastError, p.status.LastErrorSince = nil, time.Time{}
 }

@@ -37,7 +37,7 @@ func lastTold[T any](ctx context.Context, s *session, subject string) (e envelop
 		return e, err
 	}
 	if err := json.Unmarshal(m.Data, &e); err != nil {
-		s.log.WarnContext(ctx, "pulse", "skipped", subject, "stream_sequence", m.Seq, "error", err)
+		s.log.WarnContext(ctx, "message skipped", "subject", subject, "stream_sequence", m.Seq, "error", err)
 		return envelope[T]{}, nil
 	}
 	return e, nil

@@ -119,7 +119,9 @@ func TestKilledWhileRemoving(t *testing.T) {
 		}
 		sound("killed")
 		p := start(t, env, "run")
-		eventually(t, "the rest is removed", func() bool { return strings.Contains(p.out.String(), "msg=start") && len(namesOf(t, dir, ".gz")) <= 4 })
+		eventually(t, "the rest is removed", func() bool {
+			return strings.Contains(p.out.String(), "roomaudit started") && len(namesOf(t, dir, ".gz")) <= 4
+		})
 		p.stop()
 		sound("started again")
 		if left := namesOf(t, dir, ".idx"); len(left) > 4 {

@@ -69,7 +69,7 @@ func TestUnfitWhileRunning(t *testing.T) {
 	c.ConsumerLimits.InactiveThreshold = 0
 	_, err = r.js.UpdateStream(t.Context(), c)
 	must(t, err)
-	eventually(t, "recovery", func() bool { return strings.Contains(p.out.String(), "condition=recovered") })
+	eventually(t, "recovery", func() bool { return strings.Contains(p.out.String(), "recording recovered") })
 	r.publish(5)
 	r.wantAll(dir)
 	p.stop()

@@ -49,7 +49,7 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 		reason = fmt.Sprintf("the stream lost its newest messages, or an old copy of it was put back: it is what is on record up to %d, and %d is on record", next.Last, at.Last)
 	}
 	if reason != "" {
-		r.log.WarnContext(ctx, "another stream", "reason", reason, "fix", "none is needed: it is on record")
+		r.log.WarnContext(ctx, "stream is another one", "reason", reason, "fix", "none is needed: it is on record")
 		// How far it was acknowledged says nothing about what the stream has now.
 		if err := r.js.DeleteConsumer(look, r.Stream, r.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)

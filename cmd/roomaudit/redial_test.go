@@ -34,7 +34,7 @@ func TestNATSIsAway(t *testing.T) {
 	r := newRig(t)
 	r.down()
 	p := start(t, r.env(t.TempDir()), "run")
-	eventually(t, "a word about NATS", func() bool { return strings.Contains(p.out.String(), "msg=record condition=failing") })
+	eventually(t, "a word about NATS", func() bool { return strings.Contains(p.out.String(), "recording fails") })
 	must(t, p.cmd.Process.Signal(syscall.SIGTERM))
 	p.wait()
 	if text := p.out.String(); !strings.Contains(text, `error="NATS is not connected"`) || strings.Contains(text, "buffer") {

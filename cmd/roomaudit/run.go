@@ -64,7 +64,7 @@ func runCommand() *cobra.Command {
 			err = record(cmd.Context(), c, w, log)
 			err = errors.Join(err, w.Close())
 			line, hash := w.Lines()
-			log.Info("stop", "line", line, "hash", hash, "stream_sequence", w.Position().Last)
+			log.Info("roomaudit stopped", "line", line, "hash", hash, "stream_sequence", w.Position().Last)
 			return err
 		},
 	}
@@ -144,7 +144,7 @@ func watch(ctx context.Context, c *config, w *trail.Writer, now *status, log *sl
 	}
 	defer conn.Close()
 	line, _ := w.Lines()
-	log.InfoContext(ctx, "start", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
+	log.InfoContext(ctx, "roomaudit started", "version", program.Version(), "dir", c.Dir, "line", line, "stream", c.Stream, "stream_sequence", w.Position().Last)
 	r := &recorder{config: c, trail: w, status: now, log: log, process: ulid.Make().String()}
 	pause := retry.BackOff(100*time.Millisecond, pauseMost)
 	for ctx.Err() == nil {
@@ -212,10 +212,10 @@ func (r *recorder) condition(ctx context.Context, err error) {
 	switch {
 	case text == r.failing && (text == "" || !r.again.Due()):
 	case text == "":
-		r.log.InfoContext(ctx, "record", "condition", "recovered")
+		r.log.InfoContext(ctx, "recording recovered")
 	default:
 		r.again.Said()
-		r.log.WarnContext(ctx, "record", "condition", "failing", "error", text, "fix", fix)
+		r.log.WarnContext(ctx, "recording fails", "error", text, "fix", fix)
 	}
 	r.failing = text
 	r.status.record(text)

@@ -92,11 +92,11 @@ func TestDiskFullWhileRecording(t *testing.T) {
 		t.Error("something is acknowledged that is not on disk")
 	}
 	full.Store(false)
-	eventually(t, "all on record", func() bool { return strings.Contains(log.String(), "condition=recovered") })
+	eventually(t, "all on record", func() bool { return strings.Contains(log.String(), "recording recovered") })
 	r.wantAll(dir)
 	cancel()
 	must(t, <-done)
-	if n := strings.Count(log.String(), "condition=failing"); n != 1 {
+	if n := strings.Count(log.String(), "recording fails"); n != 1 {
 		t.Errorf("%d lines about one full disk:\n%s", n, log)
 	}
 }
@@ -328,7 +328,7 @@ func TestLastingFailureIsLoggedAgain(t *testing.T) {
 		}
 		r.condition(t.Context(), nil)
 		r.condition(t.Context(), nil)
-		if failing, over := strings.Count(log.String(), "condition=failing"), strings.Count(log.String(), "condition=recovered"); failing != 5 || over != 1 {
+		if failing, over := strings.Count(log.String(), "recording fails"), strings.Count(log.String(), "recording recovered"); failing != 5 || over != 1 {
 			t.Errorf("logged %d times that it fails and %d times that it is over, want 5 and 1:\n%s", failing, over, &log)
 		}
 	})

@@ -32,7 +32,7 @@ func keepIndexes(ctx context.Context, dir string, log *slog.Logger) {
 		}
 		if text != "" && (text != failing || again.Due()) {
 			again.Said()
-			log.WarnContext(ctx, "indexes of the trail", "error", text, "fix", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
+			log.WarnContext(ctx, "indexes of the trail cannot be kept up", "error", text, "fix", "queries read the files without an index whole; `roomaudit verify` says more of a file that cannot be read")
 		}
 		failing = text
 		_ = retry.Sleep(ctx, indexEvery)

@@ -39,7 +39,7 @@ func (g *target) attempt(ctx context.Context, n form.Notification) error {
 			g.goDown(ctx, no, try)
 			return fmt.Errorf("%w: after %d tries: %s", errUnready, try, no.Text)
 		}
-		g.log.DebugContext(ctx, "try again", "id", n.ID, "try", try, "error", no.Text)
+		g.log.DebugContext(ctx, "notification will be retried", "id", n.ID, "try", try, "error", no.Text)
 		if !g.sleep(ctx, max(pauses.NextBackOff(), no.After)) {
 			return errStopping
 		}

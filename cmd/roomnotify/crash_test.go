@@ -72,7 +72,7 @@ func TestKilledAtRandom(t *testing.T) {
 				_ = cmd.Wait()
 				cmd, own = start(name)
 			}
-			waitFor(t, name+" starts", func() bool { return strings.Contains(own.String(), "msg=start") })
+			waitFor(t, name+" starts", func() bool { return strings.Contains(own.String(), "roomnotify started") })
 			<-published
 			waitFor(t, "all is acknowledged by "+name, func() bool {
 				c, err := b.js.Consumer(t.Context(), "LIVE", name+"-hook")

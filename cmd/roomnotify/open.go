@@ -24,7 +24,7 @@ func (d *daemon) open(ctx context.Context) (*store, error) {
 		}
 		d.status.waits(err)
 		if reported.differ(err) {
-			d.log.WarnContext(ctx, "wait for nats", "error", err, "fix", "check that NATS and roomwatch run; it is retried forever")
+			d.log.WarnContext(ctx, "waiting for NATS", "error", err, "fix", "check that NATS and roomwatch run; it is retried forever")
 		}
 		if retry.Sleep(ctx, startPause) != nil {
 			return nil, nil

@@ -63,7 +63,7 @@ func (d *daemon) awaitRules(ctx context.Context, s *store) *ruleSet {
 		}
 		d.log.InfoContext(ctx, "rule file reloaded", "cause", why, "rules", len(set.file.Rules), "targets", len(set.file.Targets))
 		for _, w := range set.file.Warnings {
-			d.log.WarnContext(ctx, "rule file", "finding", w)
+			d.log.WarnContext(ctx, "rule file has a questionable entry", "finding", w)
 		}
 		set.request = request
 		return set

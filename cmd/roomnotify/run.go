@@ -84,7 +84,7 @@ func (d *daemon) connectAndRun(ctx context.Context) error {
 	connect.Denied = func(err error) { giveUp(fmt.Errorf("notify: %w", err)) }
 	conn, err := natsconn.Connect(ctx, connect)
 	if program.Stopped(ctx, err) {
-		log.InfoContext(ctx, "stop", "reason", "a signal before the start was done")
+		log.InfoContext(ctx, "roomnotify stopped", "reason", "a signal before the start was done")
 		return nil
 	}
 	if err != nil {
@@ -92,16 +92,16 @@ func (d *daemon) connectAndRun(ctx context.Context) error {
 	}
 	defer conn.Close()
 	for _, w := range d.file.Warnings {
-		log.WarnContext(ctx, "rule file", "finding", w)
+		log.WarnContext(ctx, "rule file has a questionable entry", "finding", w)
 	}
-	log.InfoContext(ctx, "start", "version", program.Version(), "rules", len(d.file.Rules), "targets", len(d.file.Targets), "stream", cfg.Stream)
+	log.InfoContext(ctx, "roomnotify started", "version", program.Version(), "rules", len(d.file.Rules), "targets", len(d.file.Targets), "stream", cfg.Stream)
 	if err := d.runOver(ctx, conn); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		return cause
 	}
-	log.InfoContext(ctx, "stop")
+	log.InfoContext(ctx, "roomnotify stopped")
 	return nil
 }
 

@@ -389,7 +389,7 @@ func TestTroubleshooting(t *testing.T) {
 			}
 			for part := range strings.SplitSeq(quote, "…") {
 				part = strings.Trim(part, " :")
-				part = strings.NewReplacer("condition=", `condition", "`, "LIVE", "%s").Replace(part)
+				part = strings.ReplaceAll(part, "LIVE", "%s")
 				if !strings.Contains(code.String(), part) && part != syscall.ENOSPC.Error() {
 					t.Errorf("no program says %q", part)
 				}

@@ -33,9 +33,9 @@ var firstSteps = map[string]struct {
 	"roomnotify check":        {prints: `(?s)^rules +ok .*target +ok .*nats +ok `},
 	"roomnotify test":         {prints: `^team +ok`},
 	"roomnotify test --since": {prints: `(?m)^team: notifications \d+, digests \d+, held back at the end \d+`},
-	"roomnotify run":          {lasts: true, prints: `msg=start`},
+	"roomnotify run":          {lasts: true, prints: `roomnotify started`},
 
-	"roomaudit run":    {lasts: true, prints: `msg=start`},
+	"roomaudit run":    {lasts: true, prints: `roomaudit started`},
 	"roomaudit query":  {prints: `Z +room\.created +live_`},
 	"roomaudit room":   {prints: `(?s)^(room live_.* began .* evidence |unknown: )`},
 	"roomaudit verify": {prints: `: no line was changed, taken out or put in`},

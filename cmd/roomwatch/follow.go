@@ -67,7 +67,7 @@ func follow(ctx context.Context, conn *natsconn.Conn, cfg *config.Config, s sele
 			return fmt.Errorf("follow stream %s: no answer for %v: %w; see with `nats stream info %s` that the stream is there and has a leader",
 				cfg.Stream, time.Since(t.alive).Round(time.Second), streams.Reader(cfg.Stream, 0).Explain(err), cfg.Stream)
 		}
-		log.InfoContext(ctx, "follow", "error", err)
+		log.InfoContext(ctx, "following the events is interrupted", "error", err)
 		t.pause(ctx)
 	}
 }
@@ -111,7 +111,7 @@ func (t *tailer) session(ctx context.Context) error {
 			e, err = diff.Event{Type: t.typeOf(msg.Subject())}, nil // no event of a room: its body tells all
 		}
 		if err != nil {
-			t.log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
+			t.log.WarnContext(ctx, "event skipped", "subject", msg.Subject(), "error", err)
 			continue
 		}
 		if err := t.show(msg.Data(), e); err != nil {

@@ -62,7 +62,7 @@ func TestStopWhileTheStateIsRebuilt(t *testing.T) {
 		return chunk
 	})
 	p = startProcess(t, r.env(data, "NATS_URL="+wire.URL()), "run")
-	eventually(t, "a rebuild", func() bool { return read.Load() > 100<<10 && strings.Contains(p.output.String(), "rebuild") })
+	eventually(t, "a rebuild", func() bool { return read.Load() > 100<<10 && strings.Contains(p.output.String(), "state is rebuilt") })
 	<-time.After(5 * time.Second) // as long as the first sweep waits, so that pages wait to be committed
 	if status := p.stop(); status != 0 {
 		t.Errorf("exit status %d:\n%s", status, p.output)
@@ -70,7 +70,7 @@ func TestStopWhileTheStateIsRebuilt(t *testing.T) {
 	p = startProcess(t, r.env(data), "run")
 	// What the slow link still holds may let NATS take the one before for alive: then it begins as a standby.
 	again := func() bool {
-		return strings.Contains(p.output.String(), "msg=rebuild") || strings.Contains(p.output.String(), "standby reads the stream")
+		return strings.Contains(p.output.String(), "state is rebuilt") || strings.Contains(p.output.String(), "standby reads the stream")
 	}
 	eventually(t, "another rebuild", again)
 	settle(t, r.nc, r.world)

@@ -37,8 +37,8 @@ func TestNATSWithoutJetStream(t *testing.T) {
 func TestStartWithoutNATS(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 1, Rooms: 3, Quota: -1})
 	p := startProcess(t, r.env(t.TempDir(), "NATS_URL=nats://"+freeAddr(t)), "run")
-	eventually(t, "the start", func() bool { return strings.Contains(p.output.String(), "msg=start") })
-	if line := lines(p.output.String(), "msg=start"); !strings.Contains(line, "nats=away ") {
+	eventually(t, "the start", func() bool { return strings.Contains(p.output.String(), "roomwatch started") })
+	if line := lines(p.output.String(), "roomwatch started"); !strings.Contains(line, "nats=away ") {
 		t.Error(line)
 	}
 	if status := p.stop(); status != 0 {

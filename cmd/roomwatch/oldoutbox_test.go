@@ -23,7 +23,7 @@ func TestOutboxOfAnOldBuild(t *testing.T) {
 	data := t.TempDir()
 	// The rows wait for NATS.
 	p := startProcess(t, r.env(data), "run")
-	eventually(t, "a sweep", func() bool { return strings.Contains(p.output.String(), `condition="first complete"`) })
+	eventually(t, "a sweep", func() bool { return strings.Contains(p.output.String(), "first sweep complete") })
 	if status := p.stop(); status != 0 {
 		t.Fatalf("exit status %d:\n%s", status, p.output)
 	}
@@ -45,7 +45,7 @@ func TestOutboxOfAnOldBuild(t *testing.T) {
 		}
 		p := startProcess(t, r.env(data), "run")
 		eventually(t, "the rows", func() bool {
-			return strings.Contains(p.output.String(), `condition="first complete"`) && stored(t, r.nc) >= 25
+			return strings.Contains(p.output.String(), "first sweep complete") && stored(t, r.nc) >= 25
 		})
 		if again { // what is new has evidence, and follows them
 			if err := r.world.Enter(r.world.Truth().Live()[0].RoomID, 1); err != nil {
@@ -53,7 +53,7 @@ func TestOutboxOfAnOldBuild(t *testing.T) {
 			}
 			eventually(t, "an event of this build", func() bool { return stored(t, r.nc) > 25 })
 		}
-		if status := p.stop(); status != 0 || strings.Contains(p.output.String(), "msg=rebuild") {
+		if status := p.stop(); status != 0 || strings.Contains(p.output.String(), "state is rebuilt") {
 			t.Errorf("exit status %d:\n%s", status, p.output)
 		}
 		all := readStream(t, r.nc)

@@ -199,7 +199,7 @@ func (g *guarded) writes(t *testing.T) {
 		p := startProcess(t, g.as("roomwatch", data), "run")
 		eventually(t, step, func() bool {
 			out := p.output.String()
-			if complains = g.lacks.names(lines(out, "condition=failing")); complains {
+			if complains = g.lacks.names(lines(out, " fail")); complains {
 				return true
 			}
 			if strings.HasPrefix(g.lacks.subject, "live.watch.") {
@@ -211,7 +211,7 @@ func (g *guarded) writes(t *testing.T) {
 				return !strings.Contains(g.lacks.subject, "DIRECT.GET") && g.messages() > before+1
 			case "rebuild": // the rooms are known already: one has to change
 				_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
-				return strings.Contains(out, "msg=rebuild") && g.messages() > before+1
+				return strings.Contains(out, "state is rebuilt") && g.messages() > before+1
 			}
 			_ = g.world.Enter(g.world.Truth().Lives[0].RoomID, 1)
 			now := g.stream("KV_" + bucketName).State

@@ -31,7 +31,7 @@ func runCommand() *cobra.Command {
 			environ.WarnOfUnknown(cmd.Context(), log, "roomwatch", config.Unknown())
 			d, err := daemon.New(cmd.Context(), &cfg, log)
 			if program.Stopped(cmd.Context(), err) {
-				log.InfoContext(cmd.Context(), "stop", "reason", "a signal before the start was done")
+				log.InfoContext(cmd.Context(), "roomwatch stopped", "reason", "a signal before the start was done")
 				return nil
 			}
 			if err != nil {
@@ -39,12 +39,12 @@ func runCommand() *cobra.Command {
 			}
 			defer func() { err = errors.Join(err, d.Close()) }()
 			defer program.OnHangup(d.Wake)()
-			log.InfoContext(cmd.Context(), "start", "version", program.Version(), "sdkappid", cfg.SDKAppID,
+			log.InfoContext(cmd.Context(), "roomwatch started", "version", program.Version(), "sdkappid", cfg.SDKAppID,
 				"endpoint", cfg.Endpoint, "nats", cmp.Or(d.NATSURL(), "away"), "stream", cfg.Stream, "data", cfg.DataDir, "http", cfg.HTTPAddr)
 			if err := d.Run(cmd.Context()); err != nil {
 				return err
 			}
-			log.InfoContext(cmd.Context(), "stop")
+			log.InfoContext(cmd.Context(), "roomwatch stopped")
 			return nil
 		},
 	}

@@ -83,7 +83,7 @@ func (g *guarded) isAsked(t *testing.T) {
 	if n := strings.Count(said, "\n"); n > 1 || (n == 1) != ofRoomwatch || n == 1 && !g.yesterday && !g.lacks.names(said) {
 		t.Errorf("warnings: %q", said)
 	}
-	if out := p.output.String(); strings.Contains(lines(out, "condition=failing"), "ermission") {
+	if out := p.output.String(); strings.Contains(lines(out, " fail"), "ermission") {
 		t.Errorf("an outage:\n%s", out)
 	}
 	if status := p.stop(); status != 0 {

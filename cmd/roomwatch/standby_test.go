@@ -124,7 +124,7 @@ func TestTakeovers(t *testing.T) {
 		if epoch := next.status().Outbox.Epoch; before.Outbox.Epoch != epoch && before.Outbox.Assigned > 0 {
 			t.Errorf("round %d: a warm standby begins an epoch: %s after %s\n%s", round, epoch, before.Outbox.Epoch, next.output)
 		}
-		if n := bytes.Count([]byte(next.output.String()), []byte("msg=rebuild")); n > 0 {
+		if n := bytes.Count([]byte(next.output.String()), []byte("state is rebuilt")); n > 0 {
 			t.Errorf("round %d: %d rebuilds\n%s", round, n, next.output)
 		}
 		now = next

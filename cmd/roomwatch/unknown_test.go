@@ -14,8 +14,8 @@ func TestUnknownVariables(t *testing.T) {
 	}
 	const names = "ROOMWATCH_BASLINE, ROOMWATCH_INTERVALL"
 	for command, want := range map[string]string{
-		"run":   `level=WARN msg=configuration unknown="` + names + `"`,
-		"demo":  `level=WARN msg=configuration unknown="` + names + `"`,
+		"run":   `level=WARN msg="unknown variables" names="` + names + `"`,
+		"demo":  `level=WARN msg="unknown variables" names="` + names + `"`,
 		"check": "configuration  WARN    no variable of roomwatch, perhaps misspelt: " + names,
 	} {
 		if status, out := runWith(t, complete, command); status != 1 || strings.Count(out, want) != 1 {

@@ -54,7 +54,7 @@ func (f *File[T]) Value() T {
 	switch {
 	case err != nil && err.Error() != f.said:
 		f.said = err.Error()
-		f.log.WarnContext(ctx, "secret", "variable", f.name, "error", err, "fix", "put the right value into the file; the one read before stays in use until then")
+		f.log.WarnContext(ctx, "secret cannot be read", "variable", f.name, "error", err, "fix", "put the right value into the file; the one read before stays in use until then")
 	case err == nil:
 		f.said = ""
 		if changed {

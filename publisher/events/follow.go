@@ -72,7 +72,7 @@ func Follow(ctx context.Context, js jetstream.JetStream, o Options, tell func(Ch
 		case errors.Is(err, jetstream.ErrStreamNotFound) && f.made.IsZero(), errors.Is(err, nats.ErrConnectionClosed):
 			return fmt.Errorf("follow stream %s: %w", o.Stream, err)
 		}
-		o.Log.InfoContext(ctx, "follow", "error", err)
+		o.Log.InfoContext(ctx, "following the events is interrupted", "error", err)
 		if time.Since(began) > pauseMost {
 			pause = pauseFirst
 		}
@@ -268,5 +268,5 @@ func (f *follower) news(ctx context.Context, msg jetstream.Msg, seq uint64) erro
 }
 
 func (f *follower) skip(ctx context.Context, msg jetstream.Msg, err error) {
-	f.o.Log.WarnContext(ctx, "follow", "skipped", msg.Subject(), "error", err)
+	f.o.Log.WarnContext(ctx, "event skipped", "subject", msg.Subject(), "error", err)
 }

@@ -150,7 +150,7 @@ func (s *subscription) note(ctx context.Context) {
 		return
 	}
 	if err := s.o.Place.Save(ctx, now); err != nil {
-		s.o.Log.InfoContext(ctx, "save the position", "durable", s.o.Durable, "error", err)
+		s.o.Log.InfoContext(ctx, "position not saved", "durable", s.o.Durable, "error", err)
 		return
 	}
 	s.saved = now.At

@@ -60,9 +60,9 @@ func (s *subscription) report(ctx context.Context, err error) {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		s.o.Log.ErrorContext(ctx, "event stream was removed", "stream", s.o.Stream, "durable", s.o.Durable, "fix", "check that roomwatch runs, which makes it; the subscriber waits for it")
 	case !s.js.Conn().IsConnected(): // the client's own words for it are of its buffers
-		s.o.Log.InfoContext(ctx, "read events", "durable", s.o.Durable, "error", "NATS is not connected")
+		s.o.Log.InfoContext(ctx, "reading events is interrupted", "durable", s.o.Durable, "error", "NATS is not connected")
 	default:
-		s.o.Log.InfoContext(ctx, "read events", "durable", s.o.Durable, "error", err)
+		s.o.Log.InfoContext(ctx, "reading events is interrupted", "durable", s.o.Durable, "error", err)
 	}
 }
 
@@ -212,7 +212,7 @@ func (s *subscription) settle(ctx context.Context, cons jetstream.Consumer) (uin
 		}
 		if began.IsZero() {
 			began = time.Now()
-			s.o.Log.InfoContext(ctx, "wait for events that were delivered before", "missing", info.NumAckPending-held)
+			s.o.Log.InfoContext(ctx, "waiting for events that were delivered before", "missing", info.NumAckPending-held)
 		}
 		if time.Since(began) > patience {
 			return 0, fmt.Errorf("%w: it holds %d events", ErrShared, info.NumAckPending-held)

@@ -185,7 +185,7 @@ func (c *candidate) stand(by record) {
 	c.l.c.Log.Info("standing by", "writer", by.Instance, "host", by.Host, "term", by.Term)
 	// Whatever becomes of NATS: another one watches.
 	if err := c.l.c.Memory.SetHolder(c.former, false); err != nil {
-		c.l.c.Log.Error("state", "error", err)
+		c.l.c.Log.Error("state file cannot be written", "error", err)
 	}
 	c.alone = false
 	c.former = "" // the process of that name lives, or it is a stranger's: whether NATS knows it says no more

@@ -123,13 +123,13 @@ func (l *Lease) note(ctx context.Context, err error) {
 	defer l.mu.Unlock()
 	switch was := l.status.Error; {
 	case err == nil && was != nil:
-		l.c.Log.InfoContext(ctx, "lease", "condition", "recovered", "after", time.Since(l.status.ErrorAt))
+		l.c.Log.InfoContext(ctx, "lease recovered", "after", time.Since(l.status.ErrorAt))
 		l.status.ErrorAt = time.Time{}
 	case err != nil && was == nil:
 		l.status.ErrorAt = time.Now()
 		fallthrough
 	case err != nil && was.Error() != err.Error():
-		l.c.Log.WarnContext(ctx, "lease", "condition", "failing", "error", err, "since", l.status.ErrorAt)
+		l.c.Log.WarnContext(ctx, "lease fails", "error", err, "since", l.status.ErrorAt)
 	}
 	l.status.Error = err
 }

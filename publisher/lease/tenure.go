@@ -97,7 +97,7 @@ func (t *Tenure) grant(held *stored[record], sent time.Time) {
 	t.l.is(true, false)
 	t.l.saw(held.value)
 	t.l.metrics.tenures.Inc()
-	t.l.c.Log.InfoContext(t.ctx, "writer", "term", held.value.Term)
+	t.l.c.Log.InfoContext(t.ctx, "this process is the writer", "term", held.value.Term)
 	close(t.granted)
 }
 

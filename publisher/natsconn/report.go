@@ -69,7 +69,7 @@ func (r *reporter) failed(err error) {
 		r.warn("credentials", "nats refuses the credentials", "error", err, "fix", authFix+"; it is retried forever")
 		return
 	}
-	r.log.WarnContext(context.Background(), "nats", "error", err)
+	r.log.WarnContext(context.Background(), "nats reports an error", "error", err)
 	if r.denied != nil && errors.Is(err, nats.ErrPermissionViolation) {
 		r.denied(lacking(err))
 	}

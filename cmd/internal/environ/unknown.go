@@ -51,6 +51,6 @@ func Unknown(c any, prefix string, others ...string) string {
 // WarnOfUnknown logs what [Unknown] returned for a program.
 func WarnOfUnknown(ctx context.Context, log *slog.Logger, program, names string) {
 	if names != "" {
-		log.WarnContext(ctx, "configuration", "unknown", names, "fix", "see `"+program+" help config` for the right name, or unset it")
+		log.WarnContext(ctx, "unknown variables", "names", names, "fix", "see `"+program+" help config` for the right name, or unset it")
 	}
 }

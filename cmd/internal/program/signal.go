@@ -69,5 +69,5 @@ func Survive(ctx context.Context, log *slog.Logger) (stop func()) {
 	// process that the daemon starts has the default again.
 	piped := make(chan os.Signal, 1)
 	signal.Notify(piped, syscall.SIGPIPE)
-	return OnHangup(func() { log.InfoContext(ctx, "SIGHUP") }) // SIGPIPE stays taken, for the last words
+	return OnHangup(func() { log.InfoContext(ctx, "SIGHUP received") }) // SIGPIPE stays taken, for the last words
 }

@@ -72,7 +72,7 @@ func (w *Writer) seal() error {
 // packOrLeave packs a file, or lets it be until the next start: it is read plain as well.
 func (w *Writer) packOrLeave(path string) {
 	if err := w.pack(path); err != nil {
-		w.o.Log.Warn("compress", "file", path, "error", err, "fix", "make room on the disk; it is retried at the next start")
+		w.o.Log.Warn("file not compressed", "file", path, "error", err, "fix", "make room on the disk; it is retried at the next start")
 	}
 }
 

@@ -282,7 +282,7 @@ func (w *Writer) Close() error {
 	var err error
 	if w.number > 0 && w.labelled == w.number {
 		if err := w.label(); err != nil {
-			w.o.Log.Warn("label of the trail", "error", err, "fix", "none is needed while its newest file is there")
+			w.o.Log.Warn("label of the trail cannot be written", "error", err, "fix", "none is needed while its newest file is there")
 		}
 	}
 	if w.file != nil {

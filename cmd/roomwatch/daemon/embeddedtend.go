@@ -49,7 +49,7 @@ func (e *embedded) tend(ctx context.Context, patience time.Duration, status func
 		}
 		wait, started = min(2*wait, embeddedMost), time.Now()
 		if err := e.start(ctx); err != nil && ctx.Err() == nil {
-			e.log.ErrorContext(ctx, "embedded nats-server", "error", err)
+			e.log.ErrorContext(ctx, "embedded nats-server does not start", "error", err)
 			wait = patience // there is nothing to be kept from its work
 		}
 	}

@@ -61,10 +61,10 @@ func New(ctx context.Context, log *slog.Logger) (*Tracing, error) {
 func listen(log *slog.Logger, scrub secret.Scrubber) {
 	ctx := context.Background()
 	otel.SetLogger(funcr.New(func(_, said string) {
-		log.WarnContext(ctx, "traces", "said", scrub.Line(said))
+		log.WarnContext(ctx, "tracing library reports", "text", scrub.Line(said))
 	}, funcr.Options{}))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		log.WarnContext(ctx, "traces", "error", scrub.Line(err.Error()))
+		log.WarnContext(ctx, "traces are not exported", "error", scrub.Line(err.Error()))
 	}))
 }
 

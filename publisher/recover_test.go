@@ -144,7 +144,7 @@ func TestRebuild(t *testing.T) {
 		if want := `{"a.b *\u003e%直":1,"again":2,"stays":1}`; string(g) != want {
 			t.Errorf("rooms %s, want %s", g, want)
 		}
-		if !strings.Contains(r.log.String(), "skipped=live.room.created.88888888.garbage") {
+		if !strings.Contains(r.log.String(), "subject=live.room.created.88888888.garbage") {
 			t.Errorf("no warning:\n%s", r.log)
 		}
 	})

@@ -255,7 +255,7 @@ func TestTail(t *testing.T) {
 	}
 	p := startProcess(t, r.env(data), "tail", "--since", "1h")
 	eventually(t, "a message of somebody else is passed over", func() bool {
-		return strings.Contains(p.output.String(), "skipped=live.viewcount.changed.88888888.other")
+		return strings.Contains(p.output.String(), "subject=live.viewcount.changed.88888888.other")
 	})
 
 	if status, out := runWith(t, r.env(data, "ROOMWATCH_STREAM=NONE"), "tail"); status != 1 || !strings.Contains(out, "no such stream") {

@@ -166,13 +166,15 @@ func inWords(c trail.Check, s trail.Summary) string {
 	switch {
 	case s.Faults > 0:
 		result = count(s.Faults, "fault")
+	case s.NotedHere == 0 && s.Proven > 0:
+		result = fmt.Sprintf("no line was changed, taken out or put in, and the first one here follows line %d as it was noted", s.Proven)
 	case len(c.Noted) == 1:
 		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", s.Proven)
 	case len(c.Noted) > 1:
 		result = fmt.Sprintf("no line was changed, taken out or put in, and %s up to line %d are there as they were noted", count(s.NotedHere, "line"), s.Proven)
-		if s.NotedBefore > 0 {
-			result += fmt.Sprintf("; %s before the first one here cannot be compared", count(s.NotedBefore, "noted line"))
-		}
+	}
+	if s.Faults == 0 && s.NotedBefore > 0 {
+		result += fmt.Sprintf("; %s before the first one here cannot be compared", count(s.NotedBefore, "noted line"))
 	}
 	return fmt.Sprintf("%s, %s, %s, %s on record, %s: %s\nlast line %d:%s", count(s.Files, "file"), count(s.Lines, "line"), count(s.Messages, "message"), count(s.Gaps, "gap"),
 		signed, result, s.Last, s.Hash)

@@ -41,8 +41,8 @@ type Summary struct {
 	Signed      int      `json:"signed"`            // files with a signature, checked or not
 	Covered     []Cover  `json:"covered,omitempty"` // which signature proves which files, where keys were given
 	NotedHere   int      `json:"noted_here"`        // lines that were kept somewhere else, and are here
-	NotedBefore int      `json:"noted_before"`      // such lines that are before the first one here
-	Proven      uint64   `json:"proven"`            // the last line here that was noted; 0: none
+	NotedBefore int      `json:"noted_before"`      // such lines that are before the first one here, and cannot be compared
+	Proven      uint64   `json:"proven"`            // the last noted line that was compared, here or before the first one; 0: none
 	Faults      int      `json:"faults"`
 	Last        uint64   `json:"last"` // the last line
 	Hash        string   `json:"hash"` // of it; worth noting somewhere else

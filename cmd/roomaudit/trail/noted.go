@@ -24,13 +24,23 @@ func newNoted(c Check) *noted {
 	return &noted{places: places}
 }
 
-// compare compares the next line of the trail with what was noted of it.
+// compare compares the next line of the trail with what was noted of it. The first
+// line here names the hash of the one before: that it follows a noted line proves as
+// much as that line would, where its file was removed for its age.
 func (v *verifier) compare(l Line) error {
 	n := v.noted
 	for ; n.seen < len(n.places) && n.places[n.seen].Line <= l.Line; n.seen++ {
 		p := n.places[n.seen]
 		switch {
-		case p.Line < l.Line && v.NotedHere == 0 && v.Lines == 1:
+		case p.Line == l.Line-1 && v.Lines == 1:
+			v.Proven = p.Line
+			if p.Hash == l.Previous {
+				continue
+			}
+			if err := v.fault("it follows line %d with hash %s, and %s was noted: something before it was rewritten", p.Line, l.Previous, p.Hash); err != nil {
+				return err
+			}
+		case p.Line < l.Line && v.Lines == 1:
 			v.NotedBefore++
 		case p.Line < l.Line:
 			n.absent = append(n.absent, p)
@@ -47,12 +57,12 @@ func (v *verifier) compare(l Line) error {
 	return nil
 }
 
-// unseen tells, when all is read, which noted lines are not there. If none is, that
-// they are before the first line is no excuse: nothing was proven.
+// unseen tells, when all is read, which noted lines are not there. If none could be
+// compared, that they are before the first line is no excuse: nothing was proven.
 func (v *verifier) unseen() error {
 	n := v.noted
 	missing := slices.Concat(n.absent, n.places[n.seen:])
-	if v.NotedHere == 0 && len(missing) == 0 {
+	if v.Proven == 0 && v.NotedHere == 0 && len(missing) == 0 {
 		missing = n.places[:v.NotedBefore]
 	}
 	for _, p := range missing {

@@ -135,7 +135,7 @@ type gone struct {
 	from, to int    // their numbers
 	line     uint64 // the first line behind them
 	previous string // the hash that it names
-	record   int    // the file with a line that says that they were removed; 0: there is none
+	records  []int  // the files with a line that says that they were removed
 }
 
 // recorded reports whether a line puts on record that these files were removed. If

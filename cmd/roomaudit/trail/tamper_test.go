@@ -136,9 +136,21 @@ func TestTampering(t *testing.T) {
 		}, nil},
 		{"all that a witness has seen", func(f forger, c *Check) {
 			c.Noted = seals(f)[:1]
+			c.First = 3
+			must(f.t, os.Remove(f.files[0].Path))
+			must(f.t, os.Remove(f.files[1].Path))
+		}, []string{"line 12, which was noted with hash"}},
+		{"all that a witness has seen, which the first line here follows", func(f forger, c *Check) {
+			c.Noted = seals(f)[:1]
 			c.First = 2
 			must(f.t, os.Remove(f.files[0].Path))
-		}, []string{"line 12, which was noted with hash"}},
+		}, nil},
+		{"what the first line here follows", func(f forger, c *Check) {
+			c.Noted = seals(f)[:1]
+			c.Noted[0].Hash = noHash
+			c.First = 2
+			must(f.t, os.Remove(f.files[0].Path))
+		}, []string{"2.gz:1: line 13: it follows line 12 with hash"}},
 		{"the list of a witness", func(f forger, c *Check) {
 			c.Noted = seals(f)
 			c.Noted[1].Hash = noHash

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Verify reads the whole trail and tells every fault. The trail may be written
@@ -170,10 +171,10 @@ func (v *verifier) unsealed(explained bool) error {
 func (v *verifier) unexplained() error {
 	g := v.gone
 	switch {
-	case g == nil || g.record > 0 && (len(v.Keys) == 0 || v.signatures.covers(g.record)):
+	case g == nil || len(g.records) > 0 && len(v.Keys) == 0 || slices.ContainsFunc(g.records, v.signatures.covers):
 		return nil
-	case g.record > 0:
-		return v.fault("files %d to %d are missing, and no signature covers the line in file %d that says that they were removed", g.from, g.to, g.record)
+	case len(g.records) > 0:
+		return v.fault("files %d to %d are missing, and no signature covers the line in file %d that says that they were removed", g.from, g.to, g.records[0])
 	}
 	return v.fault("files %d to %d are missing", g.from, g.to)
 }
@@ -273,7 +274,7 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 	case Removed:
 		v.note("the files up to number %d, which end with line %d:%s, were removed: %s", l.File, l.To, l.Last, l.Reason)
 		if v.gone != nil && v.gone.recorded(l) {
-			v.gone.record = f.Number
+			v.gone.records = append(v.gone.records, f.Number)
 		}
 	case Copied:
 		v.Copied = l.File

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,10 +63,10 @@ func parsePlace(flag, text string) (*trail.Place, error) {
 	}
 	line, hash, _ := strings.Cut(text, ":")
 	n, err := strconv.ParseUint(line, 10, 64)
-	if err != nil || n == 0 || len(hash) != 64 {
+	if raw, bad := hex.DecodeString(hash); err != nil || bad != nil || n == 0 || len(raw) != sha256.Size {
 		return nil, program.BadFlags(fmt.Errorf("%s is %q: write LINE:HASH as verify printed it", flag, text))
 	}
-	return &trail.Place{Line: n, Hash: hash}, nil
+	return &trail.Place{Line: n, Hash: strings.ToLower(hash)}, nil
 }
 
 // places returns what was noted of the trail in another place.

@@ -1,7 +1,6 @@
 package trail
 
 import (
-	"bufio"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -113,9 +112,6 @@ func (f File) begin() (Line, error) {
 // errFound ends the reading of a file.
 var errFound = errors.New("found")
 
-// errTorn means that the last line of a file has no end.
-var errTorn = errors.New("its last line is truncated")
-
 // lines calls take with each line, without its newline; the bytes are valid
 // until take returns. It returns [errTorn] after all others if the last line
 // has no newline.
@@ -137,28 +133,16 @@ func (f File) lines(take func(text []byte) error) (err error) {
 		}
 		in = unpacked
 	}
-	r := bufio.NewReaderSize(in, 64<<10)
-	var long []byte
+	r := newRows(in)
 	for {
-		part, err := r.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			long = append(long, part...)
-			continue
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read: %w", err)
-		}
-		if long != nil {
-			part = append(long, part...)
-			long = nil
-		}
-		if err != nil {
-			if len(part) > 0 {
-				return errTorn
-			}
+		text, err := r.next()
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err := take(part[:len(part)-1]); err != nil {
+		if err != nil {
+			return err
+		}
+		if err := take(text); err != nil {
 			return err
 		}
 	}

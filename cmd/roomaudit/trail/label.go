@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/oklog/ulid/v2"
 )
@@ -27,6 +28,31 @@ type label struct {
 	// Continued is the line behind which an operator had the record continue; nil: none.
 	Continued *Place `json:"continued,omitempty"`
 }
+
+// check refuses what no writer has written. Believed, it would number files and lines
+// as nobody can read them, or have files removed that were not copied.
+func (l label) check() error {
+	places := []Place{{l.Line, l.Hash}}
+	if l.Continued != nil {
+		places = append(places, *l.Continued)
+	}
+	for _, p := range places {
+		if p.Line > lineMax || p.Hash != "" && !hashed.MatchString(p.Hash) {
+			return fmt.Errorf("it names line %d with hash %q", p.Line, p.Hash)
+		}
+	}
+	if l.File < 0 || l.File > fileMax || l.Copied < 0 || l.Copied > l.File {
+		return fmt.Errorf("it names file %d, and file %d as copied", l.File, l.Copied)
+	}
+	return nil
+}
+
+const (
+	fileMax = 1 << 30 // more files than a trail has
+	lineMax = 1 << 60
+)
+
+var hashed = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ID is the id of the trail.
 func (w *Writer) ID() string {
@@ -78,7 +104,11 @@ func (w *Writer) identify(files []File) error {
 	case err != nil:
 		return err
 	default:
-		if err := json.Unmarshal(text, &l); err != nil {
+		err := json.Unmarshal(text, &l)
+		if err == nil {
+			err = l.check()
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is rewritten", path, ErrBroken, err)
 		}
 	}

@@ -1,7 +1,6 @@
 package trail
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -130,16 +129,15 @@ func (t *tail) more(file io.ReadSeeker, offset int64) (n int64, sealed bool, err
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		return 0, false, fmt.Errorf("read %s: %w", t.file.Path, err)
 	}
-	r := bufio.NewReaderSize(file, 64<<10)
+	r := newRows(file)
 	for {
-		text, err := r.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
+		text, err := r.next()
+		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) {
 			return n, false, nil
 		}
 		if err != nil {
 			return n, false, fmt.Errorf("read %s: %w", t.file.Path, err)
 		}
-		text = text[:len(text)-1]
 		l, err := Parse(text)
 		if err != nil {
 			return n, false, fmt.Errorf("read %s: %w behind line %d: %w; `roomaudit verify` says more", t.file.Path, errSpoiled, t.line, err)

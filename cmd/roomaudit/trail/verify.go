@@ -115,7 +115,7 @@ func (v *verifier) lines(f File) error {
 	case errors.Is(err, errTorn) && v.newest && !f.Compressed:
 		v.Open = true
 		return nil // it is being written, or was when the power went
-	case err != nil && (errors.Is(err, errTorn) || f.Compressed):
+	case err != nil && (errors.Is(err, errTorn) || errors.Is(err, errLong) || f.Compressed):
 		return v.fault("it cannot be read to its end: %v", err)
 	case err != nil:
 		return err

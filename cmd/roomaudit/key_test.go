@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/roomaudit/trail"
 )
 
@@ -109,4 +112,48 @@ func TestKeyExchanged(t *testing.T) {
 			t.Errorf("%v: %d %s%s", flags, status, out, errs)
 		}
 	}
+}
+
+// Whatever the file of a key is, it is refused by its name, or signs what its other half
+// accepts; a private key is in no error text.
+func FuzzKeyFile(f *testing.F) {
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize)) // the same in each process that fuzzes
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		f.Fatal(err)
+	}
+	pkix, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		f.Fatal(err)
+	}
+	first, second := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix})
+	for _, seed := range [][]byte{first, second, bytes.Join([][]byte{second, first}, nil), first[:len(first)/2], []byte(""), []byte("-----BEGIN PRIVATE KEY-----\n\n-----END PRIVATE KEY-----\n"),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8[:len(pkcs8)-5]}), bytes.ReplaceAll(first, []byte("\n"), []byte("\r\n"))} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(t.TempDir(), "key.pem")
+		must(t, os.WriteFile(path, text, 0o600))
+		keys, err := publicKeys([]string{"3:" + path})
+		switch {
+		case err != nil:
+			if !errors.Is(err, errConfig) || !strings.Contains(err.Error(), path) {
+				t.Errorf("%v", err)
+			}
+		case len(keys) != 1 || keys[0].First != 3 || len(keys[0].Public) != ed25519.PublicKeySize:
+			t.Errorf("%v", keys)
+		default:
+			_ = ed25519.Verify(keys[0].Public, text, make([]byte, ed25519.SignatureSize))
+		}
+		key, err := privateKey(environ.Secret(text))
+		if err != nil {
+			if secret := base64.StdEncoding.EncodeToString(pkcs8[16:]); strings.Contains(err.Error(), secret) {
+				t.Errorf("the key is in %v", err)
+			}
+			return
+		}
+		if !ed25519.Verify(key.Public().(ed25519.PublicKey), text, ed25519.Sign(key, text)) {
+			t.Error("it signs what its other half does not accept")
+		}
+	})
 }

@@ -183,6 +183,8 @@ func TestVerifyWitness(t *testing.T) {
 		noted[0] + "\n": {0, "and line 3 is there as it was noted\n"},
 		noted[0] + "\n99:" + strings.Repeat("a", 64) + "\n": {1, "line 99, which was noted with hash " + strings.Repeat("a", 64) + ", is not there: the end was cut off\n"},
 		noted[0] + "\n12:abc\n":                             {2, ":2 has no LINE:HASH"},
+		noted[0] + "\n12:" + strings.Repeat("x", 64):        {2, ":2 has no LINE:HASH"},
+		strings.ToUpper(noted[0]):                           {0, "and line 3 is there as it was noted\n"},
 		"":                                                  {2, "has no LINE:HASH"},
 	} {
 		must(t, os.WriteFile(list, []byte(text), 0o600))

@@ -159,7 +159,7 @@ func (w *world) finish() {
 	p := start(w.t, w.env, "run")
 	w.settles("all messages on record", p, func() bool {
 		c, err := w.js.Consumer(w.t.Context(), "LIVE", w.durable)
-		return err == nil && c.CachedInfo().AckFloor.Stream == w.next-1 && strings.Contains(p.out.String(), "msg=start")
+		return err == nil && c.CachedInfo().AckFloor.Stream == w.next-1 && strings.Contains(p.out.String(), "roomaudit started")
 	})
 	if seal := start(w.t, w.env, "seal"); seal.wait() != 0 {
 		w.t.Error(seal.out)

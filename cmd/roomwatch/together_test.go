@@ -23,6 +23,7 @@ import (
 
 	"roomwatch/diff/logtest"
 	"roomwatch/poller/simulator"
+	"roomwatch/publisher/natstest"
 )
 
 const (
@@ -131,11 +132,11 @@ func TestEverythingTogether(t *testing.T) {
 	if err := os.WriteFile(rules, []byte("targets:\n  hook: {kind: webhook, url: \"${HOOK_URL}\", secret: \"${HOOK_SECRET}\"}\nrules:\n  all: {events: [room.created, room.ended], targets: [hook]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	auditEnv := []string{"NATS_URL=" + c.url(), "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + t.TempDir(), "ROOMAUDIT_MAX_FILE_BYTES=200000"}
+	auditEnv := []string{"NATS_URL=" + c.URL(), "ROOMAUDIT_HTTP_ADDR=off", "ROOMAUDIT_DIR=" + t.TempDir(), "ROOMAUDIT_MAX_FILE_BYTES=200000"}
 	victims := []*victim{
-		{bin: filepath.Join(bins, "roomwatch"), env: r.env(t.TempDir(), "NATS_URL="+c.url(), "ROOMWATCH_STREAM_REPLICAS=3")},
+		{bin: filepath.Join(bins, "roomwatch"), env: r.env(t.TempDir(), "NATS_URL="+c.URL(), "ROOMWATCH_STREAM_REPLICAS=3")},
 		{bin: filepath.Join(bins, "roomnotify"), env: []string{
-			"NATS_URL=" + c.url(), "ROOMNOTIFY_RULES=" + rules, "ROOMNOTIFY_STREAM_REPLICAS=3", "HOOK_URL=" + web.URL, "HOOK_SECRET=" + webhookSecret,
+			"NATS_URL=" + c.URL(), "ROOMNOTIFY_RULES=" + rules, "ROOMNOTIFY_STREAM_REPLICAS=3", "HOOK_URL=" + web.URL, "HOOK_SECRET=" + webhookSecret,
 		}},
 		{bin: filepath.Join(bins, "roomaudit"), env: auditEnv},
 	}
@@ -157,7 +158,7 @@ func TestEverythingTogether(t *testing.T) {
 			}
 		}
 	})
-	eventually(t, "events", func() bool { return c.messages() > 80 })
+	eventually(t, "events", func() bool { return c.Messages("LIVE") > 80 })
 	// roomnotify tells what happens from its first start on.
 	eventually(t, "a place of roomnotify in the events", func() bool { return hasConsumer(t, r.nc, "notify-hook") })
 	ready := time.Now()
@@ -195,7 +196,7 @@ func TestEverythingTogether(t *testing.T) {
 
 // killAtRandom kills programs and takes nodes away until the time is over. At
 // the end all are there. It returns how many nodes it took away.
-func killAtRandom(t *testing.T, c *cluster, victims []*victim) (nodes int) {
+func killAtRandom(t *testing.T, c *natstest.Cluster, victims []*victim) (nodes int) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(11, 12))
 	for began := time.Now(); time.Since(began) < togetherFor; {
@@ -206,12 +207,12 @@ func killAtRandom(t *testing.T, c *cluster, victims []*victim) (nodes int) {
 			continue
 		}
 		nodes++
-		n := rng.IntN(clusterNodes)
-		c.stop(n)
+		n := rng.IntN(natstest.Nodes)
+		c.Stop(n)
 		<-time.After(time.Duration(rng.IntN(2000)) * time.Millisecond)
 		victims[rng.IntN(len(victims))].restart(t)
-		c.start(n)
-		eventually(t, "a stream that has a leader", func() bool { return c.messages() > 0 })
+		c.Start(n)
+		eventually(t, "a stream that has a leader", func() bool { return c.Messages("LIVE") > 0 })
 	}
 	return nodes
 }

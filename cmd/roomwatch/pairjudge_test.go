@@ -26,7 +26,9 @@ const (
 	// pairThaw is how long after it goes on a frozen process sends what it was about to.
 	pairThaw = 500 * time.Millisecond
 	// pairUnseen is how long a room has to live in sight of a writer to be told of.
-	pairUnseen = 2 * time.Second
+	pairUnseen = 4 * time.Second
+	// pairSteady is the longest time between two requests of a process that watches.
+	pairSteady = time.Second
 )
 
 // A pairMessage is a message of the stream.
@@ -39,8 +41,7 @@ type pairMessage struct {
 // A pairClaim is a claim: written down from the contract.
 type pairClaim struct {
 	at      time.Time
-	before  int       // events that stand before it
-	newest  time.Time // time of the last of them
+	before  int // events that stand before it
 	process *contestant
 	Data    struct {
 		Instance string
@@ -110,8 +111,9 @@ func (p *pair) judge(events []wireEvent) {
 	claims := p.claims(messages)
 	p.epochs(claims, events)
 	p.twice(events)
-	p.untold(claims, events)
-	p.lost(claims, events)
+	watched := p.watched(asks, claims, events)
+	p.untold(watched, events)
+	p.lost(watched, claims, events)
 }
 
 // silence finds the longest time in which nothing was, although it could have been, and
@@ -217,21 +219,15 @@ func (p *pair) quota(asks []ask) {
 func (p *pair) claims(messages []pairMessage) (all []pairClaim) {
 	var top uint64
 	before := 0
-	newest := p.began
 	for _, m := range messages {
 		if strings.Count(m.subject, ".") == 4 {
 			before++
-			var e wireEvent
-			if err := json.Unmarshal(m.body, &e); err != nil {
-				p.t.Errorf("%s: %v", m.body, err)
-			}
-			newest = e.Time
 			continue
 		}
 		if !strings.HasPrefix(m.subject, "live.writer.claimed.") {
 			continue
 		}
-		c := pairClaim{at: m.at, before: before, newest: newest}
+		c := pairClaim{at: m.at, before: before}
 		if err := json.Unmarshal(m.body, &c); err != nil {
 			p.t.Errorf("%s: %v", m.body, err)
 		}
@@ -293,10 +289,64 @@ func (p *pair) twice(events []wireEvent) {
 	}
 }
 
-// untold sees that no room was missed but those that began and ended while the writer
-// changed: after the last event that the one before had stored, and before the next one
-// had looked.
-func (p *pair) untold(claims []pairClaim, events []wireEvent) {
+// A watch is a time in which one process watched, and of which it has stored the news.
+type pairWatch struct {
+	who      *contestant
+	from, to time.Time
+}
+
+// watched returns the times in which a writer asked without a pause, each up to the last
+// event that it has stored of it.
+func (p *pair) watched(asks []ask, claims []pairClaim, events []wireEvent) (all []pairWatch) {
+	for _, a := range asks {
+		if !a.list || a.thawing() {
+			continue
+		}
+		if n := len(all); n > 0 && all[n-1].who == a.who && a.at.Sub(all[n-1].to) < pairSteady {
+			all[n-1].to = a.at
+			continue
+		}
+		all = append(all, pairWatch{a.who, a.at, a.at})
+	}
+	for i := range all {
+		w := &all[i]
+		var newest time.Time
+		for k, c := range claims {
+			end := len(events)
+			if k+1 < len(claims) {
+				end = claims[k+1].before
+			}
+			for _, e := range events[c.before:end] {
+				if c.process == w.who && !e.Time.After(w.to.Add(pairSteady)) {
+					newest = e.Time
+				}
+			}
+		}
+		if newest.Before(w.to) {
+			w.to = newest
+		}
+	}
+	return all
+}
+
+// seen returns how long a life was watched at a stretch, at most.
+func seen(l simulator.Life, watched []pairWatch) (most time.Duration) {
+	for _, w := range watched {
+		from, to := w.from, w.to
+		if l.Opened.After(from) {
+			from = l.Opened
+		}
+		if !l.Ended.IsZero() && l.Ended.Before(to) {
+			to = l.Ended
+		}
+		most = max(most, to.Sub(from))
+	}
+	return most
+}
+
+// untold sees that no room was missed but those that were not watched: they began and
+// ended after the last event that a writer had stored, and before the next one had looked.
+func (p *pair) untold(watched []pairWatch, events []wireEvent) {
 	told := map[lifeKey]bool{}
 	for _, e := range events {
 		told[lifeKey{e.Data.Room.RoomID, e.Data.Room.CreateTime}] = true
@@ -304,37 +354,39 @@ func (p *pair) untold(claims []pairClaim, events []wireEvent) {
 	missed, short := 0, 0
 	for _, l := range p.r.world.Truth().Lives {
 		switch {
-		case told[lifeKey{l.RoomID, l.CreateTime}] || l.Ended.IsZero() || l.Ended.Before(p.marks[0].at.Add(5*time.Second)):
+		case told[lifeKey{l.RoomID, l.CreateTime}] || !l.Ended.IsZero() && l.Ended.Before(p.marks[0].at.Add(pairUnseen)):
+		case seen(l, watched) > pairUnseen:
+			p.t.Errorf("%s, which lived from %s to %s, and %s of it watched, was not told", l.RoomID, p.when(l.Opened), p.when(l.Ended), seen(l, watched))
 		case l.Ended.Sub(l.Opened) < pairUnseen:
 			short++
-		case slices.ContainsFunc(claims, func(c pairClaim) bool { return c.covers(l) }):
-			missed++
 		default:
-			p.t.Errorf("%s, which lived from %s to %s, was not told", l.RoomID, p.when(l.Opened), p.when(l.Ended))
+			missed++
 		}
 	}
-	p.t.Logf("rooms that nobody was told of: %d which lived while the writer changed, %d which lived less than %s", missed, short, pairUnseen)
+	p.t.Logf("rooms that nobody was told of: %d which lived while nobody watched, %d which lived less than %s", missed, short, pairUnseen)
 }
 
-// covers reports whether a life began after the last event before the claim, and ended
-// before the claim's writer had looked.
-func (c pairClaim) covers(l simulator.Life) bool {
-	return l.Opened.After(c.newest.Add(-pairUnseen)) && l.Ended.Before(c.at.Add(2*pairUnseen))
+// since is what of a life was later.
+func since(l simulator.Life, at time.Time) simulator.Life {
+	if l.Opened.Before(at) {
+		l.Opened = at
+	}
+	return l
 }
 
 // lost counts what killed writers had seen and not stored. If the next writer is the next
 // process on the file, all is stored after all. Else rooms that live on are told by
 // another event, ends that were told live are told, and counts are passed over by later ones.
-func (p *pair) lost(claims []pairClaim, events []wireEvent) {
+func (p *pair) lost(watched []pairWatch, claims []pairClaim, events []wireEvent) {
 	ids, byLife := map[string]wireEvent{}, map[lifeKey][]wireEvent{}
 	for _, e := range events {
 		ids[e.ID] = e
 		key := lifeKey{e.Data.Room.RoomID, e.Data.Room.CreateTime}
 		byLife[key] = append(byLife[key], e)
 	}
-	ended := map[lifeKey]simulator.Life{}
+	lives := map[lifeKey]simulator.Life{}
 	for _, l := range p.r.world.Truth().Lives {
-		ended[lifeKey{l.RoomID, l.CreateTime}] = l
+		lives[lifeKey{l.RoomID, l.CreateTime}] = l
 	}
 	outcome := map[string]int{}
 	for _, d := range p.deaths {
@@ -354,13 +406,13 @@ func (p *pair) lost(claims []pairClaim, events []wireEvent) {
 				outcome["stored"]++
 			case same:
 				p.t.Errorf("%s %s %s, which waited when %s was killed at %s, is not stored, although the next writer had its file", e.ID, e.Type, key.id, d.who.name, p.when(d.at))
-			case len(later) == 0 && next.covers(ended[key]):
+			case len(later) == 0 && seen(lives[key], watched) <= pairUnseen:
 				outcome["lost, of a room that began and ended meanwhile"]++
 			case len(later) == 0:
 				p.t.Errorf("%s %s %s, which waited when %s was killed at %s, was never told", e.ID, e.Type, key.id, d.who.name, p.when(d.at))
 			case e.Type == diff.RoomCreated, e.Type == diff.RoomEnded && later[len(later)-1].Type == "room.ended", e.Type == diff.ViewCountChanged && later[len(later)-1].Data.Room.ViewCount >= e.Room.ViewCount:
 				outcome["found again"]++
-			case e.Type == diff.ViewCountChanged && !ended[key].Ended.IsZero() && ended[key].Ended.Before(next.at.Add(2*pairUnseen)):
+			case e.Type == diff.ViewCountChanged && !lives[key].Ended.IsZero() && seen(since(lives[key], d.at), watched) <= pairUnseen:
 				outcome["lost, a count of a room that ended meanwhile"]++
 			default:
 				p.t.Errorf("%s %s %s, which waited when %s was killed at %s, was not found again; of it were told %v", e.ID, e.Type, key.id, d.who.name, p.when(d.at), later)

@@ -25,14 +25,20 @@ func (s *store) presence(instance string) *natsconn.Listener {
 
 // gone reports whether a process is certain not to be there: NATS knows nobody who
 // hears it. One that is frozen is not gone; one whose connection is lost is, until it has
-// another, so the answer counts only before this process has stood by.
-func (s *store) gone(ctx context.Context, instance string) bool {
+// another, so only the first answer counts: who was there then may have been cut off since.
+func (s *store) gone(ctx context.Context, instance string) (bool, error) {
 	nc := s.conn.Client()
 	if nc == nil || !nc.IsConnected() {
-		return false
+		return false, nats.ErrDisconnected
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	_, err := nc.RequestWithContext(ctx, s.processSubject(instance), nil)
-	return errors.Is(err, nats.ErrNoResponders)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return true, nil
+	case err == nil, errors.Is(err, context.DeadlineExceeded): // those who are there say nothing
+		return false, nil
+	}
+	return false, fmt.Errorf("ask whether %s is there: %w", instance, err)
 }

@@ -14,6 +14,7 @@ type candidate struct {
 	l       *Lease
 	former  string    // who wanted the lease last with this process's state file
 	alone   bool      // and was not known to be watched by anybody else
+	lived   bool      // that one was not gone when this process looked first
 	began   time.Time // the first look that was answered
 	seen    uint64    // revision of the lease at the newest look
 	unmoved time.Time // since when that has not changed
@@ -144,8 +145,12 @@ func (c *candidate) free(ctx context.Context, v stored[record]) (bool, error) {
 	switch {
 	case r.Released, name == c.l.c.Instance:
 		return true, nil
-	case name != "" && name == c.former && c.l.store.gone(ctx, name):
-		return true, nil
+	case name != "" && name == c.former && !c.lived:
+		gone, err := c.l.store.gone(ctx, name)
+		if err != nil || gone {
+			return gone, err
+		}
+		c.lived = true
 	}
 	return time.Since(c.unmoved) >= wait && c.waiting.age() >= wait, nil
 }

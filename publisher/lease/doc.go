@@ -19,7 +19,7 @@
 //	    written in it, by looks that were answered one after the other, and when its
 //	    own announcement is as old. No clocks of two machines are compared.
 //	L3  It takes at once what was given back, and what names the process that wrote its
-//	    state file before, if that process is gone.
+//	    state file before, if that process is gone when it looks first.
 //	L4  A holder that cannot renew, and knew of no standby at its last renewal, goes on:
 //	    nobody can take the lease before it has been heard of. One that knew of a
 //	    standby stops asking the service after two thirds of the duration, by the larger

@@ -234,6 +234,31 @@ func TestSameFile(t *testing.T) {
 	})
 }
 
+// A copy of the file of a holder that lives begins, and just then the holder is cut off:
+// that NATS knows it no longer does not say that it is dead.
+func TestCopyOfOneThatIsCutOff(t *testing.T) {
+	run(t, func(t *testing.T, s *natstest.Server) {
+		c := &claims{}
+		f := newFile()
+		a := begin(t, s.Connect(), "a", f, c)
+		a.holds(time.Second)
+		b := begin(t, s.Connect(), "b", newFile(), c)
+		pass(time.Minute)
+		file := *f
+		copied := begin(t, s.Connect(), "copied", &file, c)
+		pass(time.Second)
+		a.nc.Close()
+		began := time.Now()
+		select {
+		case copied.tenure = <-copied.got:
+		case b.tenure = <-b.got:
+		}
+		if err := a.tenure.MayAsk(); err == nil {
+			t.Errorf("the next one begins after %v, while the one that is cut off asks", time.Since(began))
+		}
+	})
+}
+
 // A machine lost its power and is back before NATS has noticed: nobody else watches, so
 // the process waits for its own lease, and does not give up what waits in its file.
 func TestNATSHasNotNoticed(t *testing.T) {

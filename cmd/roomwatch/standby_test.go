@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller/simulator"
+	"roomwatch/poller/webhook"
 )
 
 // leaseTime is the shortest lease.
@@ -217,4 +219,46 @@ func TestCopiedDirectory(t *testing.T) {
 		t.Errorf("the copy has taken over:\n%s", other.output)
 	}
 	settle(t, r.nc, r.world)
+}
+
+// The vendor calls one address: what reaches a standby there is told by the writer, long
+// before its next sweep, and by the standby itself once it has become the writer.
+func TestCallbacksReachTheWriter(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Seed: 6, Rooms: 60, Quota: -1})
+	hook := freeAddr(t)
+	rarely := []string{"ROOMWATCH_INTERVAL=10m", "ROOMWATCH_REQUESTS_PER_SECOND=9.5", "ROOMWATCH_POINT_READS_PER_SECOND=50", "ROOMWATCH_PROBE_SHARE=0", everyEvent}
+	first := r.member(t.TempDir(), rarely...)
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
+	second := r.member(t.TempDir(), append(rarely, "ROOMWATCH_WEBHOOK_ADDR="+hook, "ROOMWATCH_WEBHOOK_TOKEN="+callbackToken)...)
+	eventually(t, "a warm standby", second.warm)
+	r.sendCallbacks(simulator.Callbacks{URL: "http://" + hook + webhook.Path, Token: callbackToken})
+	news := func(of string, n int) {
+		t.Helper()
+		before, id := r.world.Requests(), "opened "+of
+		over := r.world.Truth().Live()[n].RoomID
+		if err := errors.Join(r.world.Open(id), r.world.Close(over)); err != nil {
+			t.Fatal(err)
+		}
+		for room, want := range map[string]string{id: "created", over: "created ended"} {
+			eventually(t, want+" of "+room+", "+of, func() bool { return eventsOf(readStream(t, r.nc), room) == want })
+		}
+		if asked := r.world.Requests() - before; asked > 0 {
+			t.Errorf("%s: %d requests for the list: the sweeps told it", of, asked)
+		}
+	}
+	news("at the standby", 3)
+	if s := second.status(); !second.is(web.RoleStandby) || s.Callbacks == nil || s.Callbacks.Taken < 2 {
+		t.Errorf("the standby: %s, callbacks %+v", s.Role, s.Callbacks)
+	}
+	if status := first.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, first.output)
+	}
+	second.became(t)
+	eventually(t, "a sweep of the next writer", func() bool { return strings.Contains(second.output.String(), `condition="first complete"`) })
+	news("at the writer", 7)
+	settle(t, r.nc, r.world)
+	if status := second.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, second.output)
+	}
 }

@@ -19,6 +19,10 @@ import (
 const (
 	// pulseEvery is how often the writer tells that it watches.
 	pulseEvery = time.Minute
+	// pulseLook is how often it is looked whether this process is the writer.
+	pulseLook = time.Second
+	// pulseAgain is the pause after NATS has not taken it.
+	pulseAgain = 10 * time.Second
 	// deniedWait is the pause after NATS has not allowed it: what a connection may do
 	// changes only with the connection.
 	deniedWait = 10 * time.Minute
@@ -108,39 +112,58 @@ func (p *Pulse) Begin() {
 	p.begun = time.Now()
 }
 
+// asks returns since when this process asks the service; zero if it never did.
+func (p *Pulse) asks() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun
+}
+
 // Run tells until ctx is done. It is called once.
+//
+// A process that becomes the writer tells it when it has read the list, not a minute
+// after the last time that it would have: where writers change often, nobody else might
+// tell for minutes, and who comes then would take that time for a gap.
 func (p *Pulse) Run(ctx context.Context) {
 	select {
 	case <-p.pub.Recovered():
 	case <-ctx.Done():
 		return
 	}
-	next := time.NewTimer(0)
-	defer next.Stop()
-	denied := false
+	look := time.NewTimer(0)
+	defer look.Stop()
+	failed := false
+	var told, due time.Time // up to when the newest one says that it was watched; when the next one is due
 	for {
+		ended := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.watch.GapEnded():
-			if denied {
-				continue
-			}
-		case <-next.C:
+			ended = true
+		case <-look.C:
 		}
+		look.Reset(pulseLook)
+		now, until := time.Now(), p.watch.Pulse().Until
 		fence, is := p.pub.writer()
-		wait := pulseEvery
-		if is && p.pub.conn.IsConnected() {
-			err := p.beat(ctx, fence)
-			if ctx.Err() != nil {
-				return
-			}
-			if denied = errors.Is(err, nats.ErrPermissionViolation); denied {
-				wait = deniedWait
-			}
-			p.note(ctx, fence, err)
+		begun := p.asks()
+		early := !failed && (ended || told.Before(begun) && until.After(begun))
+		if !is || !p.pub.conn.IsConnected() || now.Before(due) && !early {
+			continue
 		}
-		next.Reset(wait)
+		err := p.beat(ctx, fence)
+		if ctx.Err() != nil {
+			return
+		}
+		switch failed = err != nil; {
+		case !failed:
+			told, due = until, now.Add(pulseEvery)
+		case errors.Is(err, nats.ErrPermissionViolation):
+			due = now.Add(deniedWait)
+		default:
+			due = now.Add(pulseAgain)
+		}
+		p.note(ctx, fence, err)
 	}
 }
 

@@ -153,6 +153,61 @@ func TestPulseGoesOnceAMinute(t *testing.T) {
 	})
 }
 
+// Who was a standby, and has become the writer, tells it as soon as it has read the list,
+// and then once a minute.
+func TestPulseOfANewWriter(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *natstest.Server, nc *nats.Conn, b *box) {
+		before := start(t, nc, b)
+		_, stop := beats(t, before, newSeen())
+		pass(time.Second)
+		next, err := New(Config{Conn: natsconn.Of(nc), Outbox: newBox("E2"), Stream: live, SDKAppID: app})
+		if err != nil {
+			t.Fatal(err)
+		}
+		standing, rise := context.WithCancel(t.Context())
+		stood := make(chan struct{})
+		go func() { defer close(stood); next.Follow(standing) }()
+		w := newSeen()
+		w.pulse.Until = time.Now() // as the stream says
+		pulse, _ := beats(t, &run{Publisher: next}, w)
+		pass(50 * time.Second)
+		stop()
+		rise()
+		<-stood
+		writing, end := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- next.Run(writing, 1) }()
+		defer func() {
+			end()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
+		pulse.Begin()
+		pass(3 * time.Second)
+		began := time.Now()
+		w.mu.Lock()
+		w.pulse.Until = began
+		w.mu.Unlock()
+		told := func() (n int) {
+			for _, m := range messages(t, nc, aliveOn) {
+				if e := decoded[aliveData](t, m); e.Subject == next.me.Instance && e.Data.Until == onWire(began) {
+					n++
+				}
+			}
+			return n
+		}
+		pass(2 * time.Second)
+		if n := told(); n != 1 {
+			t.Errorf("it has told %d times what it has read, want once", n)
+		}
+		pass(4*time.Minute + time.Second)
+		if n := told(); n != 5 {
+			t.Errorf("it has told %d times in four minutes more, want 5", n)
+		}
+	})
+}
+
 // A process that was fenced off tells nothing, and finds out by its pulse that it was.
 func TestNoPulseWhileFenced(t *testing.T) {
 	bubble(t, func(t *testing.T, s *natstest.Server, nc *nats.Conn, b *box) {

@@ -235,13 +235,15 @@ func TestCallbacksReachTheWriter(t *testing.T) {
 	r.sendCallbacks(simulator.Callbacks{URL: "http://" + hook + webhook.Path, Token: callbackToken})
 	news := func(of string, n int) {
 		t.Helper()
-		before, id := r.world.Requests(), "opened "+of
+		before, had, id := r.world.Requests(), stored(t, r.nc), "opened "+of
 		over := r.world.Truth().Live()[n].RoomID
 		if err := errors.Join(r.world.Open(id), r.world.Close(over)); err != nil {
 			t.Fatal(err)
 		}
-		for room, want := range map[string]string{id: "created", over: "created ended"} {
-			eventually(t, want+" of "+room+", "+of, func() bool { return eventsOf(readStream(t, r.nc), room) == want })
+		eventually(t, "the news "+of, func() bool { return stored(t, r.nc) >= had+2 })
+		events := readStream(t, r.nc)
+		if opened, closed := eventsOf(events, id), eventsOf(events, over); opened != "created" || closed != "created ended" {
+			t.Errorf("%s: the new room was %s, the old one %s", of, opened, closed)
 		}
 		if asked := r.world.Requests() - before; asked > 0 {
 			t.Errorf("%s: %d requests for the list: the sweeps told it", of, asked)

@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -18,27 +19,55 @@ func (s *store) processSubject(instance string) string {
 	return "roomwatch." + strconv.Itoa(s.app) + ".process." + instance
 }
 
-// presence is how NATS knows of this process: that somebody hears the subject is enough.
-func (s *store) presence(instance string) *natsconn.Listener {
-	return s.conn.Listener(s.processSubject(instance), func(*nats.Msg) {})
+// A presence is how NATS knows of this process: that somebody hears the subject is enough.
+type presence struct {
+	*natsconn.Listener
+	store    *store
+	instance string
+	heard    chan struct{} // has a value when the process has heard itself
+}
+
+func (s *store) presence(instance string) *presence {
+	p := &presence{store: s, instance: instance, heard: make(chan struct{}, 1)}
+	p.Listener = s.conn.Listener(s.processSubject(instance), func(*nats.Msg) {
+		select {
+		case p.heard <- struct{}{}:
+		default:
+		}
+	})
+	return p
 }
 
 // gone reports whether a process is certain not to be there: NATS knows nobody who
 // hears it. One that is frozen is not gone; one whose connection is lost is, until it has
 // another, so only the first answer counts: who was there then may have been cut off since.
-func (s *store) gone(ctx context.Context, instance string) (bool, error) {
-	nc := s.conn.Client()
+func (p *presence) gone(ctx context.Context, instance string) (bool, error) {
+	nc := p.store.conn.Client()
 	if nc == nil || !nc.IsConnected() {
 		return false, nats.ErrDisconnected
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	_, err := nc.RequestWithContext(ctx, s.processSubject(instance), nil)
+	_, err := nc.RequestWithContext(ctx, p.store.processSubject(instance), nil)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return true, nil
+		return p.known(ctx, nc)
 	case err == nil, errors.Is(err, context.DeadlineExceeded): // those who are there say nothing
 		return false, nil
 	}
 	return false, fmt.Errorf("ask whether %s is there: %w", instance, err)
+}
+
+// known reports whether this process hears itself. Where NATS does not let it, others
+// may be there and are not heard either.
+func (p *presence) known(ctx context.Context, nc *nats.Conn) (bool, error) {
+	if err := nc.Publish(p.store.processSubject(p.instance), nil); err != nil {
+		return false, fmt.Errorf("ask whether this process is there: %w", err)
+	}
+	select {
+	case <-p.heard:
+		return true, nil
+	case <-ctx.Done():
+		return false, nil
+	}
 }

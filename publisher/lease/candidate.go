@@ -146,7 +146,7 @@ func (c *candidate) free(ctx context.Context, v stored[record]) (bool, error) {
 	case r.Released, name == c.l.c.Instance:
 		return true, nil
 	case name != "" && name == c.former && !c.lived:
-		gone, err := c.l.store.gone(ctx, name)
+		gone, err := c.l.presence.gone(ctx, name)
 		if err != nil || gone {
 			return gone, err
 		}

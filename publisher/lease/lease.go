@@ -62,7 +62,7 @@ type Config struct {
 type Lease struct {
 	c        Config
 	store    *store
-	presence *natsconn.Listener
+	presence *presence
 	metrics  *metrics
 
 	mu     sync.Mutex

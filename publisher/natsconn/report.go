@@ -63,15 +63,21 @@ func (r *reporter) away(err error) {
 	r.warn(innermost(err).Error(), "nats away", "error", err, "fix", "check that NATS runs and that NATS_URL is right; it is retried forever")
 }
 
-// failed logs what NATS reports. It refuses credentials with each try.
+// failed logs what NATS reports. It refuses credentials with each try, and what is not
+// allowed with each message.
 func (r *reporter) failed(err error) {
 	if isAuth(err) {
 		r.warn("credentials", "nats refuses the credentials", "error", err, "fix", authFix+"; it is retried forever")
 		return
 	}
-	r.log.WarnContext(context.Background(), "nats reports an error", "error", err)
-	if r.denied != nil && errors.Is(err, nats.ErrPermissionViolation) {
-		r.denied(lacking(err))
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		r.log.WarnContext(context.Background(), "nats reports an error", "error", err)
+		return
+	}
+	err = lacking(err)
+	r.warn(err.Error(), "nats reports an error", "error", err)
+	if r.denied != nil {
+		r.denied(err)
 	}
 }
 

@@ -43,7 +43,7 @@ type pair struct {
 	old      []byte // a state file as it was long ago
 	done     map[harm]int
 	deaths   []death
-	warm     map[uint64]bool // term → the writer was a standby that had read the stream
+	warm     map[uint64]bool // term → the writer was a warm standby
 
 	mu   sync.Mutex
 	asks []ask
@@ -72,6 +72,7 @@ type contestant struct {
 	thaws              []time.Time
 	troubled           bool // on its network
 	caughtUp           bool // when it was looked at last, as a standby
+	warm               bool // so it was, and it has taken over events since it read all
 	status             web.Status
 	aloneFrom, aloneTo time.Time // it may ask, since it knows of nobody else
 }
@@ -227,10 +228,11 @@ func (p *pair) lookAll() {
 		case c.over() || c.older:
 			continue
 		}
-		was := c.caughtUp
+		was := c.warm
 		c.look()
 		s := c.status
 		c.caughtUp = s.Role == web.RoleStandby && s.Standby != nil && s.Standby.CaughtUp
+		c.warm = c.caughtUp && s.Outbox.Assigned > 0
 		if s.Role == web.RoleWriter && s.Lease != nil && s.Lease.Held {
 			if _, known := p.warm[s.Lease.Term]; !known {
 				p.warm[s.Lease.Term] = was

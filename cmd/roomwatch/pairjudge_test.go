@@ -135,7 +135,7 @@ func (p *pair) silence(of string, at []time.Time, slow time.Duration) {
 			}
 			if m.works {
 				counted = max(counted, end.Sub(begin))
-				bound := pairSilence + slow
+				bound := pairSilence + slow + p.stalled(begin, end)
 				if p.elects(begin) {
 					bound += pairElection
 				}
@@ -149,7 +149,7 @@ func (p *pair) silence(of string, at []time.Time, slow time.Duration) {
 			begin, m = end, p.marks[k]
 		}
 	}
-	p.t.Logf("longest time without %s %s, from %s on; %s of it after the newest thing that was done, where somebody could", of, longest.Round(time.Millisecond), p.when(where), counted.Round(time.Millisecond))
+	p.t.Logf("longest time without %s %s, from %s on; longest after the newest thing that was done, where somebody could, %s", of, longest.Round(time.Millisecond), p.when(where), counted.Round(time.Millisecond))
 }
 
 // elects reports whether the cluster may elect leaders then.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -45,8 +46,15 @@ type pair struct {
 	deaths   []death
 	warm     map[uint64]bool // term → the writer was a warm standby
 
-	mu   sync.Mutex
-	asks []ask
+	mu     sync.Mutex
+	asks   []ask
+	stalls []stall
+}
+
+// A stall is a time in which the machine let this test wait.
+type stall struct {
+	at   time.Time // its end
+	late time.Duration
 }
 
 // A place is a directory and a network, in which one process runs at a time.
@@ -123,7 +131,38 @@ func newPair(t *testing.T, plan *pairPlan) *pair {
 			p.tell()
 		}
 	})
+	feeling, stop := context.WithCancel(t.Context())
+	var felt sync.WaitGroup
+	felt.Go(func() { p.feel(feeling) })
+	t.Cleanup(func() { stop(); felt.Wait() })
 	return p
+}
+
+// feel notes when the machine is busy with something else, which makes everything late.
+func (p *pair) feel(ctx context.Context) {
+	const tick = 50 * time.Millisecond
+	for last := time.Now(); ctx.Err() == nil; {
+		<-time.After(tick)
+		now := time.Now()
+		if late := now.Sub(last) - tick; late > tick {
+			p.mu.Lock()
+			p.stalls = append(p.stalls, stall{now, late})
+			p.mu.Unlock()
+		}
+		last = now
+	}
+}
+
+// stalled returns for how long the machine was busy with something else.
+func (p *pair) stalled(from, to time.Time) (sum time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.stalls {
+		if s.at.After(from) && s.at.Add(-s.late).Before(to) {
+			sum += s.late
+		}
+	}
+	return sum
 }
 
 // tell prints what led to a failure.

@@ -257,7 +257,7 @@ func TestCallbacksReachTheWriter(t *testing.T) {
 		t.Errorf("exit status %d:\n%s", status, first.output)
 	}
 	second.became(t)
-	eventually(t, "a sweep of the next writer", func() bool { return strings.Contains(second.output.String(), `condition="first complete"`) })
+	eventually(t, "a sweep of the next writer", func() bool { return strings.Contains(second.output.String(), "first sweep complete") })
 	news("at the writer", 7)
 	settle(t, r.nc, r.world)
 	if status := second.stop(); status != 0 {

@@ -11,6 +11,10 @@ import (
 	"roomwatch/diff/retry"
 )
 
+// mostTold bounds the causes that are remembered: what is not allowed can have a name of
+// its own each time.
+const mostTold = 100
+
 // A reporter logs what happens to a connection, once, and again while it lasts; the
 // rest of the program asks the connection. The client calls its handlers one after
 // the other.
@@ -83,7 +87,7 @@ func (r *reporter) failed(err error) {
 
 // warn logs a cause once, and again while it lasts.
 func (r *reporter) warn(cause, message string, attrs ...any) {
-	if r.again.Due() {
+	if r.again.Due() || len(r.told) == mostTold {
 		clear(r.told)
 	}
 	if r.told[cause] {

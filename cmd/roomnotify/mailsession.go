@@ -155,12 +155,16 @@ func (s *mailSession) noneOf(refused []refusedRecipient) error {
 	return refused[0].err
 }
 
-// quit ends a session in a friendly way, if the server lets it.
+// quit ends a session in a friendly way, if the server lets it: the letter was taken,
+// whatever it replies. The client's own Quit ends TLS, too, and waits for that.
 func (s *mailSession) quit() {
-	if s.conn.SetDeadline(time.Now().Add(quitWait)) == nil {
-		_ = s.client.Quit() // the letter was taken, whatever it replies
+	defer s.abort()
+	if s.conn.SetDeadline(time.Now().Add(quitWait)) != nil {
+		return
 	}
-	s.abort()
+	if _, err := s.client.Text.Cmd("QUIT"); err == nil {
+		_, _, _ = s.client.Text.ReadResponse(221)
+	}
 }
 
 func (s *mailSession) abort() {

@@ -41,7 +41,10 @@ type postOffice struct {
 	letters  []posted
 	commands []string // MAIL, RCPT, DATA and AUTH, in their order
 
+	anybody bool // may send without a login
+
 	// What it replies; nil accepts all.
+	open  func() error
 	login func(user, password string) error
 	mail  func(from string) error
 	rcpt  func(to string) error
@@ -51,7 +54,7 @@ type postOffice struct {
 // openPostOffice starts one. It has no TLS, or offers STARTTLS, or begins with TLS.
 func openPostOffice(t *testing.T, encryption string, ways ...string) *postOffice {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,9 @@ func (p *postOffice) close(done chan error) {
 	if err := p.server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		p.t.Errorf("close the mail server: %v", err)
 	}
-	<-done
+	if err := <-done; err != nil && !errors.Is(err, net.ErrClosed) {
+		p.t.Errorf("the mail server: %v", err)
+	}
 }
 
 func (p *postOffice) note(command string) {
@@ -113,6 +118,11 @@ func (p *postOffice) heard() string {
 
 // NewSession implements [smtp.Backend].
 func (p *postOffice) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	if p.open != nil {
+		if err := p.open(); err != nil {
+			return nil, err
+		}
+	}
 	return &visit{office: p, conn: c}, nil
 }
 
@@ -127,7 +137,10 @@ type visit struct {
 func (v *visit) AuthMechanisms() []string { return v.office.ways }
 
 func (v *visit) Auth(way string) (sasl.Server, error) {
-	if way == "LOGIN" {
+	switch {
+	case !slices.Contains(v.office.ways, way):
+		return nil, smtp.ErrAuthUnknownMechanism
+	case way == "LOGIN":
 		return &loginServer{check: v.check}, nil
 	}
 	return sasl.NewPlainServer(func(_, user, password string) error { return v.check(user, password) }), nil
@@ -150,7 +163,7 @@ func (v *visit) check(user, password string) error {
 func (v *visit) Mail(from string, _ *smtp.MailOptions) error {
 	v.office.note("MAIL")
 	v.letter = posted{from: from}
-	if len(v.office.ways) > 0 && v.user == "" {
+	if len(v.office.ways) > 0 && v.user == "" && !v.office.anybody {
 		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "authentication required"}
 	}
 	if v.office.mail != nil {

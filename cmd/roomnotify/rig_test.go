@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/roomnotify/form"
 	"roomwatch/cmd/roomnotify/rules"
 	"roomwatch/diff/logtest"
@@ -165,6 +166,7 @@ type rig struct {
 	seqRules int     // how often it was written
 	log      *logtest.Buffer
 	pipe     *pipeListener
+	dial     dialFunc // of e-mail
 	seq      uint64
 	of       map[string]events.Event // the newest of each room
 }
@@ -181,7 +183,7 @@ func parseRules(t testing.TB, text string) *rules.File {
 			return hookSecret, true
 		}
 		return "https://" + strings.ToLower(name) + ".example/path-hush", true
-	}})
+	}, ReadFile: environ.ReadFile})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +210,7 @@ func (r *rig) start() (stop func()) {
 	https := r.transport()
 	d := newDaemon(&config{Name: "notify", Stream: "LIVE", Prefix: "live", Replicas: 1, MaxAge: 720 * time.Hour, Rules: r.path}, r.file,
 		slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	d.js, d.transport, r.daemon = r.js, https, d
+	d.js, d.transport, d.dial, r.daemon = r.js, https, r.dial, d
 	done := make(chan error, 1)
 	go func() { done <- d.run(ctx) }()
 	for _, t := range r.file.Targets { // a new durable begins with what comes after it

@@ -185,7 +185,8 @@ func TestPasswordOfAMailServer(t *testing.T) {
 		}
 		b := base64.StdEncoding.EncodeToString
 		return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: strings.Join([]string{
-			"not", password, b([]byte(password)), b([]byte("\x00" + user + "\x00" + password)), b([]byte(user)), user}, " ")}
+			"not", password, b([]byte(password)), b([]byte("\x00" + user + "\x00" + password)), b([]byte(user)), user,
+			strings.Replace(password, "hush", "hu\u200bsh", 1)}, " ")} // which is shown as the password
 	}
 	path := filepath.Join(t.TempDir(), "password")
 	put(t, path, wrong)
@@ -223,7 +224,7 @@ func TestPasswordOfAMailServer(t *testing.T) {
 // of the others. If there are none, it is as the reply says that leaves the most hope.
 func TestRecipientsOfALetter(t *testing.T) {
 	p := openPostOffice(t, "implicit")
-	answers := map[string]int{"bad@example.org": 550, "full@example.org": 452}
+	answers := map[string]int{"bad@example.org": 550, "full@example.org": 452, "gone@example.org": 421}
 	p.rcpt = func(to string) error {
 		if code := answers[to]; code != 0 {
 			return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "not here"}
@@ -253,6 +254,9 @@ func TestRecipientsOfALetter(t *testing.T) {
 	}
 	if _, err := send("bad@example.org, full@example.org"); !refusal(t, err).Busy {
 		t.Errorf("none at the moment: %v", err)
+	}
+	if _, err := send("ops@example.org, gone@example.org"); !refusal(t, err).Busy {
+		t.Errorf("the server goes away: %v", err)
 	}
 	if got := p.taken(); len(got) != 1 || strings.Count(p.heard(), "DATA") != 1 {
 		t.Errorf("%d letters, %s", len(got), p.heard())

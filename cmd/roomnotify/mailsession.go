@@ -20,6 +20,7 @@ import (
 const (
 	mostReplies = 256 << 10 // bytes that a mail server may send on one connection
 	quitWait    = time.Second
+	closing     = 421 // the reply of a server that ends the connection, whatever it was asked
 )
 
 // A dialFunc makes a connection.
@@ -123,7 +124,7 @@ func (s *mailSession) send(e form.Envelope, letter []byte) (refused []refusedRec
 		if err == nil {
 			continue
 		}
-		if _, replied := errors.AsType[*textproto.Error](err); !replied {
+		if reply, ok := errors.AsType[*textproto.Error](err); !ok || reply.Code == closing {
 			return nil, &stepError{form.Recipient, err}
 		}
 		refused = append(refused, refusedRecipient{to.Address, &stepError{form.Recipient, err}})

@@ -121,7 +121,7 @@ func TestChartParts(t *testing.T) {
 	if v := pod.Volumes[0]; v.ConfigMap == nil || v.ConfigMap.Name != notify.maps[0].Name {
 		t.Errorf("the rules are %+v", v)
 	}
-	for name, want := range map[string]string{"roomnotify": "53 53 5353 5353 4443 443 8443 3129 3130", "roomaudit": "53 53 5353 5353 4443"} {
+	for name, want := range map[string]string{"roomnotify": "53 53 5353 5353 4443 443 8443 3129 465 25 587 3130", "roomaudit": "53 53 5353 5353 4443"} {
 		var ports []string
 		for _, e := range r.parts[name].policies[0].Spec.Egress {
 			for _, p := range e.Ports {

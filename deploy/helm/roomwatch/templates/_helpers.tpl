@@ -180,7 +180,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The port of a URL: without one, the usual port of its scheme, and without a scheme that of NATS. */}}
 {{- define "roomwatch.port" -}}
 {{- $url := urlParse (ternary . (printf "nats://%s" .) (contains "://" .)) -}}
-{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get (dict "http" "80" "https" "443" "ws" "80" "wss" "443") $url.scheme) | default "4222" -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (get (dict "http" "80" "https" "443" "ws" "80" "wss" "443" "smtp" "587" "smtps" "465") $url.scheme) | default "4222" -}}
 {{- end -}}
 
 {{/* The variables of who logs in to NATS. The argument is a dict: nats, and mount, where the entries of its secret are files. */}}

@@ -286,7 +286,11 @@ spec:
         - port: 443
           protocol: TCP
     {{- range $name, $target := (get $part.rules "targets") }}
-    {{- range list (get $target "url") (get $target "proxy") }}
+    {{- $url := get $target "url" }}
+    {{- if and (eq (get $target "starttls") "none") (not (regexMatch ":[0-9]+/?$" $url)) }}
+    {{- $url = printf "%s:25" (trimSuffix "/" $url) }}
+    {{- end }}
+    {{- range list $url (get $target "proxy") }}
     {{- if and (contains "://" .) (ne (include "roomwatch.port" .) "443") }}
     - ports: # {{ $name }}
         - port: {{ include "roomwatch.port" . }}

@@ -139,7 +139,7 @@ func TestRepliesOfAMailServer(t *testing.T) {
 		code int
 		want string
 	}{
-		{"login", 535, "again"}, {"login", 454, "again"}, {"login", 421, "busy"}, {"login", 534, "again"},
+		{"login", 535, "again"}, {"login", 454, "again"}, {"login", 421, "busy"}, {"login", 534, "again"}, {"login", 550, "again"},
 		{"mail", 421, "busy"}, {"mail", 451, "busy"}, {"mail", 455, "again"}, {"mail", 550, "refused"}, {"mail", 530, "again"},
 		{"rcpt", 450, "busy"}, {"rcpt", 452, "busy"}, {"rcpt", 550, "refused"}, {"rcpt", 530, "again"},
 		{"data", 451, "busy"}, {"data", 454, "again"}, {"data", 552, "refused"}, {"data", 554, "refused"},
@@ -167,6 +167,9 @@ func TestRepliesOfAMailServer(t *testing.T) {
 			}
 			if got != tt.want || !strings.Contains(no.Text, fmt.Sprint(tt.code)) || !strings.Contains(no.Text, "a reason") {
 				t.Errorf("%s, want %s: %s", got, tt.want, no.Text)
+			}
+			if hint := strings.Contains(no.Text, "check username and password"); hint != (got == "again" && (tt.at == "login" || tt.code == 530)) {
+				t.Errorf("%s", no.Text)
 			}
 		})
 	}

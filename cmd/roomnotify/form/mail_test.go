@@ -208,7 +208,7 @@ func TestTextOfALetter(t *testing.T) {
 			t.Errorf("%s: %q\n%s", text, l.plain, l.page)
 		}
 	}
-	long, err := form.ParseText(fmt.Sprintf("title\n%s", strings.Repeat("直播 {{.Room.Name}}\n", 1000)))
+	long, err := form.ParseText(fmt.Sprintf("title\n%s", strings.Repeat("直播直播直播直播 {{.Room.Name}}\n", 1300)))
 	if err != nil {
 		t.Fatal(err)
 	}

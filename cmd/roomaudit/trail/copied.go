@@ -48,3 +48,15 @@ func (w *Writer) RecordCopy(now time.Time, f File, last Place) error {
 	w.copied = f.Number
 	return nil
 }
+
+// ended checks a line that says that a sealed file was copied, or removed with those
+// before it, against the last line of that file, if it is here.
+func (v *verifier) ended(f File, l Line, what string) error {
+	if l.File >= f.Number {
+		return v.fault("it says that file %d was %s, which was not sealed yet", l.File, what)
+	}
+	if last, ok := v.ends[l.File]; ok && last != (Place{l.To, l.Last}) {
+		return v.fault("it says that file %d was %s with last line %d:%s, and that is line %d:%s", l.File, what, l.To, l.Last, last.Line, last.Hash)
+	}
+	return nil
+}

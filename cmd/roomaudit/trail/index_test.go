@@ -37,7 +37,14 @@ func TestVerifyIndex(t *testing.T) {
 		"holes":            func(x *index) { x.Holes = nil },
 		"a hole elsewhere": func(x *index) { x.Holes[0].After, x.Holes[0].Before = noon.Add(-2*time.Hour), noon.Add(-time.Hour) },
 		"the last message": func(x *index) { x.End = x.End.Add(-time.Hour) },
-		"an application":   func(x *index) { x.Apps[7] = Span{noon, noon} },
+		"the last line":    func(x *index) { x.Seal = noHash }, // by which a copy is found
+		"another file": func(x *index) {
+			other, err := f.files[2].makeIndex(t.Context())
+			must(t, err)
+			other.Size, other.Tail = x.Size, x.Tail
+			*x = other
+		},
+		"an application": func(x *index) { x.Apps[7] = Span{noon, noon} },
 	} {
 		must(t, f.files[3].writeIndex(x))
 		forged, _ := f.files[3].index()

@@ -26,6 +26,21 @@ func (f forger) rows(file int, change func(rows [][]byte) [][]byte) {
 	repack(f.t, f.files[file], bytes.Join(change(all[:len(all)-1]), nil))
 }
 
+// append writes a line behind the others, as one who knows the format could.
+func (f forger) append(l Line) {
+	w := mustOpen(f.t, Options{Dir: f.dir})
+	must(f.t, w.ready(noon))
+	must(f.t, w.write([]Line{l}))
+	must(f.t, w.Close())
+}
+
+// removal is what the writer puts on record when it removes the files up to this one.
+func (f forger) removal(file int) Line {
+	last, err := f.files[file].End(f.t.Context())
+	must(f.t, err)
+	return Line{Kind: Removed, File: f.files[file].Number, To: last.Line, Last: last.Hash, Reason: "older than 72h0m0s"}
+}
+
 // rewrite writes all lines of a file from its fifth on anew, as one who knows the
 // format but not the key could.
 func (f forger) rewrite(file int, key ed25519.PrivateKey) {
@@ -156,10 +171,35 @@ func TestTampering(t *testing.T) {
 			c.Noted[1].Hash = noHash
 		}, []string{"2.gz:12: line 24: its hash is"}},
 		{"a record of a copy that was not made", func(f forger, _ *Check) {
-			w := mustOpen(f.t, Options{Dir: f.dir})
-			must(f.t, w.RecordCopy(noon, f.files[1], Place{24, noHash}))
-			must(f.t, w.Close())
+			f.append(Line{Kind: Copied, File: 2, To: 24, Last: noHash})
 		}, []string{"4.jsonl:4: line 40: it says that file 2 was copied with last line 24:0000"}},
+		{"a record of a removal, with another last line", func(f forger, _ *Check) {
+			f.append(Line{Kind: Removed, File: 2, To: 24, Last: noHash})
+		}, []string{"4.jsonl:4: line 40: it says that file 2 was removed with last line 24:0000"}},
+		{"a record of the removal of what is to come", func(f forger, _ *Check) {
+			f.append(Line{Kind: Removed, File: 4, To: 99, Last: noHash})
+		}, []string{"4.jsonl:4: line 40: it says that file 4 was removed, which was not sealed yet"}},
+		{"one file more than a record of a removal names", func(f forger, _ *Check) {
+			f.append(f.removal(0))
+			must(f.t, os.Remove(f.files[0].Path))
+			must(f.t, os.Remove(f.files[1].Path))
+		}, []string{"files 1 to 2 are missing"}},
+		{"the record of a removal, with its file", func(f forger, _ *Check) {
+			f.append(f.removal(0))
+			must(f.t, os.Remove(f.files[0].Path))
+			must(f.t, os.Remove(f.files[3].Path))
+		}, []string{"files 1 to 1 are missing"}},
+		{"a record of a removal behind the last signature", func(f forger, c *Check) {
+			f.append(f.removal(0))
+			must(f.t, os.Remove(f.files[0].Path))
+			c.Keys = keys(f.key)
+		}, []string{"files 1 to 1 are missing, and no signature covers the line in file 4"}},
+		{"a witness that contradicts itself", func(f forger, c *Check) {
+			c.Noted = append(seals(f), Place{24, noHash})
+		}, []string{"2.gz:12: line 24: its hash is"}},
+		{"a witness of another trail", func(f forger, c *Check) {
+			c.Noted = seals(newForger(f.t))
+		}, []string{"1.gz:12: line 12: its hash is", "2.gz:12: line 24: its hash is", "3.gz:12: line 36: its hash is"}},
 		{"a half line of the open file", func(f forger, _ *Check) {
 			b := unpack(f.t, f.files[3])
 			repack(f.t, f.files[3], b[:len(b)-9])

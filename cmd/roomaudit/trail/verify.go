@@ -276,11 +276,10 @@ func (v *verifier) content(f File, text []byte, l Line) error {
 		if v.gone != nil && v.gone.recorded(l) {
 			v.gone.records = append(v.gone.records, f.Number)
 		}
+		return v.ended(f, l, "removed")
 	case Copied:
 		v.Copied = l.File
-		if last, ok := v.ends[l.File]; ok && last != (Place{l.To, l.Last}) {
-			return v.fault("it says that file %d was copied with last line %d:%s, and that is line %d:%s", l.File, l.To, l.Last, last.Line, last.Hash)
-		}
+		return v.ended(f, l, "copied")
 	case End:
 		v.sealed = true
 		v.ends[f.Number] = Place{l.Line, l.Hash}

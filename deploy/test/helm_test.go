@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	openapi "github.com/google/gnostic-models/openapiv2"
@@ -27,10 +28,20 @@ import (
 
 const chart = "../helm/roomwatch"
 
-// helm runs the helm that go.mod names.
+// helmPath is where the helm that go.mod names was compiled to, once for all tests.
+var helmPath = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "tool", "-n", "helm").Output()
+	return strings.TrimSpace(string(out)), err
+})
+
+// helm runs it.
 func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"tool", "helm"}, args...)...)
+	path, err := helmPath()
+	if err != nil {
+		t.Fatalf("go tool -n helm: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -206,7 +217,8 @@ func checkPod(t *testing.T, template *core.PodTemplateSpec, claims []core.Persis
 	t.Helper()
 	pod := template.Spec
 	p, c := pod.SecurityContext, pod.Containers[0]
-	if !*p.RunAsNonRoot || *p.RunAsUser == 0 || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks {
+	root := p.RunAsUser != nil && *p.RunAsUser == 0 || c.SecurityContext.RunAsUser != nil && *c.SecurityContext.RunAsUser == 0
+	if !*p.RunAsNonRoot || root || p.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault || *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks {
 		t.Errorf("the pod's security %+v", p)
 	}
 	if k := c.SecurityContext; !*k.ReadOnlyRootFilesystem || *k.AllowPrivilegeEscalation || !slices.Equal(k.Capabilities.Drop, []core.Capability{"ALL"}) {
@@ -402,6 +414,30 @@ func TestChartVolumes(t *testing.T) {
 	}
 }
 
+// All pods are as careful as the values say: merged with what they are by default, and
+// without what is null.
+func TestChartSecurity(t *testing.T) {
+	careful := `{"pod":{"runAsUser":65532,"runAsGroup":65532,"runAsNonRoot":true,"fsGroup":65532,"fsGroupChangePolicy":"OnRootMismatch","seccompProfile":{"type":"RuntimeDefault"}},` +
+		`"container":{"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}}`
+	openshift := `{"pod":{"runAsNonRoot":true,"supplementalGroups":[1000660000],"fsGroupChangePolicy":"OnRootMismatch","seccompProfile":{"type":"RuntimeDefault"}},` +
+		`"container":{"capabilities":{"add":["NET_BIND_SERVICE"],"drop":["ALL"]},"seLinuxOptions":{"level":"s0:c26,c5"},"runAsUser":1000660000,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false}}`
+	for values, want := range map[string]string{"programs": careful, "openshift": openshift} {
+		r := rendered(t, chart+"/ci/"+values+"-values.yaml")
+		for name, pod := range map[string]core.PodSpec{
+			"roomwatch": r.sets[0].Spec.Template.Spec, "roomnotify": r.parts["roomnotify"].deployments[0].Spec.Template.Spec,
+			"roomaudit": r.parts["roomaudit"].sets[0].Spec.Template.Spec, "the test": r.tests[0].Spec,
+		} {
+			got := asJSON(t, struct {
+				Pod       *core.PodSecurityContext `json:"pod"`
+				Container *core.SecurityContext    `json:"container"`
+			}{pod.SecurityContext, pod.Containers[0].SecurityContext})
+			if got != want || len(pod.Containers) != 1 || len(pod.InitContainers) != 0 {
+				t.Errorf("%s of %s is\n%s, want\n%s", name, values, got, want)
+			}
+		}
+	}
+}
+
 // What the chart refuses, and that it says why. No secret is in what it says.
 func TestChartRefuses(t *testing.T) {
 	good := []string{"image.repository=r", "sdkAppID=1400000000", "secret.existingSecret=x"}
@@ -458,6 +494,29 @@ func TestChartRefuses(t *testing.T) {
 		{"a page of no name", append(good, "ingress.enabled=true"), "ingress.host"},
 		{"typing mistake of a part", append(good, "roomnotify.rulez.x=1"), "rulez"},
 		{"typing mistake", append(good, "nats.ulr=x"), "ulr"},
+		{"a volume of the chart", append(good, "extraVolumes[0].name=secret"), "extraVolumes: secret is a volume of the chart"},
+		{"a part's volume of the chart", append(good, "nats.url=nats://n", "roomaudit.enabled=true", "roomaudit.extraVolumes[0].name=data"), "roomaudit.extraVolumes: data is a volume of the chart"},
+		{"a volume twice", append(good, "extraVolumes[0].name=a", "extraVolumes[1].name=a"), "extraVolumes: a is there twice"},
+		{"a path of the chart", append(good, "extraVolumes[0].name=a", "extraVolumeMounts[0].name=a", "extraVolumeMounts[0].mountPath=/data/"), "extraVolumeMounts: something is mounted at /data already"},
+		{"a path twice", append(good, "extraVolumes[0].name=a", "extraVolumeMounts[0].name=a", "extraVolumeMounts[0].mountPath=/x", "extraVolumeMounts[1].name=a", "extraVolumeMounts[1].mountPath=/x"), "something is mounted at /x already"},
+		{"a path below a secret", append(good, "extraVolumes[0].name=a", "extraVolumeMounts[0].name=a", "extraVolumeMounts[0].mountPath=/etc/roomwatch/tls"), "/etc/roomwatch/tls is below /etc/roomwatch, which is read-only"},
+		{"a path below the rules", append(good, "nats.url=nats://n", "roomnotify.enabled=true", "roomnotify.rules.a=b", "roomnotify.extraVolumes[0].name=a", "roomnotify.extraVolumeMounts[0].name=a", "roomnotify.extraVolumeMounts[0].mountPath=/etc/roomnotify/x"), "roomnotify.extraVolumeMounts: /etc/roomnotify/x is below"},
+		{"a path over the programs", append(good, "extraVolumes[0].name=a", "extraVolumeMounts[0].name=a", "extraVolumeMounts[0].mountPath=/"), "extraVolumeMounts: /: the path"},
+		{"a relative path", append(good, "extraVolumes[0].name=a", "extraVolumeMounts[0].name=a", "extraVolumeMounts[0].mountPath=x"), "extraVolumeMounts: x: the path has to be absolute"},
+		{"a mount of nothing", append(good, "extraVolumeMounts[0].name=a", "extraVolumeMounts[0].mountPath=/x"), "extraVolumeMounts: there is no volume a"},
+		{"a label of the selector", append(good, `podLabels.app\.kubernetes\.io/name=x`), "podLabels: the chart sets app.kubernetes.io/name"},
+		{"a part's label of the selector", append(good, "nats.url=nats://n", "roomaudit.enabled=true", `roomaudit.podLabels.app\.kubernetes\.io/instance=x`), "roomaudit.podLabels: the chart sets app.kubernetes.io/instance"},
+		{"a label of its own kind", append(good, `serviceMonitor.labels.helm\.sh/chart=x`), "serviceMonitor.labels: the chart sets helm.sh/chart"},
+		{"an annotation of the chart", []string{"image.repository=r", "sdkAppID=1", "secret.secretKey=k", "secret.httpToken=t", "podAnnotations.checksum/secret=x"}, "podAnnotations: the chart sets checksum/secret"},
+		{"the name of a part", append(good, "nameOverride=roomnotify"), "nameOverride is roomnotify, as a part of the chart is called"},
+		{"the name of a part, cut", append(good, "fullnameOverride=rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr-roomnotify"), "fullnameOverride: roomwatch and roomnotify would both be called"},
+		{"a name that Kubernetes refuses", append(good, "fullnameOverride=Rooms_1"), "fullnameOverride"},
+		{"two values of one entry", append(good, "secret.secretKeyName=a", "secret.httpTokenName=a"), "secret.secretKeyName and secret.httpTokenName are both a"},
+		{"two tokens of one entry", append(good, "secret.webhookTokenName=http-token"), "secret.httpTokenName and secret.webhookTokenName are both http-token"},
+		{"the page at the embedded server's port", append(good, "http.port=4222"), "http.port is 4222, where the embedded server"},
+		{"callbacks at the embedded server's port", append(good, "webhook.enabled=true", "env.ROOMWATCH_NATS_PORT=8090"), "webhook.port is 8090, where the embedded server"},
+		{"typing mistake of a context", append(good, "podSecurityContext.runAsUsr=1"), "runAsUsr"},
+		{"typing mistake of a container's context", append(good, "securityContext.fsGroup=1"), "fsGroup"},
 		{"too hasty", append(good, "terminationGracePeriodSeconds=1"), "terminationGracePeriodSeconds"},
 	}
 	for _, tt := range tests {

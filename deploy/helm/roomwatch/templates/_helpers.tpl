@@ -117,6 +117,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- include "roomwatch.validateLogin" (dict "nats" .Values.nats "name" "nats") -}}
 {{- include "roomwatch.validateWebhook" . -}}
 {{- include "roomwatch.validateEnv" . -}}
+{{- include "roomwatch.validateOwn" . -}}
 {{- end -}}
 
 {{/* With what the programs refuse, the pod would start again and again. The argument is a dict: nats, and name, that of nats in the values. */}}

@@ -34,6 +34,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 {{- include "roomwatch.validateLogin" (dict "nats" $part.nats "name" (printf "%s.nats" .name)) -}}
+{{- $volume := ternary "rules" "data" (eq .name "roomnotify") -}}
+{{- include "roomwatch.validatePod" (dict "values" $part "prefix" (printf "%s." .name) "volumes" (list $volume "secret" "nats") "data" (ternary "/etc/roomnotify" "/data" (eq .name "roomnotify"))) -}}
 {{- $own := dict "NATS_URL" "nats.url" "NATS_JS_DOMAIN" "nats.domain" (printf "%s_HTTP_ADDR" $prefix) "port" (printf "%s_HTTP_OPEN" $prefix) "http.open" (printf "%s_HTTP_TOKEN" $prefix) "secret" (printf "%s_HTTP_TOKEN_FILE" $prefix) "secret" "ROOMNOTIFY_RULES" "rules" "ROOMAUDIT_DIR" "persistence" -}}
 {{- range $name := list "NATS_USER" "NATS_CREDS" "NATS_PASSWORD" "NATS_PASSWORD_FILE" "NATS_TOKEN" "NATS_TOKEN_FILE" "NATS_CA" "NATS_CERT" "NATS_KEY" -}}
 {{- $_ := set $own $name "nats" -}}
@@ -75,14 +77,7 @@ spec:
   automountServiceAccountToken: false
   enableServiceLinks: false
   terminationGracePeriodSeconds: 30
-  securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    fsGroup: 65532
-    fsGroupChangePolicy: OnRootMismatch
-    seccompProfile:
-      type: RuntimeDefault
+  securityContext: {{- toYaml $root.Values.podSecurityContext | nindent 4 }}
   {{- with $root.Values.imagePullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
@@ -91,11 +86,7 @@ spec:
       image: {{ include "roomwatch.image" $root | quote }}
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       args: [{{ .name }}, run]
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities:
-          drop: [ALL]
+      securityContext: {{- toYaml $root.Values.securityContext | nindent 8 }}
       env:
         {{- if eq .name "roomnotify" }}
         - name: ROOMNOTIFY_RULES

@@ -190,7 +190,7 @@ func checkScrape(t *testing.T, p *types.Project) {
 			continue // of another profile
 		}
 		found++
-		if port := strconv.Itoa(c.DNS[0].Port); !slices.Contains(imageEnv(t), strings.ToUpper(name)+"_HTTP_ADDR=0.0.0.0:"+port) {
+		if port := strconv.Itoa(c.DNS[0].Port); !slices.Contains(imageOf(t, dockerfile).Env, strings.ToUpper(name)+"_HTTP_ADDR=0.0.0.0:"+port) {
 			t.Errorf("Prometheus asks %s at %s, where it does not listen", s.Name, port)
 		}
 		_, guarded := s.Environment[strings.ToUpper(name)+"_HTTP_TOKEN_FILE"]

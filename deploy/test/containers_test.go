@@ -41,10 +41,10 @@ func own(t *testing.T) bool {
 		return true
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("not root: containers were not tried")
+		cannot(t, "not root: containers were not tried")
 	}
 	if text, err := exec.CommandContext(t.Context(), "unshare", "--mount", "--net", "true").CombinedOutput(); err != nil {
-		t.Skipf("namespaces are not allowed here: containers were not tried: %v\n%s", err, text)
+		cannot(t, "namespaces are not allowed here: containers were not tried: %v\n%s", err, text)
 	}
 	dir := filepath.Dir(program(t, "roomwatch")) // compiled where there is a network
 	if out, err := helm(t, "version"); err != nil {
@@ -85,15 +85,18 @@ type mount struct {
 
 // A box is a container as far as its programs see it.
 type box struct {
-	args   []string
+	image  image    // zero: that of Dockerfile
+	args   []string // empty: those of the image
+	bare   bool     // without the entrypoint of the image, as a health check is
 	env    []string
 	mounts []mount
+	user   string // user:group; empty: that of the image
 	groups string // besides its own
 }
 
 // mounted is what an engine does with the image and the mounts.
 const mounted = `
-root=$1 groups=$2; shift 2
+root=$1 user=$2 groups=$3; shift 3
 mount --bind "$root" "$root"
 while [ "$1" != -- ]; do
   mount --bind "$1" "$root$2"
@@ -102,7 +105,7 @@ while [ "$1" != -- ]; do
 done
 shift
 mount -o remount,bind,ro "$root"
-exec chroot --userspec=65532:65532 --groups="$groups" "$root" "$@"
+exec chroot --userspec="$user" --groups="$groups" "$root" "$@"
 `
 
 // hosts are those that compose.yaml and the values of the chart name.
@@ -118,19 +121,28 @@ func (b box) command(t *testing.T) *exec.Cmd {
 			t.Fatal(err)
 		}
 	}
-	try(os.Chmod(root, 0o755), os.MkdirAll(root+"/etc", 0o755), os.WriteFile(root+"/etc/hosts", []byte(hosts), 0o644))
-	image(t, root+"/data")
-	for _, name := range programs {
-		try(os.Link(program(t, name), filepath.Join(root, name)))
+	if b.image.root == "" {
+		b.image = imageFrom(t, dockerfile)
 	}
-	args := []string{"--mount", "sh", "-ec", mounted, "sh", root, b.groups}
+	config := b.image.config
+	try(copyTree(b.image.root, root, false, [2]int{}), os.MkdirAll(root+"/etc", 0o755), os.WriteFile(root+"/etc/hosts", []byte(hosts), 0o644))
+	if b.user == "" {
+		b.user = config.User
+	}
+	if len(b.args) == 0 {
+		b.args = config.Cmd
+	}
+	if !b.bare {
+		b.args = slices.Concat(config.Entrypoint, b.args)
+	}
+	args := []string{"--mount", "sh", "-ec", mounted, "sh", root, b.user, b.groups}
 	for _, m := range b.mounts {
 		info, err := os.Stat(m.source)
 		try(err)
 		at := filepath.Join(root, m.target)
 		if info.IsDir() {
 			try(os.MkdirAll(at, 0o755))
-		} else {
+		} else if _, err := os.Stat(at); err != nil { // over a file of the image, which is a link, nothing is written
 			try(os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, nil, 0o600))
 		}
 		mode := "rw"
@@ -140,7 +152,7 @@ func (b box) command(t *testing.T) *exec.Cmd {
 		args = append(args, m.source, m.target, mode)
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "/usr/bin/unshare", slices.Concat(args, []string{"--"}, b.args)...)
-	cmd.Env = append(imageEnv(t), b.env...)
+	cmd.Env = slices.Concat(config.Env, b.env)
 	// chroot looks for the program in the image, the shell for its tools here.
 	for i, v := range cmd.Env {
 		if v == "PATH=/" {
@@ -148,14 +160,6 @@ func (b box) command(t *testing.T) *exec.Cmd {
 		}
 	}
 	return cmd
-}
-
-// image makes a directory as the image has its /data, and as a new volume takes it over.
-func image(t *testing.T, dir string) {
-	t.Helper()
-	if err := errors.Join(os.Mkdir(dir, 0o750), os.Chown(dir, 65532, 65532)); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // ready returns nil when a program says at addr that it works.
@@ -176,17 +180,19 @@ func ready(t *testing.T, addr, path string) error {
 	return nil
 }
 
-// natsServer serves as nats.conf says, or lets everyone in.
-func natsServer(t *testing.T, conf string, env map[string]string) {
+// natsServer serves by options, or as nats.conf says at their port, and returns its URL.
+func natsServer(t *testing.T, opts *server.Options, conf string, env map[string]string) string {
 	t.Helper()
-	opts := &server.Options{JetStream: true, Port: 4222}
 	if conf != "" {
 		for name, value := range env {
 			t.Setenv(name, value)
 		}
-		var err error
+		port, err := opts.Port, error(nil)
 		if opts, err = server.ProcessConfigFile(conf); err != nil {
 			t.Fatal(err)
+		}
+		if port == server.RANDOM_PORT {
+			opts.Port = port
 		}
 	}
 	opts.StoreDir, opts.NoSigs, opts.SyncAlways = t.TempDir(), true, false
@@ -202,13 +208,14 @@ func natsServer(t *testing.T, conf string, env map[string]string) {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("NATS does not serve")
 	}
+	return s.ClientURL()
 }
 
 // simulated is the service, at http://simulator:9000.
-func simulated(t *testing.T) {
+func simulated(t *testing.T) (end func()) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program(t, "roomwatch"), "simulator", "--addr", "127.0.0.3:9000")
-	started(t, cmd, func() error {
+	return started(t, cmd, func() error {
 		_, err := get(t, "http://127.0.0.3:9000")
 		return err
 	})
@@ -235,10 +242,11 @@ func TestComposeContainers(t *testing.T) {
 		for name, value := range p.Services["nats"].Environment {
 			passwords[name] = *value
 		}
-		natsServer(t, bound(t, p.Services["nats"], "/etc/nats/nats.conf"), passwords)
+		natsServer(t, &server.Options{Port: 4222}, bound(t, p.Services["nats"], "/etc/nats/nats.conf"), passwords)
 		simulated(t)
+		volumes := map[string]string{}
 		for _, name := range []string{"roomwatch", "roomnotify", "roomaudit"} {
-			composedService(t, p, p.Services[name])
+			composedService(t, p, p.Services[name], volumes)
 		}
 	})
 	t.Run("demo", func(t *testing.T) {
@@ -257,8 +265,9 @@ func TestComposeContainers(t *testing.T) {
 		}
 		received := make(chan string, 1)
 		receiver(t, "127.0.0.2:8079", received)
+		volumes := map[string]string{}
 		for _, name := range []string{"demo", "roomnotify-demo", "roomaudit-demo"} {
-			composedService(t, p, p.Services[name])
+			composedService(t, p, p.Services[name], volumes)
 		}
 		select {
 		case path := <-received:
@@ -305,8 +314,8 @@ func bound(t *testing.T, s types.ServiceConfig, target string) string {
 	return ""
 }
 
-// composedService runs a service until the test ends, and waits until it is ready.
-func composedService(t *testing.T, p *types.Project, s types.ServiceConfig) {
+// boxOf is the container of a service. Its named volumes are those, and new ones are added.
+func boxOf(t *testing.T, p *types.Project, s types.ServiceConfig, volumes map[string]string) box {
 	t.Helper()
 	b := box{args: s.Command}
 	for name, value := range s.Environment {
@@ -315,8 +324,10 @@ func composedService(t *testing.T, p *types.Project, s types.ServiceConfig) {
 	for _, v := range s.Volumes {
 		m := mount{source: v.Source, target: v.Target, readOnly: v.ReadOnly}
 		if v.Type == types.VolumeTypeVolume {
-			m.source = filepath.Join(t.TempDir(), v.Source)
-			image(t, m.source)
+			if volumes[v.Source] == "" {
+				volumes[v.Source] = imageFrom(t, dockerfile).volume(t, v.Target)
+			}
+			m.source = volumes[v.Source]
 		}
 		b.mounts = append(b.mounts, m)
 	}
@@ -327,14 +338,22 @@ func composedService(t *testing.T, p *types.Project, s types.ServiceConfig) {
 		}
 		b.mounts = append(b.mounts, mount{file, "/run/secrets/" + secret.Source, true})
 	}
+	return b
+}
+
+// composedService runs a service until the test or it ends, and waits until it is ready.
+func composedService(t *testing.T, p *types.Project, s types.ServiceConfig, volumes map[string]string) (end func()) {
+	t.Helper()
+	b := boxOf(t, p, s, volumes)
 	addr := map[string]string{"roomwatch": "127.0.0.1:8080", "roomnotify": "127.0.0.1:8081", "roomaudit": "127.0.0.1:8082"}[s.Command[0]]
-	started(t, b.command(t), func() error { return ready(t, addr, "/readyz") })
+	end = started(t, b.command(t), func() error { return ready(t, addr, "/readyz") })
 	if check := imageOf(t, dockerfile).Healthcheck.Test; s.Command[0] == "roomwatch" {
-		health := box{args: []string{strings.TrimPrefix(check[1], "/"), check[2]}, env: b.env, mounts: b.mounts}
+		health := box{bare: true, args: check[1:], env: b.env, mounts: b.mounts}
 		if text, err := health.command(t).CombinedOutput(); err != nil {
 			t.Errorf("%s: %q: %v\n%s", s.Name, check, err, text)
 		}
 	}
+	return end
 }
 
 // Each container of the chart becomes ready by its own probes, with the volumes as the
@@ -369,7 +388,7 @@ func TestChartContainers(t *testing.T) {
 			r := rendered(t, chart+"/ci/"+tt.values+"-values.yaml", append(tt.set, "endpoint=http://simulator:9000", "sdkAppID=1400000000")...)
 			simulated(t)
 			if tt.values != "trial" { // which has a server within
-				natsServer(t, tt.conf, passwords)
+				natsServer(t, &server.Options{JetStream: true, Port: 4222}, tt.conf, passwords)
 			}
 			runPod(t, r, secrets, &r.sets[0].Spec.Template, r.sets[0].Spec.VolumeClaimTemplates)
 			for name, part := range r.parts {
@@ -415,22 +434,29 @@ func partOf(whole release, part *release) release {
 // runPod runs the container of a pod until the test ends, and waits for its probes.
 func runPod(t *testing.T, r release, secrets map[string]map[string]string, pod *core.PodTemplateSpec, claims []core.PersistentVolumeClaim) {
 	t.Helper()
+	runBox(t, podBox(t, r, secrets, pod, claims), pod)
+}
+
+// runBox does so with the box of the pod, until the test or it ends.
+func runBox(t *testing.T, b box, pod *core.PodTemplateSpec) (end func()) {
+	t.Helper()
 	c := pod.Spec.Containers[0]
 	addr := map[string]string{}
 	for _, p := range c.Ports {
 		addr[p.Name] = fmt.Sprintf("127.0.0.1:%d", p.ContainerPort)
 	}
-	started(t, podBox(t, r, secrets, pod, claims).command(t), func() error {
+	end = started(t, b.command(t), func() error {
 		startup, readiness := c.StartupProbe.HTTPGet, c.ReadinessProbe.HTTPGet
 		return errors.Join(ready(t, addr[startup.Port.String()], startup.Path), ready(t, addr[readiness.Port.String()], readiness.Path))
 	})
 	if addr["webhook"] == "" {
-		return
+		return end
 	}
 	// It answers there, and takes calls by POST alone.
 	if err := ready(t, addr["webhook"], "/webhook"); err == nil || !strings.HasSuffix(err.Error(), ": 405 Method Not Allowed") {
 		t.Errorf("at the port of the callbacks: %v", err)
 	}
+	return end
 }
 
 // podBox is the container of a pod, with its volumes as the kubelet makes them: owned by

@@ -24,6 +24,19 @@ const top = "../.."
 // programs are what is deployed; all their metrics have to be shown.
 var programs = []string{"roomwatch", "roomnotify", "roomaudit"}
 
+// mustRun names the variable with which a test that this machine cannot run is a failure.
+const mustRun = "ROOMWATCH_DEPLOY_TEST_MUST_RUN"
+
+// cannot ends a test that needs more of the machine than it has.
+func cannot(t *testing.T, format string, args ...any) {
+	t.Helper()
+	reason := fmt.Sprintf(format, args...)
+	if os.Getenv(mustRun) != "" {
+		t.Fatalf("%s\nThis machine cannot try it, and %s says that it has to be tried: run it as root, where mount and network namespaces are allowed.", reason, mustRun)
+	}
+	t.Skip(reason)
+}
+
 // TestMain removes what is made once for all tests.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "roomwatch-deploy-test")

@@ -1,22 +1,17 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"debug/elf"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/client/llb/sourceresolver"
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
-	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/moby/patternmatcher"
@@ -52,9 +47,6 @@ func asJSON(t *testing.T, v any) string {
 	}
 	return string(b)
 }
-
-// imageEnv is the environment of the image.
-func imageEnv(t *testing.T) []string { return imageOf(t, dockerfile).Env }
 
 func imageOf(t *testing.T, path string) *dockerspec.DockerOCIImageConfig {
 	t.Helper()
@@ -93,54 +85,6 @@ func checkImage(t *testing.T, c *dockerspec.DockerOCIImageConfig) {
 	if c.Labels["org.opencontainers.image.version"] != "v1.2.3" || c.Labels["org.opencontainers.image.revision"] != "abcdef" {
 		t.Errorf("labels %v", c.Labels)
 	}
-}
-
-// The build's own commands, on the files that its COPY lines let it have, make a
-// program that needs nothing around it.
-func TestImage(t *testing.T) {
-	stage := buildStage(t)
-	src, out := t.TempDir(), t.TempDir()
-	for _, c := range stage.Commands {
-		switch c := c.(type) {
-		case *instructions.CopyCommand:
-			for _, s := range c.SourcePaths {
-				copyFromContext(t, s, filepath.Join(src, c.DestPath))
-			}
-		case *instructions.RunCommand:
-			line := strings.ReplaceAll(strings.Join(c.CmdLine, " "), "/out/", out+"/")
-			cmd := exec.CommandContext(t.Context(), "sh", "-ec", line)
-			cmd.Dir = src
-			cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH=", "VERSION=v1.2.3", "COMMIT=abcdef", "GOFLAGS=")
-			if text, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("RUN %s: %v\n%s", line, err, text)
-			}
-		}
-	}
-	for _, name := range programs {
-		bin := filepath.Join(out, name)
-		isStatic(t, bin)
-		if text, err := exec.CommandContext(t.Context(), bin, "version").Output(); err != nil || !bytes.HasPrefix(text, []byte(name+" v1.2.3\ncommit abcdef\n")) {
-			t.Errorf("version: %v\n%s", err, text)
-		}
-	}
-	inContainer(t, out)
-}
-
-func buildStage(t *testing.T) instructions.Stage {
-	t.Helper()
-	text, err := os.ReadFile(dockerfile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ast, err := parser.Parse(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	stages, _, err := instructions.Parse(ast.AST, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return stages[0]
 }
 
 // copyFromContext copies what the .dockerignore leaves of a path.
@@ -209,67 +153,5 @@ func isStatic(t *testing.T, path string) {
 	}
 	if libs, err := f.ImportedLibraries(); len(libs) > 0 {
 		t.Errorf("the program needs %q, %v", libs, err)
-	}
-}
-
-// container is what a container engine does with the image, as far as mount
-// namespaces and chroot go: a root file system that holds the program alone and
-// is read-only, /data on top, another user.
-const container = `
-root=$1; shift
-mount --bind "$root" "$root"
-mount --bind "$root/data" "$root/data"
-mount -o remount,bind,ro "$root"
-exec chroot --userspec=65532:65532 --groups= "$root" "$@"
-`
-
-func inContainer(t *testing.T, dir string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("not root: the program was not tried in an empty read-only root")
-	}
-	root := t.TempDir()
-	for _, name := range programs {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(root, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data := filepath.Join(root, "data")
-	if err := os.Mkdir(data, 0o750); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(data, 65532, 65532); err != nil {
-		t.Fatal(err)
-	}
-	addr := freeAddr(t)
-	inside := func(env []string, args ...string) *exec.Cmd {
-		cmd := exec.CommandContext(t.Context(), "unshare", append([]string{"--mount", "sh", "-ec", container, "sh", root, "/roomwatch"}, args...)...)
-		cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "ROOMWATCH_DATA_DIR=/data", "ROOMWATCH_NATS_PORT=0", "ROOMWATCH_HTTP_ADDR=" + addr}, env...)
-		return cmd
-	}
-	if text, err := inside(nil, "version").CombinedOutput(); err != nil {
-		t.Skipf("mount namespaces are not allowed here: the program was not tried in an empty read-only root: %v\n%s", err, text)
-	}
-	for _, name := range programs[1:] { // which have no part in the demo
-		cmd := exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-ec", container, "sh", root, "/"+name, "version")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, text)
-		}
-	}
-	text, err := inside([]string{"ROOMWATCH_DATA_DIR=/elsewhere"}, "demo").CombinedOutput()
-	if err == nil || !strings.Contains(string(text), "read-only file system") {
-		t.Errorf("the root can be written: %v\n%s", err, text)
-	}
-	if text, err := inside(nil, "healthcheck").CombinedOutput(); err == nil {
-		t.Errorf("healthy without a daemon:\n%s", text)
-	}
-	runUntilHealthy(t, inside(nil, "demo"), func() error {
-		if text, err := inside(nil, "healthcheck").CombinedOutput(); err != nil {
-			return fmt.Errorf("healthcheck: %w\n%s", err, text)
-		}
-		return nil
-	})
-	if info, err := os.Stat(filepath.Join(data, "demo", "state.db")); err != nil || info.Size() == 0 {
-		t.Errorf("state in the volume: %v", err)
 	}
 }

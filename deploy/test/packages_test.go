@@ -252,7 +252,7 @@ func command(t *testing.T, args ...string) string {
 // outlives everything.
 func TestPackageUpgrade(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("not root: dpkg did not install the packages")
+		cannot(t, "not root: dpkg did not install the packages")
 	}
 	root := t.TempDir()
 	for _, dir := range []string{"var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/roomwatch"} {
@@ -314,7 +314,7 @@ func TestPackageUpgrade(t *testing.T) {
 // give them. The init system is a program that writes down what it is asked.
 func TestPackageScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("not root: /run cannot be replaced")
+		cannot(t, "not root: /run cannot be replaced")
 	}
 	bin := t.TempDir()
 	if err := os.WriteFile(bin+"/systemctl", []byte("#!/bin/sh\necho \"$*\"\n[ \"$1\" != try-restart ]\n"), 0o755); err != nil {

@@ -11,7 +11,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 )
 
 // A unit is what systemd reads of a service as far as it begins its process.
@@ -150,30 +154,32 @@ func unpacked(t *testing.T, format string) string {
 	return root
 }
 
-// started runs cmd until the test has ended, and waits until healthy returns nil. The
-// context of cmd has to outlive that of the test, or it would be killed.
-func started(t *testing.T, cmd *exec.Cmd, healthy func() error) {
+// started runs cmd until the test has ended, or until end is called, and waits until healthy
+// returns nil. The context of cmd has to outlive that of the test, or it would be killed.
+func started(t *testing.T, cmd *exec.Cmd, healthy func() error) (end func()) {
 	t.Helper()
 	out := &output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		if err := stop(cmd); err != nil {
 			t.Errorf("%q: %v\n%s", cmd.Args, err, out)
 		}
 	})
+	t.Cleanup(end)
 	if err := within(healthy); err != nil {
 		t.Fatalf("%q: %v\n%s", cmd.Args, err, out)
 	}
+	return end
 }
 
 // The programs of the packages, run by the commands, variables and credentials of their
 // units: from an empty root, after what the manual says has to be set.
 func TestPackagesStart(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("not root: the packages were not started in a root of their own")
+		cannot(t, "not root: the packages were not started in a root of their own")
 	}
 	for _, format := range []string{"deb", "rpm"} {
 		t.Run(format, func(t *testing.T) {
@@ -185,7 +191,7 @@ func TestPackagesStart(t *testing.T) {
 				}
 			}
 			if text, err := exec.CommandContext(t.Context(), "unshare", "--mount", "true").CombinedOutput(); err != nil {
-				t.Skipf("mount namespaces are not allowed here: the packages were not started: %v\n%s", err, text)
+				cannot(t, "mount namespaces are not allowed here: the packages were not started: %v\n%s", err, text)
 			}
 			service, nats, page := freeAddr(t), freeAddr(t), freeAddr(t)
 			_, port, err := net.SplitHostPort(nats)
@@ -230,7 +236,7 @@ func TestPackagesStart(t *testing.T) {
 // after which systemd does not start it again.
 func TestPackageOfAnotherApplication(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("not root: the package was not started in a root of its own")
+		cannot(t, "not root: the package was not started in a root of its own")
 	}
 	root := unpacked(t, "deb")
 	env := filepath.Join(root, "etc/roomwatch/roomwatch.env")
@@ -246,7 +252,7 @@ func TestPackageOfAnotherApplication(t *testing.T) {
 		}
 		if app == "1400000000" {
 			if text, err := exec.CommandContext(t.Context(), "unshare", "--mount", "true").CombinedOutput(); err != nil {
-				t.Skipf("mount namespaces are not allowed here: %v\n%s", err, text)
+				cannot(t, "mount namespaces are not allowed here: %v\n%s", err, text)
 			}
 			runUntilHealthy(t, u.command(t, root), func() error {
 				_, err := get(t, "http://"+addr+"/healthz")
@@ -260,4 +266,121 @@ func TestPackageOfAnotherApplication(t *testing.T) {
 			t.Errorf("with the state of another application: %v, systemd gives up after %q\n%s", err, u.fatal, text)
 		}
 	}
+}
+
+// edited changes the unit of a program, which must have each of the old texts.
+func edited(t *testing.T, root, name string, oldNew ...string) {
+	t.Helper()
+	path := filepath.Join(root, "usr/lib/systemd/system", name+".service")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	for i := 0; i < len(oldNew); i += 2 {
+		if !strings.Contains(text, oldNew[i]) {
+			t.Fatalf("the unit of %s has no %q", name, oldNew[i])
+		}
+	}
+	if err := os.WriteFile(path, []byte(strings.NewReplacer(oldNew...).Replace(text)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The programs of the packages at a NATS that lets nobody in without a password, or a key: each logs
+// in with the credential that its unit loads, and with that of nobody it is not let in.
+func TestPackagesLogIn(t *testing.T) {
+	if os.Geteuid() != 0 {
+		cannot(t, "not root: the packages were not started in a root of their own")
+	}
+	if text, err := exec.CommandContext(t.Context(), "unshare", "--mount", "true").CombinedOutput(); err != nil {
+		cannot(t, "mount namespaces are not allowed here: the packages were not started: %v\n%s", err, text)
+	}
+	service := freeAddr(t)
+	started(t, exec.CommandContext(context.WithoutCancel(t.Context()), program(t, "roomwatch"), "simulator", "--addr", service), func() error {
+		_, err := get(t, "http://"+service)
+		return err
+	})
+	t.Run("password", func(t *testing.T) {
+		root := unpacked(t, "deb")
+		passwords := map[string]string{"roomwatch": "one-hush", "roomnotify": "two-hush", "roomaudit": "three-hush"}
+		env := map[string]string{"SUBSCRIBER_NATS_PASSWORD": "four-hush"}
+		for name, password := range passwords {
+			env[strings.ToUpper(name)+"_NATS_PASSWORD"] = password
+		}
+		nats := natsServer(t, &server.Options{Port: server.RANDOM_PORT}, "../nats/nats.conf", env)
+		edited(t, root, "roomwatch", "\n#LoadCredential=nats-password", "\nLoadCredential=nats-password", "\n#Environment=NATS_PASSWORD", "\nEnvironment=NATS_PASSWORD")
+		for _, name := range programs {
+			logsIn(t, root, name, service, "NATS_URL="+nats+"\nNATS_USER="+name+"\n", "nats-password", "of-nobody-hush", passwords[name])
+		}
+	})
+	t.Run("key", func(t *testing.T) {
+		root := unpacked(t, "deb")
+		options := &server.Options{Port: server.RANDOM_PORT, JetStream: true}
+		seeds := map[string]string{}
+		for _, name := range append(slices.Clone(programs), "nobody") {
+			pair, err := nkeys.CreateUser()
+			if err != nil {
+				t.Fatal(err)
+			}
+			public, errPublic := pair.PublicKey()
+			seed, errSeed := pair.Seed()
+			if err := errors.Join(errPublic, errSeed); err != nil {
+				t.Fatal(err)
+			}
+			if seeds[name] = string(seed); name != "nobody" {
+				options.Nkeys = append(options.Nkeys, &server.NkeyUser{Nkey: public})
+			}
+		}
+		nats := natsServer(t, options, "", nil)
+		for _, name := range programs {
+			comment := ""
+			if name == "roomwatch" {
+				comment = "#"
+			}
+			edited(t, root, name, "\n"+comment+"LoadCredential=nats-password:/etc/"+name+"/nats-password", "\nLoadCredential=nats.nk:/etc/"+name+"/nats.nk",
+				"\n"+comment+"Environment=NATS_PASSWORD_FILE=%d/nats-password", "\nEnvironment=NATS_NKEY=%d/nats.nk")
+			logsIn(t, root, name, service, "NATS_URL="+nats+"\n", "nats.nk", seeds["nobody"], seeds[name])
+		}
+	})
+}
+
+// logsIn starts a program by its unit, first with the credential of nobody and then with its own.
+func logsIn(t *testing.T, root, name, service, variables, credential, wrong, right string) {
+	t.Helper()
+	write := func(path, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(root, "etc", name, path), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr := freeAddr(t)
+	variables += strings.ToUpper(name) + "_HTTP_ADDR=" + addr + "\n"
+	switch name {
+	case "roomwatch":
+		variables += "ROOMWATCH_SDKAPPID=1400000000\nROOMWATCH_ENDPOINT=http://" + service + "\n"
+		write("secret-key", keyOfSimulator, 0o600)
+	case "roomnotify":
+		write("secrets.env", "HOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=\nSLACK_URL=https://127.0.0.1:1/\n", 0o600)
+	}
+	write(name+".env", variables, 0o640)
+	write(credential, wrong+"\n", 0o600)
+	u, out := parsed(t, root, name), &output{}
+	cmd := u.command(t, root)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	err := within(func() error {
+		if !strings.Contains(strings.ToLower(out.String()), "authorization violation") {
+			return errors.New("nothing is said of the credential")
+		}
+		return nil
+	})
+	_ = stop(cmd) // whether it was still trying is its own matter
+	if err != nil || strings.Contains(out.String(), wrong) {
+		t.Errorf("%s with the %s of nobody: %v\n%s", name, credential, err, out)
+	}
+	write(credential, right+"\n", 0o600)
+	started(t, u.command(t, root), func() error { return ready(t, addr, "/readyz") })
 }

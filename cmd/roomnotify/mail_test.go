@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-smtp"
@@ -149,13 +150,13 @@ func TestRepliesOfAMailServer(t *testing.T) {
 			reply := &smtp.SMTPError{Code: tt.code, EnhancedCode: smtp.EnhancedCode{tt.code / 100, 1, 1}, Message: "a reason, and <a href=x>"}
 			switch tt.at {
 			case "login":
-				p.login = func(string, string) error { return reply }
+				p.set(func() { p.says.login = func(string, string) error { return reply } })
 			case "mail":
-				p.mail = func(string) error { return reply }
+				p.set(func() { p.says.mail = func(string) error { return reply } })
 			case "rcpt":
-				p.rcpt = func(string) error { return reply }
+				p.set(func() { p.says.rcpt = func(string) error { return reply } })
 			case "data":
-				p.data = func(string, *smtp.Conn) error { return reply }
+				p.set(func() { p.says.data = func(string, *smtp.Conn) error { return reply } })
 			}
 			no := refusal(t, newSender(mailTarget(t, p, "smtps", withLogin), nil).send(t.Context(), notification()))
 			got := "again"
@@ -181,16 +182,18 @@ func TestRepliesOfAMailServer(t *testing.T) {
 func TestPasswordOfAMailServer(t *testing.T) {
 	const wrong, user = "wrong-hush-PASSWORD", "hush-hush-USER"
 	p := openPostOffice(t, "starttls", "PLAIN")
-	p.user = user
-	p.login = func(user, password string) error {
-		if password == p.secret {
-			return nil
+	p.set(func() { p.user = user })
+	p.set(func() {
+		p.says.login = func(user, password string) error {
+			if password == p.secret {
+				return nil
+			}
+			b := base64.StdEncoding.EncodeToString
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: strings.Join([]string{
+				"not", password, b([]byte(password)), b([]byte("\x00" + user + "\x00" + password)), b([]byte(user)), user,
+				strings.Replace(password, "hush", "hu\u200bsh", 1)}, " ")} // which is shown as the password
 		}
-		b := base64.StdEncoding.EncodeToString
-		return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: strings.Join([]string{
-			"not", password, b([]byte(password)), b([]byte("\x00" + user + "\x00" + password)), b([]byte(user)), user,
-			strings.Replace(password, "hush", "hu\u200bsh", 1)}, " ")} // which is shown as the password
-	}
+	})
 	path := filepath.Join(t.TempDir(), "password")
 	put(t, path, wrong)
 	target := mailTarget(t, p, "smtp", "    username: ${USER}\n    password_file: "+path+"\n")
@@ -216,7 +219,7 @@ func TestPasswordOfAMailServer(t *testing.T) {
 			}
 		}
 	}
-	p.login = nil
+	p.set(func() { p.says.login = nil })
 	put(t, path, p.secret)
 	if err := s.send(t.Context(), notification()); err != nil {
 		t.Errorf("with the right password: %v", err)
@@ -228,12 +231,14 @@ func TestPasswordOfAMailServer(t *testing.T) {
 func TestRecipientsOfALetter(t *testing.T) {
 	p := openPostOffice(t, "implicit")
 	answers := map[string]int{"bad@example.org": 550, "full@example.org": 452, "gone@example.org": 421}
-	p.rcpt = func(to string) error {
-		if code := answers[to]; code != 0 {
-			return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "not here"}
+	p.set(func() {
+		p.says.rcpt = func(to string) error {
+			if code := answers[to]; code != 0 {
+				return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "not here"}
+			}
+			return nil
 		}
-		return nil
-	}
+	})
 	send := func(to string) (missed string, err error) {
 		s := newSender(mailTarget(t, p, "smtps", "    to: ["+to+"]\n"), nil)
 		s.missed = func(_ context.Context, _ form.Notification, count int, who string) {
@@ -270,14 +275,15 @@ func TestRecipientsOfALetter(t *testing.T) {
 // unknown whether it was taken: it is sent again, under its id.
 func TestLetterIsCutOff(t *testing.T) {
 	p := openPostOffice(t, "starttls")
-	first := true
-	p.data = func(_ string, c *smtp.Conn) error {
-		if first {
-			first = false
-			_ = c.Conn().Close() // it has the letter, and cannot say so
+	var cut atomic.Bool
+	p.set(func() {
+		p.says.data = func(_ string, c *smtp.Conn) error {
+			if !cut.Swap(true) {
+				_ = c.Conn().Close() // it has the letter, and cannot say so
+			}
+			return nil
 		}
-		return nil
-	}
+	})
 	s, n := newSender(mailTarget(t, p, "smtp", ""), nil), notification()
 	if no := refusal(t, s.send(t.Context(), n)); no.Permanent || no.Busy || !strings.HasPrefix(no.Text, "content: ") {
 		t.Errorf("%+v", no)

@@ -24,7 +24,7 @@ func mailBench(t *testing.T) (*bench, *postOffice) {
 		t.Fatal("README.md has no example of e-mail")
 	}
 	p := openPostOffice(t, "implicit", "PLAIN")
-	p.user = "rooms@example.org"
+	p.set(func() { p.user = "rooms@example.org" })
 	ca := t.TempDir() + "/ca.pem"
 	put(t, ca, p.ca)
 	t.Setenv("MAIL_PASSWORD", p.secret)
@@ -57,19 +57,21 @@ func TestCommandsOfMail(t *testing.T) {
 	if status, out := b.run("check"); status != 0 || !strings.Contains(out, "mailbox: email at "+p.addr+", 20 a minute") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
-	p.rcpt = func(to string) error {
-		if to == "call@example.org" {
-			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+	p.set(func() {
+		p.says.rcpt = func(to string) error {
+			if to == "call@example.org" {
+				return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such mailbox"}
+			}
+			return nil
 		}
-		return nil
-	}
+	})
 	if status, out := b.run("test", "--rule", "news"); status != 1 || !strings.Contains(out, "accepted it, but not for call@example.org (recipient: 550 5.1.1 no such mailbox)") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if len(p.taken()) != 1 {
 		t.Errorf("%d letters", len(p.taken()))
 	}
-	p.secret = "another-hush-PASSWORD"
+	p.set(func() { p.secret = "another-hush-PASSWORD" })
 	for _, command := range [][]string{{"check"}, {"test", "--rule", "news"}} {
 		if status, out := b.run(command...); status != 1 || !strings.Contains(out, "login: 535") || !strings.Contains(out, "(secret)") {
 			t.Errorf("%s: status %d:\n%s", command, status, out)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func withMail(t *testing.T, target, rule string, f func(*rig, *postOffice)) {
 	t.Setenv("PASSWORD", mailPassword)
 	withFile(t, file, func(r *rig) {
 		p := newPostOffice(r.t, "PLAIN")
-		p.secret = mailPassword
+		p.set(func() { p.secret = mailPassword })
 		pipe := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 		p.server.TLSConfig = &tls.Config{Certificates: web.TLS.Certificates}
 		p.serve(tls.NewListener(pipe, p.server.TLSConfig))
@@ -69,13 +70,15 @@ func reply(code int) error {
 // A server that is busy is throttled, and then gets each letter once, in their order.
 func TestMailServerIsBusy(t *testing.T) {
 	withMail(t, toOps, "", func(r *rig, p *postOffice) {
-		left := 5
-		p.data = func(string, *smtp.Conn) error {
-			if left--; left >= 0 {
-				return reply(451)
+		var tries atomic.Int32
+		p.set(func() {
+			p.says.data = func(string, *smtp.Conn) error {
+				if tries.Add(1) <= 5 {
+					return reply(451)
+				}
+				return nil
 			}
-			return nil
-		}
+		})
 		stop := r.start()
 		r.put("x", "y", "z")
 		r.mails(p, "x, y, z")
@@ -93,12 +96,14 @@ func TestMailServerIsBusy(t *testing.T) {
 // A letter that is refused for good is a dead letter, and the next ones go on.
 func TestLetterIsRefused(t *testing.T) {
 	withMail(t, toOps, "", func(r *rig, p *postOffice) {
-		p.data = func(text string, _ *smtp.Conn) error {
-			if strings.Contains(text, "Room bad") {
-				return reply(554)
+		p.set(func() {
+			p.says.data = func(text string, _ *smtp.Conn) error {
+				if strings.Contains(text, "Room bad") {
+					return reply(554)
+				}
+				return nil
 			}
-			return nil
-		}
+		})
 		stop := r.start()
 		r.put("x", "bad", "y")
 		r.mails(p, "x, y")
@@ -116,16 +121,14 @@ func TestLetterIsRefused(t *testing.T) {
 // While the password is wrong the letters wait, and none is lost.
 func TestMailWaitsForAPassword(t *testing.T) {
 	withMail(t, toOps, "", func(r *rig, p *postOffice) {
-		p.secret = "another"
+		p.set(func() { p.secret = "another" })
 		stop := r.start()
 		r.put("x", "y")
 		r.until("the target is down", func() bool { return strings.Contains(r.log.String(), "target down") })
 		if text := r.log.String(); !strings.Contains(text, "login: 535 5.7.8 not with (secret) and (secret)") && !strings.Contains(text, "login: 535 5.7.8 not with rooms and (secret)") {
 			t.Errorf("the log:\n%s", text)
 		}
-		p.mu.Lock()
-		p.secret = mailPassword
-		p.mu.Unlock()
+		p.set(func() { p.secret = mailPassword })
 		r.mails(p, "x, y")
 		r.until("nothing is stored", func() bool { return r.subjects() == "" })
 		stop()
@@ -136,12 +139,14 @@ func TestMailWaitsForAPassword(t *testing.T) {
 // tell of it.
 func TestRecipientIsRefused(t *testing.T) {
 	withMail(t, "    to: [ops@example.org, bad@example.org]\n", "", func(r *rig, p *postOffice) {
-		p.rcpt = func(to string) error {
-			if to == "bad@example.org" {
-				return reply(550)
+		p.set(func() {
+			p.says.rcpt = func(to string) error {
+				if to == "bad@example.org" {
+					return reply(550)
+				}
+				return nil
 			}
-			return nil
-		}
+		})
 		stop := r.start()
 		r.put("x")
 		r.mails(p, "x")
@@ -190,21 +195,24 @@ func TestMailServerHangs(t *testing.T) {
 	for _, at := range []string{"greeting", "login", "sender", "recipient", "content"} {
 		t.Run(at, func(t *testing.T) {
 			withMail(t, toOps, "", func(r *rig, p *postOffice) {
-				hung := false
+				var hung atomic.Bool
 				hang := func(here string) error {
-					if here == at && !hung {
-						hung = true
+					if here == at && !hung.Swap(true) {
 						time.Sleep(time.Hour) // longer than the client waits
 						return reply(421)
 					}
 					return nil
 				}
-				p.login = func(string, string) error { return hang("login") }
-				p.mail = func(string) error { return hang("sender") }
-				p.rcpt = func(string) error { return hang("recipient") }
-				p.data = func(string, *smtp.Conn) error { return hang("content") }
-				p.open = func() error { return hang("greeting") }
-				p.anybody = true
+				p.set(func() {
+					p.anybody = true
+					p.says = replies{
+						open:  func() error { return hang("greeting") },
+						login: func(string, string) error { return hang("login") },
+						mail:  func(string) error { return hang("sender") },
+						rcpt:  func(string) error { return hang("recipient") },
+						data:  func(string, *smtp.Conn) error { return hang("content") },
+					}
+				})
 				stop := r.start()
 				began := time.Now()
 				r.put("x", "y")
@@ -240,11 +248,11 @@ func TestMailServerTalks(t *testing.T) {
 	for _, line := range []string{"220-" + strings.Repeat("x", 1000) + "\r\n", strings.Repeat("x", 1000)} {
 		inBubble(t, "targets:\n"+hook("a", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
 			s := newSender(mailTargetAt(r.t, "smtp://mail.example.org", ""), nil)
-			said := 0
+			var said atomic.Int32
 			s.dial = func(context.Context, string, string) (net.Conn, error) {
 				a, b := net.Pipe()
 				go func() {
-					for err := error(nil); err == nil; said++ {
+					for err := error(nil); err == nil; said.Add(1) {
 						_, err = b.Write([]byte(line))
 					}
 				}()
@@ -253,8 +261,8 @@ func TestMailServerTalks(t *testing.T) {
 			if err := s.send(r.t.Context(), notification()); err == nil || !strings.Contains(err.Error(), "says more than a mail server has to") {
 				t.Errorf("%v", err)
 			}
-			if said > 300 {
-				t.Errorf("it was heard for %d lines", said)
+			if n := said.Load(); n > 300 {
+				t.Errorf("it was heard for %d lines", n)
 			}
 		})
 	}

@@ -37,13 +37,17 @@ type postOffice struct {
 	user   string
 	secret string
 
+	// Set by set, also while it runs.
 	mu       sync.Mutex
 	letters  []posted
 	commands []string // MAIL, RCPT, DATA and AUTH, in their order
 
 	anybody bool // may send without a login
+	says    replies
+}
 
-	// What it replies; nil accepts all.
+// replies are what a mail server says; nil accepts all.
+type replies struct {
 	open  func() error
 	login func(user, password string) error
 	mail  func(from string) error
@@ -96,6 +100,20 @@ func (p *postOffice) close(done chan error) {
 	}
 }
 
+// set changes what it replies, and to whom.
+func (p *postOffice) set(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+}
+
+// replies returns a copy of what it replies, so that a reply may take its time.
+func (p *postOffice) replies() replies {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.says
+}
+
 func (p *postOffice) note(command string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,8 +136,8 @@ func (p *postOffice) heard() string {
 
 // NewSession implements [smtp.Backend].
 func (p *postOffice) NewSession(c *smtp.Conn) (smtp.Session, error) {
-	if p.open != nil {
-		if err := p.open(); err != nil {
+	if open := p.replies().open; open != nil {
+		if err := open(); err != nil {
 			return nil, err
 		}
 	}
@@ -148,8 +166,8 @@ func (v *visit) Auth(way string) (sasl.Server, error) {
 
 func (v *visit) check(user, password string) error {
 	v.office.note("AUTH")
-	if v.office.login != nil {
-		return v.office.login(user, password)
+	if login := v.office.replies().login; login != nil {
+		return login(user, password)
 	}
 	v.office.mu.Lock()
 	defer v.office.mu.Unlock()
@@ -163,19 +181,22 @@ func (v *visit) check(user, password string) error {
 func (v *visit) Mail(from string, _ *smtp.MailOptions) error {
 	v.office.note("MAIL")
 	v.letter = posted{from: from}
-	if len(v.office.ways) > 0 && v.user == "" && !v.office.anybody {
+	v.office.mu.Lock()
+	anybody := v.office.anybody
+	v.office.mu.Unlock()
+	if len(v.office.ways) > 0 && v.user == "" && !anybody {
 		return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "authentication required"}
 	}
-	if v.office.mail != nil {
-		return v.office.mail(from)
+	if mail := v.office.replies().mail; mail != nil {
+		return mail(from)
 	}
 	return nil
 }
 
 func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
 	v.office.note("RCPT")
-	if v.office.rcpt != nil {
-		if err := v.office.rcpt(to); err != nil {
+	if rcpt := v.office.replies().rcpt; rcpt != nil {
+		if err := rcpt(to); err != nil {
 			return err
 		}
 	}
@@ -189,8 +210,8 @@ func (v *visit) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if v.office.data != nil {
-		if err := v.office.data(string(text), v.conn); err != nil {
+	if data := v.office.replies().data; data != nil {
+		if err := data(string(text), v.conn); err != nil {
 			return err
 		}
 	}

@@ -57,8 +57,11 @@ func (w *Witnesses) Answering(now time.Time) bool {
 // seen last at a moment, waits for reads of its own. It does while reads are answered
 // and those of the room have not failed five times: sweeps never show a hidden room, and
 // would end it. A room that one read did not find waits for what proves its end, unless
-// so many wait that the second read does not come, or two reads did not find it and
+// so many wait that the second read is not sent, or does not come, or two reads did not find it and
 // there is no room for a control. A read that is on its way is waited for, but not for ever.
+//
+// So what thousands of rooms that end at once wait for is one read of each: what sweeps
+// prove is not held up for two.
 func (w *Witnesses) Waits(id string, seen, now time.Time) bool {
 	if f := w.failed[id]; w.isAsked(id) && !f.waited.After(seen) {
 		if f.waited = now; f.reads == 0 {
@@ -82,5 +85,10 @@ func (w *Witnesses) waits(id string, seen, now time.Time) bool {
 	if !ok {
 		return true
 	}
-	return now.Sub(a.first.at) < queuedFor && (w.controllable(now) || a.witnesses() == 1)
+	age := now.Sub(a.first.at)
+	if a.witnesses() == 1 {
+		sent := f.at.After(a.first.at) // the second read, in vain
+		return age < turnFor || sent && age < queuedFor
+	}
+	return age < queuedFor && w.controllable(now)
 }

@@ -9,6 +9,7 @@ const (
 	controlEvery = 500 * time.Millisecond // between two controls while there are absences to believe: an end by a callback waits for one
 	controlVoids = 5 * time.Second
 	queuedFor    = 30 * time.Second // a second read that has not come by then is one of too many
+	turnFor      = 10 * time.Second // so is one that was not sent by then
 	failedFor    = time.Hour        // for which it is remembered that reads of a room failed
 )
 

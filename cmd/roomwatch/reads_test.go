@@ -135,6 +135,53 @@ func TestEndsWithoutReads(t *testing.T) {
 	}
 }
 
+// A fifth of the point reads fails, then all of them, and the daemon is killed in either time: no end is false,
+// all are told, and rooms end by sweeps where no read is answered.
+func TestFailingReadsUnderKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("kills a daemon for half a minute")
+	}
+	t.Parallel()
+	faults := []simulator.Fault{{ErrorCode: 100001}, {ErrorCode: 100002}, {Status: http.StatusBadGateway}, {Drop: true}}
+	var all atomic.Bool
+	some := simulator.Random(3, 0.2, faults...)
+	every := simulator.Random(3, 1, faults...)
+	r, env := readsRig(t, simulator.Config{Seed: 8, Rooms: 150, Opens: 1, Enters: 50, Recreates: 0.2, Quota: -1, InfoFault: func(n int, req *http.Request) *simulator.Fault {
+		if all.Load() {
+			return every(n, req)
+		}
+		return some(n, req)
+	}})
+	env = append(env, "ROOMWATCH_REQUESTS_PER_SECOND=50", "ROOMWATCH_INTERVAL=1s")
+	p := startProcess(t, env, "run")
+	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 150 })
+	for _, by := range []string{"info", "sweeps"} {
+		all.Store(by == "sweeps")
+		began := time.Now()
+		p.kill()
+		p = startProcess(t, env, "run")
+		<-time.After(2 * time.Second)
+		p.kill() // while reads wait
+		p = startProcess(t, env, "run")
+		eventually(t, "five ends by "+by, func() bool { return r.endedBy(by, began) >= 5 })
+	}
+	settle(t, r.nc, r.world)
+	if status := p.stop(); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, p.output)
+	}
+}
+
+// endedBy counts the ends since a moment that have such evidence.
+func (r *rig) endedBy(by string, since time.Time) (n int) {
+	r.t.Helper()
+	for _, e := range readStream(r.t, r.nc) {
+		if e.Type == "room.ended" && e.Time.After(since) && strings.Contains(string(e.raw), `"by":"`+by+`"`) {
+			n++
+		}
+	}
+	return n
+}
+
 // A room that leaves the list lives on, over a restart too, and is the same room
 // when it comes back; its end is told when reads prove it.
 func TestHiddenRoomsLiveOn(t *testing.T) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ type manyEnds struct {
 	rooms, over int
 	killed      bool // the daemon, half a minute later
 	sweepsAlone bool
+	infoFault   func(int, *http.Request) *simulator.Fault // of point reads; nil: none fails
 }
 
 // oneRead is the time that one read of each room that ended takes.
@@ -34,6 +36,9 @@ func (m manyEnds) play(t *testing.T) map[string]time.Duration {
 	}
 	plan.run(t, func(w *week) {
 		t := w.t // of the bubble
+		if m.infoFault != nil {
+			w.faults.info.Store(&m.infoFault)
+		}
 		w.live(3 * time.Minute)
 		live := w.service.Truth().Live()
 		began := time.Now()

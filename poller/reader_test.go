@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"roomwatch/diff"
 )
@@ -143,6 +144,18 @@ func TestPointReadOutcomes(t *testing.T) {
 				time.Sleep(20 * time.Second)
 				if got := sink.take(); got != tt.want || r.refusedSince().Err != nil {
 					t.Errorf("%s, refused %v, want %s", got, r.refusedSince().Err, tt.want)
+				}
+				for o := diff.NoAnswer; o <= diff.Gone; o++ {
+					want := 0.0
+					if strings.Contains(tt.want, o.String()) {
+						want = 1
+					}
+					if n := testutil.ToFloat64(r.metrics.reads.WithLabelValues(o.String())); n != want {
+						t.Errorf("%v reads are counted as %s, want %v", n, o, want)
+					}
+				}
+				if n := testutil.ToFloat64(r.metrics.proposals.WithLabelValues(diff.MissedBySweep.String(), outcomeRead)); n != 1 {
+					t.Errorf("%v proposals are counted as read", n)
 				}
 			})
 		})

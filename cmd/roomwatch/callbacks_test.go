@@ -145,18 +145,28 @@ func forge(t *testing.T, addr, room string) {
 // callBack calls as the service does.
 func callBack(t *testing.T, addr, command, room string) {
 	t.Helper()
+	if answer := sendCallback(t, addr, webhook.Path, command, room); answer != `{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}` {
+		t.Errorf("answered is %s", answer)
+	}
+}
+
+// sendCallback calls as the service does, and returns the answer.
+func sendCallback(t *testing.T, addr, path, command, room string) string {
+	t.Helper()
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
 	sum := sha256.Sum256([]byte(callbackToken + stamp))
 	body := fmt.Sprintf(`{"CallbackCommand":%q,"RoomId":%q}`, command, room)
-	resp, err := http.Post(fmt.Sprintf("http://%s%s?SdkAppid=%d&Sign=%s&RequestTime=%s", addr, webhook.Path, testApp, hex.EncodeToString(sum[:]), stamp), //nolint:noctx // loopback
+	resp, err := http.Post(fmt.Sprintf("http://%s%s?SdkAppid=%d&Sign=%s&RequestTime=%s", addr, path, testApp, hex.EncodeToString(sum[:]), stamp), //nolint:noctx // loopback
 		"application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if answer, err := io.ReadAll(resp.Body); err != nil || string(answer) != `{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0}` {
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
 		t.Errorf("%d %s, %v", resp.StatusCode, answer, err)
 	}
+	return string(answer)
 }
 
 // Callbacks come late, twice or not at all, replicas lag behind, the daemon is killed, the

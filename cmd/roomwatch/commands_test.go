@@ -235,6 +235,7 @@ func TestTail(t *testing.T) {
 		{[]string{"tail", "--since", "1h", "--room", room}, 2, room},
 		{[]string{"tail", "--since", "1h", "--type", "watch.alive"}, 1, "watching"},
 		{[]string{"tail", "--since", "1h", "--room", room, "--type", "room.created", "--json"}, 1, `"type":"room.created"`},
+		{[]string{"tail", "--since", "1h", "--type", "viewcount.changed", "--json"}, 1, `"evidence":{"by":"list","requests":["`},
 	} {
 		p := startProcess(t, r.env(data), tt.args...)
 		eventually(t, strings.Join(tt.args, " "), func() bool { return strings.Count(p.output.String(), "\n") == tt.lines })

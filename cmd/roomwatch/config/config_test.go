@@ -36,6 +36,17 @@ func TestEmptyVariablesHaveTheirDefaults(t *testing.T) {
 	}
 }
 
+// What tells of hidden rooms, and of attributes, has to be asked for.
+func TestEventsOfTheDefaults(t *testing.T) {
+	c, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(c.Events, " "); got != "room.created room.ended viewcount.changed" {
+		t.Errorf("published are %s", got)
+	}
+}
+
 // A secret hides from every verb.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	c := Config{SecretKey: "hush", UserSig: "hush", NATS: environ.NATS{NATSPassword: "hush", NATSToken: "hush"}, HTTPToken: "hush"}

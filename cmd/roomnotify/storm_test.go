@@ -34,7 +34,7 @@ var stormTargets = []string{"hang", "throttle", "refuse", "dead", "plain1", "pla
 
 const (
 	stormLimit  = 60  // notifications a minute to the limited target
-	stormRooms  = 50  // at a time
+	stormRooms  = 10  // at a time
 	stormMemory = 160 // MiB that the process may have at its most
 )
 

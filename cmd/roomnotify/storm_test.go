@@ -35,7 +35,7 @@ var stormTargets = []string{"hang", "throttle", "refuse", "dead", "plain1", "pla
 const (
 	stormLimit  = 60  // notifications a minute to the limited target
 	stormRooms  = 10  // at a time
-	stormMemory = 160 // MiB that the process may have at its most
+	stormMemory = 128 // MiB that the process may have at its most
 )
 
 // A storm of events, while one target hangs, one throttles, one refuses one

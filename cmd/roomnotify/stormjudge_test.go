@@ -26,6 +26,7 @@ func (s *storm) judge() {
 	}
 	kept := s.kept()
 	for _, name := range stormTargets {
+		s.targets[name].mu.Lock() // its last answers may have been written a moment ago
 		v := &verdict{storm: s, g: s.targets[name], kept: kept[name], events: map[int]int{}, stored: map[int]map[string]bool{}}
 		for n := 1; n <= s.events; n++ {
 			v.lost(n)
@@ -35,6 +36,7 @@ func (s *storm) judge() {
 		v.perKill()
 		v.sane()
 		s.t.Log(v)
+		v.g.mu.Unlock()
 	}
 	if s.peak > stormMemory {
 		s.t.Errorf("the process had %d MiB, want at most %d", s.peak, stormMemory)

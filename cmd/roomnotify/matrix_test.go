@@ -52,6 +52,11 @@ func TestMatrixOfServices(t *testing.T) {
 			}
 		}
 	}
+	for kind, reason := range outsideMatrix {
+		if !slices.Contains(rules.Kinds(), kind) || reason == "" {
+			t.Errorf("kind %s is outside the matrix, and does not exist or has no reason", kind)
+		}
+	}
 	for _, kind := range slices.Sorted(maps.Keys(matrix)) {
 		if !slices.Contains(rules.Kinds(), kind) {
 			t.Errorf("the matrix has kind %s, which does not exist", kind)

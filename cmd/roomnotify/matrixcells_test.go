@@ -2,9 +2,8 @@ package main
 
 // outsideMatrix are the kinds that have no cells, each with the reason.
 var outsideMatrix = map[string]string{
-	// It speaks SMTP: a mail server answers with codes of its own, over no HTTP. Its tests
-	// have them.
-	"email": "SMTP",
+	// A mail server answers with codes of its own, and over no HTTP: the tests of mail.go have them.
+	"email": "it speaks SMTP",
 }
 
 const page = "<!DOCTYPE html><html><body>Sign in to the network</body></html>"

@@ -173,7 +173,7 @@ func (s *storm) start() *stormProcess {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = p.cmd.Process.Kill() })
-	waitFor(s.t, "roomnotify starts", func() bool { return strings.Contains(p.log.String(), "msg=start") })
+	waitFor(s.t, "roomnotify starts", func() bool { return strings.Contains(p.log.String(), `msg="roomnotify started"`) })
 	return p
 }
 

@@ -25,13 +25,17 @@ var (
 //
 //	go test -run 'TestPair$' -timeout 0 -v ./cmd/roomwatch -args -minutes 5 -seed 12
 //
-// A seed that found a fault stays in the comment of what it found.
+// Seed 3 with -older has found two faults: a copy took over from a writer that was cut off
+// just then, and a gap was told in which others had watched.
 func TestPair(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector does not see the binary")
 	}
 	t.Parallel()
-	seed := max(*pairSeed, 1)
+	seed := uint64(47) // its first bursts: a node away and a stop, a writer that freezes
+	if *pairSeed > 0 {
+		seed = *pairSeed
+	}
 	plan := newPairPlan(seed, *pairOlder != "")
 	t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { newPair(t, plan).run() })
 }

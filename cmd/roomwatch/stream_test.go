@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -252,12 +253,18 @@ func differences(live map[lifeKey]foldedLife, truth simulator.Truth) []string {
 // returns all events after checking every promise about them.
 func settle(t *testing.T, nc *nats.Conn, world *simulator.Service) []wireEvent {
 	t.Helper()
+	return settleOf(t, nc, world, "")
+}
+
+// settleOf is settle with the events of one source; "": with all.
+func settleOf(t *testing.T, nc *nats.Conn, world *simulator.Service, source string) []wireEvent {
+	t.Helper()
 	world.Freeze()
 	truth := world.Truth()
 	var events []wireEvent
 	var diffs, faults []string
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
-		events = readStream(t, nc)
+		events = slices.DeleteFunc(readStream(t, nc), func(e wireEvent) bool { return source != "" && e.Source != source })
 		var live map[lifeKey]foldedLife
 		live, faults = fold(events)
 		diffs = differences(live, truth)

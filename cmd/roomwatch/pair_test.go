@@ -53,6 +53,9 @@ func (p *pair) run() {
 	p.keepOld()
 	for n := 0; !t.Failed() && (n < 2 && *pairMinutes == 0 || time.Since(began) < time.Duration(*pairMinutes*float64(time.Minute))); n++ {
 		for _, d := range p.plan.burst() {
+			if *pairMinutes == 0 {
+				d.For = min(d.For, 7*time.Second)
+			}
 			p.after(d.At, func() { p.do(d) })
 		}
 		p.wellWithin(pairWell)
@@ -70,7 +73,7 @@ func (p *pair) run() {
 	if status := v.wait(30 * time.Second); status != 0 || !strings.Contains(v.output.String(), " 0 gaps") {
 		t.Errorf("verify: exit status %d:\n%s", status, v.output)
 	}
-	t.Logf("%v: %d bursts, %v; %d processes; verify: %s", time.Since(began).Round(time.Second), len(p.plan.Bursts), p.done, len(p.all), v.output)
+	t.Logf("%v: %d bursts, %v, %d of them to the writer; %d processes; verify: %s", time.Since(began).Round(time.Second), len(p.plan.Bursts), p.done, p.struck, len(p.all), v.output)
 	t.Logf("%d events: %s", len(events), count(events))
 }
 

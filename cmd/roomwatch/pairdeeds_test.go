@@ -30,6 +30,9 @@ func (p *pair) do(d deed) {
 		return
 	}
 	p.done[d.Harm]++
+	if c.status.Role == web.RoleWriter {
+		p.struck++
+	}
 	pl := c.place
 	switch d.Harm {
 	case harmKill, harmCopyBoth:
@@ -91,7 +94,7 @@ func (p *pair) killed(c *contestant) []byte {
 	p.t.Helper()
 	c.kill()
 	c.ended = time.Now()
-	p.mark("kill " + c.name)
+	p.mark("kill " + c.name + " " + c.status.Role)
 	file := p.file(c)
 	if c.status.Role == web.RoleWriter {
 		p.deaths = append(p.deaths, death{c.ended, c, p.waits(file)})

@@ -19,6 +19,8 @@ const (
 	// that was done: the lease; two seconds; and the one that a writer waits, for the
 	// sake of the quota, before its first request.
 	pairSilence = leaseTime + 3*time.Second
+	// pairCalm is how long nobody asks, at most, although nothing was done for long.
+	pairCalm = 6 * time.Second
 	// pairSlow is what a slow machine may add.
 	pairSlow = 2 * time.Second
 	// pairElection is how long a cluster elects leaders, at most.
@@ -117,7 +119,8 @@ func (p *pair) judge(events []wireEvent) {
 }
 
 // silence finds the longest time in which nothing was, although it could have been, and
-// compares it with what is promised.
+// compares it with what is promised: after each harm it may last so long, and so it may
+// where somebody can only just be the writer again. That a harm is over is no excuse.
 func (p *pair) silence(of string, at []time.Time, slow time.Duration) {
 	var longest, counted time.Duration
 	var where time.Time
@@ -126,30 +129,49 @@ func (p *pair) silence(of string, at []time.Time, slow time.Duration) {
 		if to.Sub(from) > longest {
 			longest, where = to.Sub(from), from
 		}
-		// Nothing longer than a part of it that begins with something that was done is judged.
+		// What was before, and then what was done meanwhile.
 		k, _ := slices.BinarySearchFunc(p.marks, from, func(m pairMark, t time.Time) int { return m.at.Compare(t) })
-		for begin, m := from, p.marks[max(0, k-1)]; ; k++ {
+		cause, works := p.cause(k), p.marks[max(0, k-1)].works
+		for begin := from; ; k++ {
+			meanwhile := k < len(p.marks) && p.marks[k].at.Before(to)
+			if meanwhile && !p.marks[k].harms && p.marks[k].works == works {
+				continue
+			}
 			end := to
-			if k < len(p.marks) && p.marks[k].at.Before(to) {
+			if meanwhile {
 				end = p.marks[k].at
 			}
-			if m.works {
+			if works {
+				after := end.Sub(cause.at)
+				bound := pairSilence
+				if end.Sub(begin) <= pairCalm+slow+p.stalled(begin, end) {
+					after = 0
+				}
 				counted = max(counted, end.Sub(begin))
-				bound := pairSilence + slow + p.stalled(begin, end)
 				if p.elects(begin) {
 					bound += pairElection
 				}
-				if end.Sub(begin) > bound {
-					p.t.Errorf("no %s for %s from %s on, after: %s", of, end.Sub(begin), p.when(begin), m.what)
+				if after > bound+slow+p.stalled(cause.at, end) {
+					p.t.Errorf("no %s for %s from %s on, until %s after: %s", of, end.Sub(begin), p.when(begin), after, cause.what)
 				}
 			}
-			if end.Equal(to) {
+			if !meanwhile {
 				break
 			}
-			begin, m = end, p.marks[k]
+			begin, cause, works = end, p.marks[k], p.marks[k].works
 		}
 	}
-	p.t.Logf("longest time without %s %s, from %s on; longest after the newest thing that was done, where somebody could, %s", of, longest.Round(time.Millisecond), p.when(where), counted.Round(time.Millisecond))
+	p.t.Logf("longest time without %s %s, from %s on; longest after the newest harm, where somebody could, %s", of, longest.Round(time.Millisecond), p.when(where), counted.Round(time.Millisecond))
+}
+
+// cause is the newest of the first k marks that is a reason for silence.
+func (p *pair) cause(k int) pairMark {
+	for i := k - 1; i > 0; i-- {
+		if p.marks[i].harms || p.marks[i].works != p.marks[i-1].works {
+			return p.marks[i]
+		}
+	}
+	return p.marks[0]
 }
 
 // elects reports whether the cluster may elect leaders then.

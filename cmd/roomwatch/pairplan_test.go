@@ -104,7 +104,7 @@ func (p *pairPlan) burst() []deed {
 	for range n {
 		d := deed{
 			At: time.Duration(p.rng.Int64N(int64(4 * time.Second))), Harm: p.harm(), Writer: p.rng.IntN(4) > 0, N: p.rng.IntN(6),
-			For: 300*time.Millisecond + time.Duration(p.rng.Int64N(int64(9*time.Second))),
+			For: 300*time.Millisecond + time.Duration(p.rng.Int64N(int64(12*time.Second))),
 		}
 		if len(all) == 0 {
 			d.At = 0

@@ -43,6 +43,7 @@ type pair struct {
 	nodeBusy bool
 	old      []byte // a state file as it was long ago
 	done     map[harm]int
+	struck   int // deeds that were done to the writer
 	deaths   []death
 	warm     map[uint64]bool // term → the writer was a warm standby
 
@@ -114,6 +115,7 @@ type pairMark struct {
 	what  string
 	works bool // from then on somebody can be the writer, and store
 	nodes bool // something was done to the cluster
+	harms bool // it does no good
 }
 
 // A death is that of a process which was killed, with what its file had not noted as stored.
@@ -228,6 +230,7 @@ func (p *pair) after(d time.Duration, do func()) {
 // mark notes what was done.
 func (p *pair) mark(what string) {
 	m := pairMark{at: time.Now(), what: what, nodes: strings.HasPrefix(what, "node")}
+	m.harms = m.nodes || slices.ContainsFunc([]string{"kill", "stop", "freeze", "hold", "lose", "cut", "start older"}, func(h string) bool { return strings.HasPrefix(what, h) })
 	for _, c := range p.all {
 		m.works = m.works || !c.over() && c.stopped.IsZero() && !c.frozen && !c.troubled && !c.older
 	}

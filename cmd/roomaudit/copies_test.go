@@ -19,6 +19,7 @@ import (
 // The command is run for each sealed file until it ends well, and what it has taken is
 // on record; before that no file is removed. It gets no secret.
 func TestSealedCommand(t *testing.T) {
+	t.Parallel() // it waits for the next try most of the time
 	const files = 6
 	r := newRig(t)
 	dir, away := t.TempDir(), t.TempDir()
@@ -34,8 +35,8 @@ func TestSealedCommand(t *testing.T) {
 	}
 	must(t, os.WriteFile(ready, nil, 0o600))
 	eventually(t, "all copies, and the old files removed", func() bool { return len(namesOf(t, away, ".gz")) >= files && len(namesOf(t, dir, ".gz")) < files })
-	if status, _, errs := call(t, dir, "seal"); status != 0 {
-		t.Error(errs)
+	if status, said := ask(t, dir, "seal"); status != 0 {
+		t.Error(said)
 	}
 	// The witness is written after the copy; a stop between the two is for the next start.
 	eventually(t, "a copy of what was sealed last", func() bool {
@@ -48,11 +49,11 @@ func TestSealedCommand(t *testing.T) {
 		t.Errorf("the command got %s, %v", text, err)
 	}
 	for _, args := range [][]string{{"verify", "--witness", filepath.Join(away, "witness")}, {"verify"}} {
-		if status, out, errs := call(t, dir, args...); status != 0 {
-			t.Errorf("%v: %d %s%s", args, status, out, errs)
+		if status, said := ask(t, dir, args...); status != 0 {
+			t.Errorf("%v: %d %s", args, status, said)
 		}
 	}
-	if status, out, _ := call(t, away, "verify"); status != 0 || !strings.Contains(out, fmt.Sprintf("%d files, ", files+1)) {
+	if status, out := ask(t, away, "verify"); status != 0 || !strings.Contains(out, fmt.Sprintf("%d files, ", files+1)) {
 		t.Errorf("the copies: %d %s", status, out)
 	}
 }
@@ -60,6 +61,7 @@ func TestSealedCommand(t *testing.T) {
 // The real binary is killed while its command runs: each file is copied, in order, and
 // at most that of the kill once more.
 func TestKilledWhileCopying(t *testing.T) {
+	t.Parallel()
 	const files, kills = 12, 6
 	r := newRig(t)
 	dir := t.TempDir()

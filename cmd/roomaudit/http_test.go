@@ -55,6 +55,7 @@ func freeAddr(t *testing.T) string {
 // Probes and metrics say whether events are recorded, and why not; who may not read
 // gets no more than that.
 func TestProbesAndMetrics(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir, addr, key := t.TempDir(), freeAddr(t), filepath.Join(t.TempDir(), "token")
 	must(t, os.WriteFile(key, []byte("hush-hush\n"), 0o600))

@@ -194,6 +194,21 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
+// ask runs the real binary until it ends, for tests that run beside others.
+func ask(t *testing.T, dir string, args ...string) (status int, said string) {
+	t.Helper()
+	p := start(t, []string{"ROOMAUDIT_DIR=" + dir}, args...)
+	return p.wait(), p.out.String()
+}
+
+// rounds is how often a test tries what chance decides: seldom where each costs much.
+func rounds(many, few int) int {
+	if testing.Short() {
+		return few
+	}
+	return many
+}
+
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.exited

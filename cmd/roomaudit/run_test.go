@@ -24,10 +24,11 @@ import (
 // The real binary is killed at random moments, and NATS restarted, while events
 // come: each is on record once, in order.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir := t.TempDir()
 	rng := rand.New(rand.NewPCG(1, 2))
-	for round := range 25 {
+	for round := range rounds(25, 8) {
 		p := start(t, r.env(dir), "run")
 		r.publish(20 + rng.IntN(60))
 		<-time.After(time.Duration(rng.IntN(200)) * time.Millisecond)

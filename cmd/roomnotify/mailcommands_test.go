@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -13,15 +12,10 @@ import (
 // mail server of its own.
 func mailBench(t *testing.T) (*bench, *postOffice) {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, example, found := strings.Cut(string(text), "## E-mail\n\n```yaml\n")
-	example, _, ends := strings.Cut(example, "```")
 	const server = "smtps://mail.example.org  "
-	if !found || !ends || strings.Count(example, server) != 1 {
-		t.Fatal("README.md has no example of e-mail")
+	example := readmeExample(t, "targets:\n  mailbox:")
+	if strings.Count(example, server) != 1 {
+		t.Fatalf("the example has another server:\n%s", example)
 	}
 	p := openPostOffice(t, "implicit", "PLAIN")
 	p.set(func() { p.user = "rooms@example.org" })

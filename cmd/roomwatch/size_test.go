@@ -64,7 +64,7 @@ func TestSizes(t *testing.T) {
 func TestLogMessages(t *testing.T) {
 	methods := regexp.MustCompile(`^(Debug|Info|Warn|Error)(Context)?$`)
 	found := 0
-	eachFile(t, func(path string, files *token.FileSet, f *ast.File) {
+	eachFile(t, func(_ string, files *token.FileSet, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
 			if !ok {

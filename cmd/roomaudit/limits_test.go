@@ -56,6 +56,7 @@ func TestLimitsOfNATS(t *testing.T) {
 
 // A stream that becomes unfit is waited for, and reported.
 func TestUnfitWhileRunning(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir := t.TempDir()
 	r.publish(5)

@@ -12,6 +12,8 @@ import (
 	"roomwatch/cmd/roomnotify/rules"
 )
 
+const mostReason = 400 // characters
+
 // mail tells a notification by e-mail, once: one letter to all recipients. If the
 // server accepts some of them, the letter goes to these, and is not sent again, as
 // they would have it twice; s.missed is told of the others.
@@ -66,7 +68,7 @@ func mailFailed(ctx context.Context, within time.Duration, err error, hide *stri
 			text = fmt.Sprintf("%s: %s", step.at, text)
 		}
 	}
-	return &form.Refusal{Text: hide.Replace(text)}
+	return &form.Refusal{Text: hide.Replace(form.Clean(hide.Replace(text), mostReason))} // it may have words of the server
 }
 
 // reachMail opens a session with a mail server, with the login, and sends no letter.

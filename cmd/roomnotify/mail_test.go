@@ -297,6 +297,16 @@ func TestLetterIsCutOff(t *testing.T) {
 	}
 }
 
+// What a server asks that is no reply is shown as text, without what steers a terminal.
+func TestMailServerAsksOn(t *testing.T) {
+	p := openPostOffice(t, "implicit", "LOGIN")
+	p.set(func() { p.asks = "\x1b[31mred" })
+	no := refusal(t, newSender(mailTarget(t, p, "smtps", withLogin), nil).send(t.Context(), notification()))
+	if !strings.HasPrefix(no.Text, "login: ") || !strings.Contains(no.Text, "[31mred") || strings.Contains(no.Text, "\x1b") || no.Permanent || no.Busy {
+		t.Errorf("%+v", no)
+	}
+}
+
 // A mail server is at no address of the link or of cloud metadata.
 func TestMailServerOfTheLink(t *testing.T) {
 	target := mailTargetAt(t, "smtps://169.254.169.254", "")

@@ -42,7 +42,8 @@ type postOffice struct {
 	letters  []posted
 	commands []string // MAIL, RCPT, DATA and AUTH, in their order
 
-	anybody bool // may send without a login
+	anybody bool   // may send without a login
+	asks    string // after the password
 	says    replies
 }
 
@@ -159,7 +160,9 @@ func (v *visit) Auth(way string) (sasl.Server, error) {
 	case !slices.Contains(v.office.ways, way):
 		return nil, smtp.ErrAuthUnknownMechanism
 	case way == "LOGIN":
-		return &loginServer{check: v.check}, nil
+		v.office.mu.Lock()
+		defer v.office.mu.Unlock()
+		return &loginServer{check: v.check, asks: v.office.asks}, nil
 	}
 	return sasl.NewPlainServer(func(_, user, password string) error { return v.check(user, password) }), nil
 }
@@ -234,6 +237,7 @@ func (v *visit) Logout() error { return nil }
 // loginServer is LOGIN, which the library has for clients alone.
 type loginServer struct {
 	check func(user, password string) error
+	asks  string // after the password; empty: no more
 	step  int
 	user  string
 }
@@ -246,6 +250,9 @@ func (s *loginServer) Next(response []byte) (challenge []byte, done bool, err er
 	case 2:
 		s.user = string(response)
 		return []byte("Password:"), false, nil
+	}
+	if s.asks != "" {
+		return []byte(s.asks), false, nil
 	}
 	return nil, true, s.check(s.user, string(response))
 }

@@ -77,15 +77,42 @@ const (
 
 // What services answer in a body that says more than the status.
 type reply struct {
-	Code        *int   `json:"code"`       // feishu, discord
-	StatusCode  *int   `json:"StatusCode"` // feishu, of old
-	Msg         string `json:"msg"`
-	ErrCode     *int   `json:"errcode"`  // wecom, dingtalk
-	SubCode     any    `json:"sub_code"` // dingtalk, with errcode 88: a number in a text
-	Punish      string `json:"punish"`   // dingtalk, of its gateway
-	OK          *bool  `json:"ok"`       // telegram
-	ErrorCode   int    `json:"error_code"`
-	Description string `json:"description"`
+	Code        *int // feishu, discord
+	StatusCode  *int // feishu, of old
+	Msg         string
+	ErrCode     *int   // wecom, dingtalk
+	SubCode     any    // dingtalk, with errcode 88: a number in a text
+	Punish      string // dingtalk, of its gateway
+	OK          *bool  // telegram
+	ErrorCode   int
+	Description string
+}
+
+// readReply reads what of a body can be read. A field of another type than documented
+// takes nothing from the others, and is no zero, which would mean success.
+func readReply(body []byte) reply {
+	fields := fieldsOf(body)
+	return reply{
+		Code: field[*int](fields, "code"), StatusCode: field[*int](fields, "StatusCode"), Msg: field[string](fields, "msg"),
+		ErrCode: field[*int](fields, "errcode"), SubCode: field[any](fields, "sub_code"), Punish: field[string](fields, "punish"),
+		OK: field[*bool](fields, "ok"), ErrorCode: field[int](fields, "error_code"), Description: field[string](fields, "description"),
+	}
+}
+
+// fieldsOf returns the fields of an object; none of anything else.
+func fieldsOf(body []byte) (fields map[string]json.RawMessage) {
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return nil
+	}
+	return fields
+}
+
+func field[T any](fields map[string]json.RawMessage, name string) (v T) {
+	if err := json.Unmarshal(fields[name], &v); err != nil {
+		var none T
+		return none
+	}
+	return v
 }
 
 // meaning reads the body. The code is what it says, for texts.
@@ -106,10 +133,7 @@ func (t Target) meaning(a Answer) (code string, m meaning) {
 			return "", slackErrors[strings.ToLower(strings.TrimSpace(string(a.Body)))]
 		}
 	}
-	var body reply
-	if err := json.Unmarshal(a.Body, &body); err != nil {
-		body = reply{}
-	}
+	body := readReply(a.Body)
 	number := body.Code
 	switch t.Kind {
 	case "telegram":
@@ -193,21 +217,12 @@ func afterOf(v string, now time.Time) time.Duration {
 // retryAfterOf reads what Discord and Telegram say in the body, and for how many
 // minutes DingTalk's gateway bans an address.
 func retryAfterOf(body []byte) time.Duration {
-	var b struct {
-		Wait       float64 `json:"wait"`
-		Punish     string  `json:"punish"`
-		RetryAfter float64 `json:"retry_after"`
-		Parameters struct {
-			RetryAfter float64 `json:"retry_after"`
-		} `json:"parameters"`
+	fields := fieldsOf(body)
+	after := max(field[float64](fields, "retry_after"), field[float64](fieldsOf(fields["parameters"]), "retry_after"))
+	if field[string](fields, "punish") == "deny" {
+		after = max(after, field[float64](fields, "wait")*60)
 	}
-	if err := json.Unmarshal(body, &b); err != nil {
-		return 0
-	}
-	if b.Punish != "deny" {
-		b.Wait = 0
-	}
-	return seconds(max(b.RetryAfter, b.Parameters.RetryAfter, b.Wait*60))
+	return seconds(after)
 }
 
 func seconds(s float64) time.Duration {

@@ -239,9 +239,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// eventually waits for a minute: what a daemon does twice a minute may fail the first time.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if ok() {
 			return
 		}

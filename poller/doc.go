@@ -21,6 +21,6 @@
 // sweep begins. Each complete sweep leaves its pages as places (visit.go, places.go), which
 // prober.go reads again. Point reads go from proposals.go (what is next) by reader.go.
 //
-// Each file has one subject: wire.go is the only place that knows the JSON of
-// the API, errorcode.go the only one that knows its error codes.
+// Each file has one subject: wire.go and wireinfo.go are the only places that know
+// the JSON of the API, errorcode.go the only one that knows its error codes.
 package poller

@@ -55,7 +55,7 @@ func TestRefusedLater(t *testing.T) {
 	stop(other)
 	with("s3cret")
 	until("all stored", func() bool { return r.Status().LastError == nil && r.Status().Waiting == 0 })
-	if !strings.Contains(log.String(), "nats connected") {
+	if !strings.Contains(log.String(), "NATS connected") {
 		t.Errorf("its coming is not logged:\n%s", log)
 	}
 	if told := log.String() + r.log.String(); strings.Contains(told, "s3cret") {

@@ -203,7 +203,7 @@ func (b *Bucket) compare(ctx context.Context, js jetstream.JetStream, have *jets
 // revisions from 1, and a watch has to be begun again. Two roomwatches may do it at
 // the same time: the bucket of the later one has the same revisions.
 func (b *Bucket) refill(ctx context.Context, js jetstream.JetStream, live, have *jetstream.StreamInfo, why string) error {
-	b.c.Log.WarnContext(ctx, "bucket is filled anew from the stream", "bucket", b.c.Name, "reason", why)
+	b.c.Log.WarnContext(ctx, "bucket is refilled from the stream", "bucket", b.c.Name, "reason", why)
 	q := b.c.Conn.Ask()
 	if err := js.DeleteStream(ctx, b.c.stream()); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("fill bucket %s anew, since %s: %w; or remove it with `nats stream rm %s`", b.c.Name, why, q.Denied(err), b.c.stream())

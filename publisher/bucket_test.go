@@ -187,7 +187,7 @@ func TestBucketOfAStreamThatIsRecreated(t *testing.T) {
 		if n := len(w.Updates()); n < 5 {
 			t.Errorf("a watch has had %d updates, want 5", n)
 		}
-		if n := testutil.ToFloat64(k.refills); n != 1 || k.Status().Error != nil || strings.Count(k.log.String(), "filled anew") != 1 {
+		if n := testutil.ToFloat64(k.refills); n != 1 || k.Status().Error != nil || strings.Count(k.log.String(), "is refilled") != 1 {
 			t.Errorf("filled %v times, want once, now %v:\n%s", n, k.Status().Error, k.log)
 		}
 		if err := k.stop(); err != nil {

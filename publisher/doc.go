@@ -2,10 +2,14 @@
 // exactly once and in order, over the connection of package natsconn.
 //
 // The stream is the truth about what was published; the outbox is what it lacks.
-// A session of the publisher makes or checks the stream (preflight), claims to
-// be the application's writer, asks the stream which event it has last and goes
-// on from there (recovery), and then relays what is committed. Whatever ends a
+// A session of the publisher (session.go) makes or checks the stream (preflight.go),
+// claims to be the application's writer (claim.go), asks the stream which event it has
+// last and goes on from there (recover.go), and then relays what is committed. Whatever ends a
 // session, the next one begins with the same steps, so recovery is the normal way.
+//
+// The claim makes two writers harmless. Package lease makes them rare: of several
+// processes, its holder is the one that claims, and the others stand by and follow the
+// stream (follow.go, catchup.go, snapshot.go).
 //
 // The way of an event: Outbox.Events → relay.go → batch.go → encode.go and subject.go →
 // publish → Outbox.Stored. Each file does its part once.
@@ -23,5 +27,6 @@
 //	P4  so the stream holds a prefix of the sequence numbers, without gaps
 //
 // Beside it the [Pulse] tells that somebody watches, and when nobody did; it bears the
-// same fence and has no part in the sequence.
+// same fence and has no part in the sequence. The [Bucket] has the live rooms as a
+// key-value bucket.
 package publisher

@@ -35,6 +35,9 @@
 // Point reads and probes take the same way from [diff.Policy.SeeRead] and
 // [diff.Policy.SeeProbe] on.
 //
+// The end of a room comes from no page: a complete sweep ([Store.EndSweep]) or point
+// reads ([Store.CommitReads]) prove it, and writer.end puts it into the outbox.
+//
 // A page is one transaction ([Store.Commit]), and so is each part of the end of
 // a sweep ([Store.EndSweep]). Invariants; [Store.Check] sees I2 to I6, and the
 // tests compare all of them with a model:

@@ -63,7 +63,7 @@ func configured() (*config, error) {
 	errs = append(errs, http.Err())
 	if err := errors.Join(errs...); err != nil {
 		if names := unknownVariables(); names != "" {
-			err = fmt.Errorf("%w\nno variable of roomaudit, perhaps misspelt: %s", err, names)
+			err = fmt.Errorf("%w\nunknown variables, perhaps misspelt: %s", err, names)
 		}
 		return nil, fmt.Errorf("%w:\n%w\n`roomaudit help config` lists every variable", errConfig, err)
 	}
@@ -75,7 +75,7 @@ func configured() (*config, error) {
 func read(cmd *cobra.Command) (*config, error) {
 	c, err := configured()
 	if names := unknownVariables(); err == nil && names != "" {
-		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "no variable of roomaudit, perhaps misspelt: %s; `roomaudit help config` lists every variable\n", names)
+		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "unknown variables, perhaps misspelt: %s; `roomaudit help config` lists every variable\n", names)
 	}
 	return c, err
 }

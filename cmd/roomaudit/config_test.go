@@ -57,7 +57,7 @@ func TestVariables(t *testing.T) {
 	t.Setenv("ROOMAUDIT_ENV_FILE", env)
 	var out, stderr bytes.Buffer
 	status := run(t.Context(), []string{"run"}, &out, &stderr)
-	if status != 2 || !strings.Contains(stderr.String(), "ROOMAUDIT_LOG_FORMAT is \"xml\"") || !strings.Contains(stderr.String(), "\nno variable of roomaudit, perhaps misspelt: ROOMAUDIT_DIRR\n") {
+	if status != 2 || !strings.Contains(stderr.String(), "ROOMAUDIT_LOG_FORMAT is \"xml\"") || !strings.Contains(stderr.String(), "\nunknown variables, perhaps misspelt: ROOMAUDIT_DIRR\n") {
 		t.Errorf("exit status %d:\n%s", status, &stderr)
 	}
 }

@@ -49,7 +49,7 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 		reason = fmt.Sprintf("the stream lost its newest messages, or an old copy of it was put back: it is what is on record up to %d, and %d is on record", next.Last, at.Last)
 	}
 	if reason != "" {
-		r.log.WarnContext(ctx, "stream is another one", "reason", reason, "fix", "none is needed: it is on record")
+		r.log.WarnContext(ctx, "stream was recreated or restored", "reason", reason, "fix", "none is needed: it is on record")
 		// How far it was acknowledged says nothing about what the stream has now.
 		if err := r.js.DeleteConsumer(look, r.Stream, r.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, fmt.Errorf("consumer %s of stream %s: %w", r.Durable, r.Stream, err)
@@ -187,7 +187,7 @@ func (r *recorder) shortened(ctx context.Context, acknowledged uint64) error {
 	at := r.trail.Position()
 	reason := fmt.Sprintf("message %d was acknowledged, and the trail ends at %d: its end was taken away, or an old copy of it put back, or another process has used consumer %s",
 		acknowledged, at.Last, r.Durable)
-	r.log.WarnContext(ctx, "trail shortened", "reason", reason, "fix", "find out which; what the stream still has is read again, and this is on record")
+	r.log.WarnContext(ctx, "end of the trail is missing", "reason", reason, "fix", "find out which of these it was; what the stream still has is read again, and this is on record")
 	if err := r.trail.Follow(at, time.Now(), reason); err != nil {
 		return fmt.Errorf("%w: %w", errDisk, err)
 	}

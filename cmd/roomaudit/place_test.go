@@ -135,7 +135,7 @@ func TestCopyOfTrailIsWritten(t *testing.T) {
 	at := len(recorded(t, dir))
 	r.publish(20)
 	r.wantAll(away)
-	if n := len(recorded(t, dir)); n > at || strings.Contains(p.out.String(), "trail shortened") {
+	if n := len(recorded(t, dir)); n > at || strings.Contains(p.out.String(), "end of the trail is missing") {
 		t.Errorf("%d messages are %d:\n%s", at, n, p.out)
 	}
 	if told := reasons(t, dir); len(told) > 0 {

@@ -230,7 +230,7 @@ func TestMisspeltVariableIsNamed(t *testing.T) {
 	dir := strangers(t)
 	t.Setenv("ROOMAUDIT_DIRR", "elsewhere")
 	for _, args := range [][]string{{"verify"}, {"query"}, {"room", "r1"}, {"seal"}, {"export", "--sqlite", filepath.Join(t.TempDir(), "a.db")}} {
-		if status, out, errs := call(t, dir, args...); status != 0 || !strings.HasPrefix(errs, "no variable of roomaudit, perhaps misspelt: ROOMAUDIT_DIRR; ") {
+		if status, out, errs := call(t, dir, args...); status != 0 || !strings.HasPrefix(errs, "unknown variables, perhaps misspelt: ROOMAUDIT_DIRR; ") {
 			t.Errorf("%v: %d %s%s", args, status, out, errs)
 		}
 	}

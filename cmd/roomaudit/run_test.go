@@ -186,7 +186,7 @@ func TestStart(t *testing.T) {
 	dir := t.TempDir()
 	r.down()
 	p := start(t, r.env(dir), "run")
-	eventually(t, "a word about NATS", func() bool { return strings.Contains(p.out.String(), "nats away") })
+	eventually(t, "a word about NATS", func() bool { return strings.Contains(p.out.String(), "NATS is not reachable") })
 	r.up()
 	r.publish(5)
 	r.wantAll(dir)

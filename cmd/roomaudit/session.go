@@ -112,7 +112,7 @@ func (r *recorder) complete(ctx context.Context, batch []trail.Message) error {
 			if found.Seq > 0 && found.Seq < m.Seq {
 				return fmt.Errorf("%w: message %d", errLost, found.Seq)
 			}
-			r.log.WarnContext(ctx, "gap in the stream", "from", want, "to", m.Seq-1, "fix", "none: the stream has them no more; let it keep messages for longer than roomaudit may be away")
+			r.log.WarnContext(ctx, "gap in the stream", "from", want, "to", m.Seq-1, "fix", "none: the stream no longer has them; let it keep messages for longer than roomaudit may be away")
 		}
 		want = max(want, m.Seq+1)
 	}

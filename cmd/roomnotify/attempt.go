@@ -92,8 +92,8 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	if no.Permanent {
 		g.answers(ctx, refusing, no.Text, began)
 	} else if tries, alone := g.fails(n); alone {
-		no = &form.Refusal{Text: fmt.Sprintf("failed %d times, while others were taken: %s", tries, no.Text), Permanent: true}
-		g.log.ErrorContext(ctx, "dead letter", "id", n.ID, "reason", no.Text, "fix", "see what the target has against it, then run `roomnotify resend` or `roomnotify dead drop`")
+		no = &form.Refusal{Text: fmt.Sprintf("failed %d times, while others were accepted: %s", tries, no.Text), Permanent: true}
+		g.log.ErrorContext(ctx, "dead letter", "id", n.ID, "reason", no.Text, "fix", "see why the target refused it, then run `roomnotify resend` or `roomnotify dead drop`")
 	}
 	if no.Permanent {
 		g.mu.Lock()

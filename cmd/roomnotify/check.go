@@ -43,7 +43,7 @@ func check(ctx context.Context, w io.Writer, path string) error {
 	}
 	l.Line("rules", nil, "%s: %s, %s", cfg.Rules, english.Plural(len(file.Rules), "rule", ""), english.Plural(len(file.Targets), "target", ""))
 	if names := unknownVariables(file); names != "" {
-		l.Warn("variables", "no variable of roomnotify, perhaps misspelt: %s", names)
+		l.Warn("variables", "unknown variables, perhaps misspelt: %s", names)
 	}
 	for _, warning := range file.Warnings {
 		l.Warn("rules", "%s", warning)

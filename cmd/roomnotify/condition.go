@@ -74,9 +74,9 @@ func (g *target) become(ctx context.Context, c condition, why string) {
 	g.mu.Unlock()
 	switch {
 	case told && was == down:
-		g.log.WarnContext(ctx, "target still down", "since", since.UTC().Truncate(time.Second), "reason", why, "fix", "check that it runs and can be reached; what it missed is kept, and told then")
+		g.log.WarnContext(ctx, "target still down", "since", since.UTC().Truncate(time.Second), "reason", why, "fix", "check that it runs and can be reached; missed notifications are stored, and sent then")
 	case told:
-		g.log.WarnContext(ctx, "target down", "reason", why, "fix", "none is needed if it comes back: what it missed is kept, and told then")
+		g.log.WarnContext(ctx, "target down", "reason", why, "fix", "none is needed if it comes back: missed notifications are stored, and sent then")
 	case was == c:
 	case c == up && was == throttled:
 		g.log.DebugContext(ctx, "target no longer throttled")

@@ -66,7 +66,7 @@ func configured(rulesFlag string) (*config, *rules.File, error) {
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		if names := unknownVariables(f); names != "" {
-			err = fmt.Errorf("%w\nno variable of roomnotify, perhaps misspelt: %s", err, names)
+			err = fmt.Errorf("%w\nunknown variables, perhaps misspelt: %s", err, names)
 		}
 		return nil, nil, fmt.Errorf("%w:\n%w\n`roomnotify help config` and `roomnotify help rules` say what there is", errConfig, err)
 	}

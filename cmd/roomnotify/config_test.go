@@ -44,12 +44,12 @@ func TestVariables(t *testing.T) {
 	t.Setenv("ROOMNOTIFY_RULES", path)
 	t.Setenv("ROOMNOTIFY_PORT", "tcp://10.0.0.1:80")
 	var out, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"check", "--env-file", env}, &out, &stderr); status != 1 || !strings.Contains(out.String(), "WARN    no variable of roomnotify, perhaps misspelt: ROOMNOTIFY_NAM\n") {
+	if status := run(t.Context(), []string{"check", "--env-file", env}, &out, &stderr); status != 1 || !strings.Contains(out.String(), "WARN    unknown variables, perhaps misspelt: ROOMNOTIFY_NAM\n") {
 		t.Errorf("exit status %d:\n%s%s", status, &out, &stderr)
 	}
 	t.Setenv("ROOMNOTIFY_LOG_FORMAT", "xml")
 	stderr.Reset()
-	if status := run(t.Context(), []string{"run"}, &out, &stderr); status != 2 || !strings.Contains(stderr.String(), "\nno variable of roomnotify, perhaps misspelt: ROOMNOTIFY_NAM\n") {
+	if status := run(t.Context(), []string{"run"}, &out, &stderr); status != 2 || !strings.Contains(stderr.String(), "\nunknown variables, perhaps misspelt: ROOMNOTIFY_NAM\n") {
 		t.Errorf("exit status %d:\n%s", status, &stderr)
 	}
 	t.Setenv("ROOMNOTIFY_ENV_FILE", filepath.Join(dir, "none"))

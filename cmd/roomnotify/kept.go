@@ -161,7 +161,7 @@ func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, 
 			full := s.prefix + "." + subject
 			switch {
 			case part == watchPart && (len(tokens) != 4 || abandoned(file, tokens[1], tokens[2]) || !file.Rule(tokens[2]).Watch):
-				list = append(list, fmt.Sprintf("%s, by which nobody is told of the watch any more: remove it with `nats stream purge %s --subject=%s`", full, s.name, full))
+				list = append(list, fmt.Sprintf("%s, which no rule uses any more: remove it with `nats stream purge %s --subject=%s`", full, s.name, full))
 			case part == watchPart:
 			case part != placePart && len(tokens) != 3:
 				list = append(list, fmt.Sprintf("%d on %s, which is no subject of this version: read them with `nats stream view %s --subject=%s`, then remove them with `nats stream purge %s --subject=%s`",
@@ -189,7 +189,7 @@ func (d *daemon) warnOfLeftovers(ctx context.Context, s *store) error {
 	}
 	others, err := s.leftovers(ctx, d.file, d.cfg.Stream, d.cfg.durable)
 	for _, text := range others {
-		d.log.WarnContext(ctx, "the stream of roomnotify has what nothing uses", "stream", s.name, "finding", text)
+		d.log.WarnContext(ctx, "stream of roomnotify has leftover data", "stream", s.name, "finding", text)
 	}
 	return err
 }

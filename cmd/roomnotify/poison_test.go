@@ -37,7 +37,7 @@ func TestFailsAlone(t *testing.T) {
 				r.put("ok4")
 				r.takes("a", "ok1 created", "ok2 created", "ok3 created", "ok4 created")
 				stop()
-				if log := r.log.String(); !strings.Contains(log, "while others were taken: status 500") {
+				if log := r.log.String(); !strings.Contains(log, "while others were accepted: status 500") {
 					t.Errorf("nothing says why:\n%s", log)
 				}
 			})

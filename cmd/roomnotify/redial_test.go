@@ -56,7 +56,7 @@ func TestConnectionClosedForGood(t *testing.T) {
 	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("runDaemon: %v", err)
 	}
-	if text := log.String(); strings.Count(text, "nats closed the connection") != 1 || !strings.Contains(text, "Never Heard Of") {
+	if text := log.String(); strings.Count(text, "NATS closed the connection") != 1 || !strings.Contains(text, "Never Heard Of") {
 		t.Errorf("log:\n%s", text)
 	}
 }

@@ -121,7 +121,7 @@ func (r *resending) run(ctx context.Context) error {
 		return err
 	}
 	if left > 0 {
-		_, _ = fmt.Fprintf(r.w, "%d more are held back or wait until their target is up: `roomnotify run` tells them\n", left)
+		_, _ = fmt.Fprintf(r.w, "%d more are held back or wait until their target is up: `roomnotify run` sends them\n", left)
 	}
 	if r.refused+stays > 0 {
 		return program.ErrReported

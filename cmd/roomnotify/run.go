@@ -154,7 +154,7 @@ func (d *daemon) runOver(ctx context.Context, conn *natsconn.Conn) error {
 			}
 		}
 		if ctx.Err() == nil && reported.differ(err) {
-			d.log.WarnContext(ctx, "nats closed the connection", "error", err, "fix", "see what the error names and the log of nats-server; another connection is made")
+			d.log.WarnContext(ctx, "NATS closed the connection", "error", err, "fix", "see what the error names and the log of nats-server; another connection is made")
 		}
 		if retry.Sleep(ctx, pause.NextBackOff()) != nil {
 			return nil

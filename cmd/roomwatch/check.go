@@ -41,7 +41,7 @@ type checklist struct{ program.Checklist }
 func check(ctx context.Context, w io.Writer) error {
 	l := checklist{program.Checklist{W: w, Width: 14}}
 	if names := config.Unknown(); names != "" {
-		l.Warn("configuration", "no variable of roomwatch, perhaps misspelt: %s", names)
+		l.Warn("configuration", "unknown variables, perhaps misspelt: %s", names)
 	}
 	cfg, err := config.Load()
 	if err = errors.Join(err, cfg.Validate()); err != nil {

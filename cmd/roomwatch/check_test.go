@@ -118,7 +118,7 @@ func TestCheckBesideTheDaemon(t *testing.T) {
 		}
 	}
 	status, out = runWith(t, r.env(t.TempDir(), env...), "check")
-	for _, want := range []string{"nats           FAILED", "another data directory", "http           FAILED", "takes the stream over"} {
+	for _, want := range []string{"nats           FAILED", "another data directory", "http           FAILED", "would replace it"} {
 		if status != 1 || !strings.Contains(out, want) {
 			t.Errorf("for another directory: exit status %d, no %q in:\n%s", status, want, out)
 		}

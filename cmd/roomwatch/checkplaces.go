@@ -126,8 +126,8 @@ func (l *checklist) http(ctx context.Context, cfg *config.Config, running bool) 
 	case serr != nil || status.Application.SDKAppID != cfg.SDKAppID:
 		l.Line("http", fmt.Errorf("%w; %s", err, free), "")
 	case !running:
-		l.Line("http", fmt.Errorf("a roomwatch of this application answers at %s, and does not use the state file %s: another `roomwatch run` takes the stream over, and that one ends; "+
-			"stop it before, or set ROOMWATCH_DATA_DIR to its directory", cfg.HTTPAddr, cfg.StatePath()), "")
+		l.Line("http", fmt.Errorf("a roomwatch of this application answers at %s, and does not use the state file %s: another `roomwatch run` would replace it; "+
+			"stop it first, or set ROOMWATCH_DATA_DIR to its directory", cfg.HTTPAddr, cfg.StatePath()), "")
 		l.daemon(status)
 	default:
 		l.Line("http", nil, "the running roomwatch answers at %s", cfg.HTTPAddr)

@@ -131,7 +131,7 @@ func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(stdout, "\nStopped. The state is in %s; the next start goes on from here.\n", cfg.DataDir)
+	_, err = fmt.Fprintf(stdout, "\nStopped. The state is in %s; the next start resumes here.\n", cfg.DataDir)
 	return err
 }
 
@@ -196,7 +196,7 @@ func worldStart(dir string, now time.Time) (time.Time, error) {
 		return now, fmt.Errorf("read the demo's world: %w; %s", err, demoFix)
 	default:
 		if err := json.Unmarshal(b, &world); err != nil {
-			return now, fmt.Errorf("read the demo's world: %s: %w; delete the directory %s to begin anew", path, err, dir)
+			return now, fmt.Errorf("read the demo's world: %s: %w; delete the directory %s to start over", path, err, dir)
 		}
 	}
 	if age := now.Sub(world.Start); age >= 0 && age <= demoAge {

@@ -25,7 +25,7 @@ import (
 // from the variables that config has read; web shows what state and publisher know, and
 // bus tells the same over NATS.
 // The simulator stands alone: one that shared code with the decoder would prove
-// nothing. Every program talks to NATS by natsconn, knows from streams what a stream
+// nothing. Each of the three programs talks to NATS by natsconn, knows from streams what a stream
 // must be like, and reads one by reader. So does events, the part of subscribers,
 // which shares nothing else with roomwatch.
 var mayImport = map[string][]string{

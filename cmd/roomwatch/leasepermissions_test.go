@@ -47,7 +47,7 @@ func (g *guarded) hasLease(t *testing.T) {
 		second.became(t)
 		return
 	}
-	out := lines(m.output.String(), `msg="no lease"`)
+	out := lines(m.output.String(), `msg="lease is not available"`)
 	if strings.Count(out, "\n") != 1 || !g.lacks.names(out) {
 		t.Errorf("without %s it says:\n%s", g.lacks.subject, m.output)
 	}

@@ -4,7 +4,8 @@
 // main.go has the commands, and each has a file that is called after it. run and
 // demo watch: package daemon is what they run. simulator is what demo watches, for
 // a roomwatch of its own. tail and verify read the stream
-// (subscribed.go, follow.go); rooms, status, explain, backup and healthcheck ask a running daemon (client.go).
+// (subscribed.go; tail by follow.go); check tries everything that run needs (checkplaces.go);
+// rooms, status, explain, backup and healthcheck ask a running daemon (client.go).
 package main
 
 import (

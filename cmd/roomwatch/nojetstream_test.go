@@ -23,7 +23,7 @@ func TestNATSWithoutJetStream(t *testing.T) {
 		}
 	}
 	p := startProcess(t, env, "run")
-	away := func() string { return lines(p.output.String(), "stream away") }
+	away := func() string { return lines(p.output.String(), "stream is not reachable") }
 	eventually(t, "a word about the stream", func() bool { return away() != "" })
 	if line := away(); !strings.Contains(line, fix) || strings.Contains(line, "check that NATS runs") {
 		t.Error(line)

@@ -16,13 +16,13 @@ func TestUnknownVariables(t *testing.T) {
 	for command, want := range map[string]string{
 		"run":   `level=WARN msg="unknown variables" names="` + names + `"`,
 		"demo":  `level=WARN msg="unknown variables" names="` + names + `"`,
-		"check": "configuration  WARN    no variable of roomwatch, perhaps misspelt: " + names,
+		"check": "configuration  WARN    unknown variables, perhaps misspelt: " + names,
 	} {
 		if status, out := runWith(t, complete, command); status != 1 || strings.Count(out, want) != 1 {
 			t.Errorf("%s: exit status %d, want %s in\n%s", command, status, want, out)
 		}
 	}
-	if status, out := runWith(t, []string{"ROOMWATCH_SDKAPP_ID=5"}, "run"); status != 2 || !strings.Contains(out, "\nno variable of roomwatch, perhaps misspelt: ROOMWATCH_BASLINE, ROOMWATCH_INTERVALL, ROOMWATCH_SDKAPP_ID\n") {
+	if status, out := runWith(t, []string{"ROOMWATCH_SDKAPP_ID=5"}, "run"); status != 2 || !strings.Contains(out, "\nunknown variables, perhaps misspelt: ROOMWATCH_BASLINE, ROOMWATCH_INTERVALL, ROOMWATCH_SDKAPP_ID\n") {
 		t.Errorf("misspelt and missing: exit status %d\n%s", status, out)
 	}
 }

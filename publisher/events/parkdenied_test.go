@@ -55,7 +55,7 @@ func TestParkWithoutPermission(t *testing.T) {
 	}()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.After(30 * time.Second); !strings.Contains(log.String(), "park event"); {
+	for late := time.After(30 * time.Second); !strings.Contains(log.String(), "event cannot be parked"); {
 		select {
 		case <-tick.C:
 		case <-late:

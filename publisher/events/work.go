@@ -50,7 +50,7 @@ func (s *subscription) finish(d *delivery) bool {
 			s.answer(d, jetstream.Msg.Ack)
 			return true
 		}
-		s.o.Log.WarnContext(s.handlers, "handle event", "id", d.event.ID, "tries", tries, "error", err)
+		s.o.Log.WarnContext(s.handlers, "handler failed", "id", d.event.ID, "tries", tries, "error", err)
 		if s.o.Park != "" && tries >= s.o.Tries {
 			return s.park(d, err, tries)
 		}
@@ -125,7 +125,7 @@ func (s *subscription) park(d *delivery, reason error, tries int) bool {
 		if err == nil {
 			break
 		}
-		s.o.Log.ErrorContext(s.handlers, "park event", "sequence", d.seq, "subject", s.o.Park, "error", err, "fix", "check that a stream has the subject and takes it")
+		s.o.Log.ErrorContext(s.handlers, "event cannot be parked", "sequence", d.seq, "subject", s.o.Park, "error", err, "fix", "check that a stream has the subject and takes it")
 		if retry.Sleep(s.work, pause) != nil {
 			return false
 		}

@@ -38,7 +38,7 @@ func TestAwayIsSaidOnce(t *testing.T) {
 	for range 300 { // and as many tries as fit into 3 s
 		<-tick.C
 	}
-	if told := log.String(); strings.Count(told, "\n") != 1 || !strings.Contains(told, "nats away") || !strings.Contains(told, "NATS_URL") {
+	if told := log.String(); strings.Count(told, "\n") != 1 || !strings.Contains(told, "NATS is not reachable") || !strings.Contains(told, "NATS_URL") {
 		t.Errorf("told:\n%s", told)
 	}
 }
@@ -54,7 +54,7 @@ func TestLongAbsenceIsLoggedAgain(t *testing.T) {
 		defer conn.Close()
 		s.Down()
 		pass(time.Hour + time.Minute)
-		if n := strings.Count(log.String(), "nats away"); n < 4 || n > 6 || strings.Count(log.String(), "since=") != n {
+		if n := strings.Count(log.String(), "NATS is not reachable"); n < 4 || n > 6 || strings.Count(log.String(), "since=") != n {
 			t.Errorf("an hour without NATS is logged %d times, want about 5:\n%s", n, log)
 		}
 	})

@@ -81,7 +81,7 @@ func (c *Conn) Connect(ctx context.Context) error {
 			return l, err
 		}
 		l, err = c.make(ctx, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(nc *nats.Conn) {
-			c.config.logger().InfoContext(context.WithoutCancel(ctx), "nats connected", "server", serverOf(nc))
+			c.config.logger().InfoContext(context.WithoutCancel(ctx), "NATS connected", "server", serverOf(nc))
 		}))
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", c.config.shown(), err)

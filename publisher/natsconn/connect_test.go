@@ -145,12 +145,12 @@ func TestConnectedTellsNoSecret(t *testing.T) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for range 500 { // the line comes a little later than the state
-		if strings.Contains(log.String(), "nats connected") {
+		if strings.Contains(log.String(), "NATS connected") {
 			break
 		}
 		<-tick.C
 	}
-	if told := conn.Server() + log.String(); strings.Contains(told, "s3cret") || !strings.Contains(told, "nats connected") {
+	if told := conn.Server() + log.String(); strings.Contains(told, "s3cret") || !strings.Contains(told, "NATS connected") {
 		t.Error(told)
 	}
 }

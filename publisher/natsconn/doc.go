@@ -3,7 +3,8 @@
 //
 // config.go says where NATS is and who asks, settings.go what is wrong with that,
 // and credentials.go reads the files that it names. conn.go is the connection,
-// options.go how the client library is used for it, and report.go its log. dialer.go
+// domain.go its JetStream, options.go how the client library is used for it, and
+// report.go its log. dialer.go
 // and gate.go stand between the library and the network. listener.go is a subscription
 // that outlives a connection, and leader.go asks for what a replica may not have heard of
 // yet. question.go and fix.go tell what NATS does not say in its answers, and what an

@@ -76,7 +76,7 @@ func TestRefusedAgainAndAgain(t *testing.T) {
 	if conn.IsClosed() {
 		t.Errorf("closed after %d refusals", door.refused.Load())
 	}
-	if text := log.String(); strings.Count(text, "nats refuses the credentials") != 1 || strings.Contains(text, "nats reports an error") || !strings.Contains(text, "set NATS_CREDS") {
+	if text := log.String(); strings.Count(text, "NATS refuses the credentials") != 1 || strings.Contains(text, "nats reports an error") || !strings.Contains(text, "set NATS_CREDS") {
 		t.Errorf("the log has to say once that the credentials are refused, and the fix:\n%s", text)
 	}
 }

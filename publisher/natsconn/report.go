@@ -44,13 +44,13 @@ func (r *reporter) handlers() []nats.Option {
 func (r *reporter) disconnected(nc *nats.Conn, err error) {
 	r.gate.disconnected()
 	if r.lost = time.Now(); !nc.IsClosed() {
-		r.log.WarnContext(context.Background(), "nats lost", "error", err, "fix", "check that NATS runs and can be reached; it is retried forever")
+		r.log.WarnContext(context.Background(), "NATS connection lost", "error", err, "fix", "check that NATS runs and can be reached; it is retried forever")
 	}
 }
 
 func (r *reporter) reconnected(nc *nats.Conn) {
 	clear(r.told)
-	r.log.InfoContext(context.Background(), "nats connected", "server", serverOf(nc))
+	r.log.InfoContext(context.Background(), "NATS connected", "server", serverOf(nc))
 }
 
 // away logs why a connection cannot be made again.
@@ -64,14 +64,14 @@ func (r *reporter) away(err error) {
 		r.failed(err)
 		return
 	}
-	r.warn(innermost(err).Error(), "nats away", "error", err, "fix", "check that NATS runs and that NATS_URL is right; it is retried forever")
+	r.warn(innermost(err).Error(), "NATS is not reachable", "error", err, "fix", "check that NATS runs and that NATS_URL is right; it is retried forever")
 }
 
 // failed logs what NATS reports. It refuses credentials with each try, and what is not
 // allowed with each message.
 func (r *reporter) failed(err error) {
 	if isAuth(err) {
-		r.warn("credentials", "nats refuses the credentials", "error", err, "fix", authFix+"; it is retried forever")
+		r.warn("credentials", "NATS refuses the credentials", "error", err, "fix", authFix+"; it is retried forever")
 		return
 	}
 	if !errors.Is(err, nats.ErrPermissionViolation) {

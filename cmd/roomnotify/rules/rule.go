@@ -28,7 +28,7 @@ func (r *Rule) check(p *problems, targets []Target, unread func(field string) bo
 	}
 	slices.Sort(r.Milestones)
 	r.Milestones = slices.Compact(r.Milestones)
-	p.add(len(r.Targets) > 0 || unread("targets"), r.at(), "%s: targets is missing: say who is told", what)
+	p.add(len(r.Targets) > 0 || unread("targets"), r.at(), "%s: targets is missing: name at least one target", what)
 	for i, name := range r.Targets {
 		found := slices.ContainsFunc(targets, func(t Target) bool { return t.Name == name })
 		p.add(found, r.at("targets", i), "%s: target %q is not under targets", what, name)

@@ -90,7 +90,7 @@ func Read(validate ...func(*Config) error) (Config, error) {
 	}
 	if err != nil {
 		if names := Unknown(); names != "" {
-			err = fmt.Errorf("%w\nno variable of roomwatch, perhaps misspelt: %s", err, names)
+			err = fmt.Errorf("%w\nunknown variables, perhaps misspelt: %s", err, names)
 		}
 		return c, fmt.Errorf("%w:\n%w\n`roomwatch help config` lists every variable", ErrInvalid, err)
 	}

@@ -7,8 +7,8 @@
 // watches or stands by; watch.go is the work of the one that watches. callbacks.go and
 // peers.go take what the vendor calls, here or at a standby. status.go says how the parts
 // are doing, role.go who writes, conditions.go what keeps the daemon from its work, and
-// answers.go who is told of it. embedded.go is the JetStream server for those who have
-// none.
+// answers.go who is told of it. embedded.go and embeddedtend.go are the JetStream server for
+// those who have none, natslog.go is its log. remind.go logs what lasts.
 package daemon
 
 import (
@@ -38,8 +38,8 @@ import (
 	"roomwatch/state"
 )
 
-// A Daemon is all the parts, tied together. Its fields stand in the order in
-// which they are made; they are taken down in the opposite one.
+// A Daemon is all the parts, tied together: open makes them in their order, and Close
+// takes them down.
 type Daemon struct {
 	// EmbeddedPatience is how long the embedded server may fail to store before it
 	// is restarted; it doubles with each start that does not help. It may be

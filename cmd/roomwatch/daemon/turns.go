@@ -80,10 +80,10 @@ func (d *Daemon) takeTurns(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, lease.ErrDenied) && d.cfg.LeaseIsSet():
-			return fmt.Errorf("%w: ROOMWATCH_LEASE: %w; allow it (README shows the permissions), or set ROOMWATCH_LEASE=0s and run a single roomwatch", config.ErrInvalid, err)
+			return fmt.Errorf("%w: ROOMWATCH_LEASE: %w; allow it (deploy/nats/nats.conf has the permissions), or set ROOMWATCH_LEASE=0s and run a single roomwatch", config.ErrInvalid, err)
 		case errors.Is(err, lease.ErrDenied):
 			d.tenure.denied.Store(&err)
-			d.log.WarnContext(ctx, "no lease", "error", err, "fix", "allow the bucket, as README shows, so that a second roomwatch can stand by; or set ROOMWATCH_LEASE=0s")
+			d.log.WarnContext(ctx, "lease is not available", "error", err, "fix", "allow the bucket, as in deploy/nats/nats.conf, so that a second roomwatch can stand by; or set ROOMWATCH_LEASE=0s")
 			return d.watch(ctx, nil)
 		case err != nil:
 			return err

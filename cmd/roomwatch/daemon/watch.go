@@ -145,7 +145,7 @@ func (d *Daemon) read(ctx context.Context, to sink) error {
 	select {
 	case <-d.pub.Recovered():
 	case <-wait.C:
-		d.log.WarnContext(ctx, "stream away", d.whyAway()...)
+		d.log.WarnContext(ctx, "stream is not reachable", d.whyAway()...)
 	case <-ctx.Done():
 		return nil
 	}

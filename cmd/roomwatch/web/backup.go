@@ -33,7 +33,7 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		s.log.ErrorContext(r.Context(), "no backup", "error", err, "fix", "make room on the disk of ROOMWATCH_DATA_DIR, for a second file of that size")
+		s.log.ErrorContext(r.Context(), "backup failed", "error", err, "fix", "make room on the disk of ROOMWATCH_DATA_DIR, for a second file of that size")
 		serve.Refuse(w, http.StatusInternalServerError, "the state cannot be copied; the log of roomwatch says why")
 		return
 	}

@@ -135,7 +135,7 @@ func TestWords(t *testing.T) {
 		"shown again": {liveRoom(func(e *Explanation) {
 			e.End = &End{CreateTime: e.Room.CreateTime, Told: clock("14:00:00"), By: "sweeps", Missed: 1}
 		}), []string{began,
-			"It was told as ended, and shown again later (CreateTime 1796043600): told at 14:00:00Z, after 1 complete sweep had missed it.", counted, shown}},
+			"It was reported as ended, and shown again later (CreateTime 1796043600): told at 14:00:00Z, after 1 complete sweep had missed it.", counted, shown}},
 		"ended": {Explanation{Now: clock("14:02:12"), State: StateEnded, End: &End{CreateTime: 7, Told: clock("12:00:00")}, Reads: &RoomReads{Answering: true}},
 			[]string{"It has ended (CreateTime 7): told at 12:00:00Z, what proved it is not remembered."}},
 		"proposed by a callback": {Explanation{Now: clock("14:02:12"), State: StateUnknown, Callback: &RoomCallback{At: clock("14:02:11"), Kind: "created"}, Reads: &RoomReads{Answering: true,

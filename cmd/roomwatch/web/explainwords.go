@@ -67,7 +67,7 @@ func (s *sentences) state(e Explanation) {
 		what := "It has ended"
 		switch {
 		case e.Room != nil && e.Room.CreateTime == end.CreateTime:
-			what = "It was told as ended, and shown again later"
+			what = "It was reported as ended, and shown again later"
 		case e.Room != nil:
 			what = "An earlier life has ended"
 		}

@@ -52,7 +52,7 @@ func (f *feed) follow(ctx context.Context, q eventQuery, items chan<- item) {
 		// there may be something that only readers are refused.
 		if lasting := pause == pauseMost && !errors.Is(err, errAway); lasting && !told && ctx.Err() == nil {
 			told = true
-			f.log.WarnContext(ctx, "a reader of events waits", "error", streams.Reader(f.c.Stream, 0).Explain(err), "fix", "check that roomwatch may make consumers on the stream")
+			f.log.WarnContext(ctx, "event feed cannot read the stream", "error", streams.Reader(f.c.Stream, 0).Explain(err), "fix", "check that roomwatch may make consumers on the stream")
 		}
 		select {
 		case <-ctx.Done():

@@ -61,7 +61,7 @@ func (s *Server) ofWriter(h http.HandlerFunc) http.Handler {
 			return
 		}
 		w.Header().Set("Retry-After", "5")
-		serve.Refuse(w, http.StatusServiceUnavailable, "this roomwatch is no writer now (%s); %s", st.Role, writerText(st.Writer))
+		serve.Refuse(w, http.StatusServiceUnavailable, "this roomwatch is not the writer (%s); %s", st.Role, writerText(st.Writer))
 	})
 }
 

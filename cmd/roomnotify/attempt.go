@@ -68,7 +68,7 @@ func (g *target) once(ctx context.Context, n form.Notification) error {
 	}
 	began := g.now()
 	err := g.send(ctx, n)
-	g.log.DebugContext(ctx, "notification sent", "id", n.ID, "rule", n.Rule, "took", g.now().Sub(began), "error", err)
+	g.log.DebugContext(ctx, "delivery attempt", "id", n.ID, "rule", n.Rule, "took", g.now().Sub(began), "error", err)
 	if err == nil {
 		g.took(ctx, n, began)
 		return nil

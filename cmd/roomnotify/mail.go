@@ -66,6 +66,9 @@ func mailFailed(ctx context.Context, within time.Duration, err error, hide *stri
 		text = "no answer within " + within.String()
 		if known {
 			text = fmt.Sprintf("%s: %s", step.at, text)
+			if step.at == form.Content {
+				text += "; if the server looks at a letter for longer, set timeout: it may have taken this one"
+			}
 		}
 	}
 	return &form.Refusal{Text: hide.Replace(form.Clean(hide.Replace(text), mostReason))} // it may have words of the server
@@ -74,9 +77,11 @@ func mailFailed(ctx context.Context, within time.Duration, err error, hide *stri
 // reachMail opens a session with a mail server, with the login, and sends no letter.
 // No secret is in the error.
 func reachMail(ctx context.Context, t *rules.Target) error {
+	ctx, cancel := context.WithTimeout(ctx, mailReachWait)
+	defer cancel()
 	session, err := openMail(ctx, t, dialer(t).DialContext)
 	if err != nil {
-		return mailFailed(ctx, reachWait, err, hider(t))
+		return mailFailed(ctx, mailReachWait, err, hider(t))
 	}
 	session.quit()
 	return nil

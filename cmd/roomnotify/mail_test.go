@@ -143,7 +143,7 @@ func TestRepliesOfAMailServer(t *testing.T) {
 		{"login", 535, "again"}, {"login", 454, "again"}, {"login", 421, "busy"}, {"login", 534, "again"}, {"login", 550, "again"},
 		{"mail", 421, "busy"}, {"mail", 451, "busy"}, {"mail", 455, "again"}, {"mail", 550, "refused"}, {"mail", 530, "again"},
 		{"rcpt", 450, "busy"}, {"rcpt", 452, "busy"}, {"rcpt", 550, "refused"}, {"rcpt", 530, "again"},
-		{"data", 451, "busy"}, {"data", 454, "again"}, {"data", 552, "refused"}, {"data", 554, "refused"},
+		{"data", 421, "busy"}, {"data", 451, "again"}, {"data", 452, "again"}, {"data", 454, "again"}, {"data", 552, "refused"}, {"data", 554, "refused"},
 	} {
 		t.Run(fmt.Sprintf("%s %d", tt.at, tt.code), func(t *testing.T) {
 			p := openPostOffice(t, "implicit", "PLAIN")

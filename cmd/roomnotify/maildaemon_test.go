@@ -72,7 +72,7 @@ func TestMailServerIsBusy(t *testing.T) {
 	withMail(t, toOps, "", func(r *rig, p *postOffice) {
 		var tries atomic.Int32
 		p.set(func() {
-			p.says.data = func(string, *smtp.Conn) error {
+			p.says.mail = func(string) error {
 				if tries.Add(1) <= 5 {
 					return reply(451)
 				}

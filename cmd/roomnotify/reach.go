@@ -65,17 +65,21 @@ func errForbidden(a netip.Addr) error {
 	return fmt.Errorf("%s is a link-local address or one of cloud metadata: write another url, or allow_private: true if it is meant", a)
 }
 
-// reachWait bounds a connection to a target.
-const reachWait = 5 * time.Second
+const (
+	// reachWait bounds a connection to a target.
+	reachWait = 5 * time.Second
+	// mailReachWait is longer: some mail servers greet late, to see who cannot wait.
+	mailReachWait = 15 * time.Second
+)
 
 // reach connects to a target, or to the proxy that stands before it, and tells it
 // nothing. No secret is in the error.
 func reach(ctx context.Context, t *rules.Target) error {
-	ctx, cancel := context.WithTimeout(ctx, reachWait)
-	defer cancel()
 	if t.Kind == "email" {
 		return reachMail(ctx, t)
 	}
+	ctx, cancel := context.WithTimeout(ctx, reachWait)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, http.NoBody)
 	if err != nil {
 		return errors.New("its url cannot be read") // unreachable: it was checked

@@ -42,7 +42,7 @@ func TestDeliveryLog(t *testing.T) {
 		r.put("y")
 		r.acked()
 		stop()
-		const line = `level=DEBUG msg="notification sent" target=a kind=webhook host=a.example id=01JD3ZK8V6Q4-000000000000000`
+		const line = `level=DEBUG msg="delivery attempt" target=a kind=webhook host=a.example id=01JD3ZK8V6Q4-000000000000000`
 		log := r.log.String()
 		if strings.Count(log, line) != 2 || !strings.Contains(log, line+"1_a_r rule=r took=0s error=<nil>") || !strings.Contains(log, line+`2_a_r rule=r took=0s error="status 410"`) {
 			t.Errorf("the log says:\n%s", log)

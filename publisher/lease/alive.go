@@ -39,8 +39,10 @@ func (s *store) presence(instance string) *presence {
 }
 
 // gone reports whether a process is certain not to be there: NATS knows nobody who
-// hears it. One that is frozen is not gone; one whose connection is lost is, until it has
-// another, so only the first answer counts: who was there then may have been cut off since.
+// hears it, and this process hears itself. Where NATS does not let it, others may be
+// there and are not heard either. One that is frozen is not gone; one whose connection is
+// lost is, until it has another, so only the first answer counts: who was there then may
+// have been cut off since.
 func (p *presence) gone(ctx context.Context, instance string) (bool, error) {
 	nc := p.store.conn.Client()
 	if nc == nil || !nc.IsConnected() {
@@ -48,21 +50,15 @@ func (p *presence) gone(ctx context.Context, instance string) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
-	_, err := nc.RequestWithContext(ctx, p.store.processSubject(instance), nil)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return p.known(ctx, nc)
-	case err == nil, errors.Is(err, context.DeadlineExceeded): // those who are there say nothing
-		return false, nil
-	}
-	return false, fmt.Errorf("ask whether %s is there: %w", instance, err)
-}
-
-// known reports whether this process hears itself. Where NATS does not let it, others
-// may be there and are not heard either.
-func (p *presence) known(ctx context.Context, nc *nats.Conn) (bool, error) {
 	if err := nc.Publish(p.store.processSubject(p.instance), nil); err != nil {
 		return false, fmt.Errorf("ask whether this process is there: %w", err)
+	}
+	_, err := nc.RequestWithContext(ctx, p.store.processSubject(instance), nil)
+	switch {
+	case err == nil, errors.Is(err, context.DeadlineExceeded): // those who are there say nothing
+		return false, nil
+	case !errors.Is(err, nats.ErrNoResponders):
+		return false, fmt.Errorf("ask whether %s is there: %w", instance, err)
 	}
 	select {
 	case <-p.heard:

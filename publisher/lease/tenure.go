@@ -52,7 +52,7 @@ func (l *Lease) tenure(ctx context.Context, c *candidate, held *stored[record]) 
 	} else {
 		l.c.Log.WarnContext(ctx, "watching without the lease", "reason", "NATS does not answer, and no other roomwatch was known when it did")
 	}
-	next := &candidate{l: l, former: c.former, alone: c.alone, waiting: announcer{l: l}}
+	next := &candidate{l: l, former: c.former, alone: c.alone, lived: c.lived, waiting: announcer{l: l}}
 	t.keeper.Go(func() {
 		if held != nil || t.await(keep, next) {
 			t.keep(keep)

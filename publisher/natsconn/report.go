@@ -50,6 +50,7 @@ func (r *reporter) disconnected(nc *nats.Conn, err error) {
 
 func (r *reporter) reconnected(nc *nats.Conn) {
 	clear(r.told)
+	r.lost = time.Time{}
 	r.log.InfoContext(context.Background(), "NATS connected", "server", serverOf(nc))
 }
 

@@ -41,7 +41,7 @@ func (l label) check() error {
 			return fmt.Errorf("it names line %d with hash %q", p.Line, p.Hash)
 		}
 	}
-	if l.File < 0 || l.File > fileMax || l.Copied < 0 || l.Copied > l.File {
+	if l.File < 0 || l.File > fileMax || l.Copied < 0 {
 		return fmt.Errorf("it names file %d, and file %d as copied", l.File, l.Copied)
 	}
 	return nil
@@ -112,11 +112,13 @@ func (w *Writer) identify(files []File) error {
 			return fmt.Errorf("%s: %w: %w; remove it if all files of the trail are there: it is rewritten", path, ErrBroken, err)
 		}
 	}
-	w.continuedAt, w.copied = l.Continued, max(w.copied, l.Copied)
+	// Which files were copied is known of those that were begun: others of their numbers were not.
+	w.continuedAt, w.copied = l.Continued, max(w.copied, min(l.Copied, l.File))
 	switch {
 	case l.File > w.number && w.number == 0:
 		return w.resumeBehind(l, path)
 	case l.File > w.number:
+		w.copied = min(w.copied, w.number)
 		w.shortened(l, "newest file missing", "file %d, which had line %d, was begun, and was not there when the record went on", l.File, l.Line)
 		return nil
 	case l.File == w.number && l.Line > w.end.line:

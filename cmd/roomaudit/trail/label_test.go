@@ -201,3 +201,29 @@ func TestLabelSpoiled(t *testing.T) {
 		t.Errorf("trail %s is %s without its label", w.ID(), again.ID())
 	}
 }
+
+// Files that are begun anew were not copied, also if some of their numbers were.
+func TestCopiedFilesMissing(t *testing.T) {
+	f := newForger(t)
+	w := mustOpen(t, Options{Dir: f.dir})
+	for range 3 {
+		file, last, found, err := w.NextCopy(t.Context())
+		if must(t, err); !found {
+			t.Fatal("nothing is to be copied")
+		}
+		must(t, w.RecordCopy(noon, file, last))
+	}
+	must(t, w.Close())
+	for _, file := range f.files[1:] {
+		must(t, os.Remove(file.Path))
+	}
+	w = mustOpen(t, Options{Dir: f.dir})
+	must(t, w.Append(noon.Add(time.Minute), messages(31, 32, noon)))
+	must(t, w.Seal())
+	must(t, w.Close())
+	w = mustOpen(t, Options{Dir: f.dir})
+	if file, _, found, err := w.NextCopy(t.Context()); err != nil || !found || file.Number != 2 {
+		t.Errorf("file %d is copied next, %v", file.Number, err)
+	}
+	must(t, w.Close())
+}

@@ -25,8 +25,8 @@ func newNoted(c Check) *noted {
 }
 
 // compare compares the next line of the trail with what was noted of it. The first
-// line here names the hash of the one before: that it follows a noted line proves as
-// much as that line would, where its file was removed for its age.
+// line here names the hash of the one before: that it follows a noted line proves what
+// came before, and nothing of the lines that are here.
 func (v *verifier) compare(l Line) error {
 	n := v.noted
 	for ; n.seen < len(n.places) && n.places[n.seen].Line <= l.Line; n.seen++ {
@@ -57,13 +57,15 @@ func (v *verifier) compare(l Line) error {
 	return nil
 }
 
-// unseen tells, when all is read, which noted lines are not there. If none could be
-// compared, that they are before the first line is no excuse: nothing was proven.
+// unseen tells, when all is read, which noted lines are not there. If none is here, that
+// they are before the first line is an excuse only if a signature covers the record that
+// their files were removed: who rewrites the lines that are here can write that, too.
 func (v *verifier) unseen() error {
 	n := v.noted
 	missing := slices.Concat(n.absent, n.places[n.seen:])
-	if v.Proven == 0 && v.NotedHere == 0 && len(missing) == 0 {
-		missing = n.places[:v.NotedBefore]
+	removed := v.gone != nil && slices.ContainsFunc(v.gone.records, v.signatures.covers)
+	if v.NotedHere == 0 && len(missing) == 0 && (v.Proven == 0 || !removed) {
+		missing = n.places[:n.seen]
 	}
 	for _, p := range missing {
 		why := "the end was cut off"

@@ -159,13 +159,13 @@ func TestTampering(t *testing.T) {
 			c.Noted = seals(f)[:1]
 			c.First = 2
 			must(f.t, os.Remove(f.files[0].Path))
-		}, nil},
+		}, []string{"line 12, which was noted with hash"}}, // it proves nothing of the lines that are here
 		{"what the first line here follows", func(f forger, c *Check) {
 			c.Noted = seals(f)[:1]
 			c.Noted[0].Hash = noHash
 			c.First = 2
 			must(f.t, os.Remove(f.files[0].Path))
-		}, []string{"2.gz:1: line 13: it follows line 12 with hash"}},
+		}, []string{"2.gz:1: line 13: it follows line 12 with hash", "line 12, which was noted with hash"}},
 		{"the list of a witness", func(f forger, c *Check) {
 			c.Noted = seals(f)
 			c.Noted[1].Hash = noHash

@@ -19,7 +19,8 @@ const (
 )
 
 var (
-	// mailBusy are codes of a server that works, and takes nothing at the moment.
+	// mailBusy are codes of a server that works, and takes nothing at the moment. After the
+	// content all but 421 may be about this letter alone, and it would hold up the others.
 	mailBusy = []int{421, 450, 451, 452}
 
 	// mailLogin are codes that ask for another login, at whatever step.
@@ -36,7 +37,7 @@ var (
 func JudgeReply(at Step, code int, said string) *Refusal {
 	r := &Refusal{Text: fmt.Sprintf("%s: %d %s", at, code, said)}
 	switch {
-	case slices.Contains(mailBusy, code):
+	case code == 421 || at != Content && slices.Contains(mailBusy, code):
 		r.Busy = true
 	case at == Login || slices.Contains(mailLogin, code):
 		r.Text += "; check username and password: the letters wait"

@@ -37,7 +37,7 @@ func TestDemo(t *testing.T) {
 			t.Errorf("exit status %d:\n%s", status, p.output)
 		}
 		out := p.output.String()
-		for _, hint := range []string{"roomwatch tail", "nats --server nats://127.0.0.1:", "export NATS_URL=nats://127.0.0.1:", "Status page: http://127.0.0.1:", "the next start goes on"} {
+		for _, hint := range []string{"roomwatch tail", "nats --server nats://127.0.0.1:", "export NATS_URL=nats://127.0.0.1:", "Status page: http://127.0.0.1:", "the next start resumes"} {
 			if !strings.Contains(out, hint) {
 				t.Errorf("start %d does not say %q:\n%s", start+1, hint, out)
 			}

@@ -86,6 +86,15 @@ func TestFaultyService(t *testing.T) {
 	}
 }
 
+// eachReads runs a test with point reads, which show that a room lives, and by sweeps
+// alone, which have nothing but the list.
+func eachReads(t *testing.T, name string, f func(t *testing.T, reads string)) {
+	t.Helper()
+	for _, reads := range []string{"50", "0"} {
+		t.Run(name+", reads "+reads, func(t *testing.T) { f(t, "ROOMWATCH_POINT_READS_PER_SECOND="+reads) })
+	}
+}
+
 // An empty list after a full one, and half a list, end no room.
 func TestShortListsEndNothing(t *testing.T) {
 	for name, fault := range map[string]simulator.Fault{
@@ -93,7 +102,7 @@ func TestShortListsEndNothing(t *testing.T) {
 		"half a list": {Body: []byte(`{"ActionStatus":"OK","ErrorInfo":"","ErrorCode":0,"RequestId":"x","Response":{"Next":"","RoomList":[` +
 			`{"RoomId":"other","RoomName":"","Owner_Account":"o","CoverURL":"","Category":null,"CreateTime":1,"ActivityStatus":0,"ViewCount":1}]}}`)},
 	} {
-		t.Run(name, func(t *testing.T) {
+		eachReads(t, name, func(t *testing.T, reads string) {
 			var wrong atomic.Int64
 			r := newRig(t, simulator.Config{Seed: 5, Rooms: 60, Quota: -1, Fault: func(int, *http.Request) *simulator.Fault {
 				if wrong.Load() > 0 {
@@ -102,7 +111,7 @@ func TestShortListsEndNothing(t *testing.T) {
 				}
 				return nil
 			}})
-			p := startProcess(t, r.env(t.TempDir()), "run")
+			p := startProcess(t, r.env(t.TempDir(), reads), "run")
 			eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
 			wrong.Store(4) // four sweeps of one page
 			eventually(t, "the wrong answers", func() bool { return wrong.Load() == 0 })
@@ -137,7 +146,7 @@ func TestMomentOfShortLists(t *testing.T) {
 		{name: "half of a page for two seconds", rooms: 12, shown: 6, interval: "100ms", lasts: 2 * time.Second},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+		eachReads(t, tt.name, func(t *testing.T, reads string) {
 			t.Parallel()
 			var left atomic.Int64
 			var until atomic.Pointer[time.Time]
@@ -150,7 +159,7 @@ func TestMomentOfShortLists(t *testing.T) {
 				cut.Add(1)
 				return &simulator.Fault{CutList: tt.shown}
 			}})
-			startProcess(t, r.env(t.TempDir(), "ROOMWATCH_INTERVAL="+tt.interval), "run")
+			startProcess(t, r.env(t.TempDir(), "ROOMWATCH_INTERVAL="+tt.interval, reads), "run")
 			eventually(t, "the rooms", func() bool { return stored(t, r.nc) == tt.rooms })
 			if tt.lasts > 0 {
 				until.Store(new(time.Now().Add(tt.lasts)))

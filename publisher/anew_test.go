@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,6 +31,7 @@ func TestStreamCannotBeMadeForAMoment(t *testing.T) {
 		if err := js.DeleteStream(t.Context(), live.Name); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // the server answers, and then removes the files
 		block(t, s.StreamPath(live.Name))
 		b.add(2)
 		pass(time.Minute)

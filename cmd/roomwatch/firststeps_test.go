@@ -312,7 +312,7 @@ func (n *newcomer) notify() {
 		n.t.Fatalf("%s has no rules", manual)
 	}
 	n.write("rules.yaml", rules)
-	n.follow(manual, "# roomnotify: webhooks and chats", map[string]string{"https://hooks.slack.com/services/…": chat.URL})
+	n.follow(manual, "# roomnotify: webhooks, chats and e-mail", map[string]string{"https://hooks.slack.com/services/…": chat.URL})
 	if !strings.Contains(posts.String(), `"text":`) {
 		n.t.Errorf("the chat got %q", posts.String())
 	}

@@ -172,6 +172,19 @@ func (a *modelApp) made(process, instance string) {
 	a.instances[process] = instance
 }
 
+func (a *modelApp) instance(process string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.instances[process]
+}
+
+// writers returns how many processes have been ready to write.
+func (a *modelApp) writers() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.instances)
+}
+
 // A contender is one place in which a roomwatch runs; another process takes the place of
 // one that has lost the lease, on the same network and with the same memory.
 type contender struct {
@@ -341,7 +354,7 @@ func (a *modelApp) wantTerms(t *rapid.T, nc *nats.Conn, tb testing.TB) claim {
 		if cut := strings.IndexAny(epoch, "+/"); cut >= 0 {
 			process = epoch[:cut]
 		}
-		if by := a.instances[process]; by != now.Instance {
+		if by := a.instance(process); by != now.Instance {
 			t.Fatalf("message %d: an event of %s (%s) in term %d of %s", i, process, by, now.Term, now.Instance)
 		}
 		if next[epoch]++; e.Seq != next[epoch] {
@@ -433,7 +446,7 @@ func leaseSchedule(t *testing.T, rt *rapid.T, s *natstest.Server, nc *nats.Conn,
 	pass(5 * modelLease) // the connections, the lease, and a reclaim
 	app.wantOne(t, rt, nc, all)
 	other.wantOne(t, rt, nc, []*contender{beside})
-	if n := len(other.instances); n != 1 {
+	if n := other.writers(); n != 1 {
 		rt.Fatalf("the other application had %d writers", n)
 	}
 }
@@ -486,7 +499,7 @@ func (a *modelApp) wantOne(t *testing.T, rt *rapid.T, nc *nats.Conn, all []*cont
 	}
 	last := a.wantTerms(rt, nc, t)
 	process, _, _ := strings.Cut(strings.ReplaceAll(epoch, "/", "+"), "+")
-	if last.Instance != a.instances[process] {
-		rt.Fatalf("the newest claim is that of %s, not of the holder %s", last.Instance, a.instances[process])
+	if last.Instance != a.instance(process) {
+		rt.Fatalf("the newest claim is that of %s, not of the holder %s", last.Instance, a.instance(process))
 	}
 }

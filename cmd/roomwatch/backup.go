@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/state"
 )
@@ -96,7 +97,7 @@ func backUp(ctx context.Context, c *client, path string, w io.Writer) (err error
 	if err := os.Rename(f.Name(), path); err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
-	if _, err := fmt.Fprintf(w, "%s: %d rooms, %d events that wait for the stream, %d bytes\n", plain(path), s.Rooms, s.Waiting, n); err != nil {
+	if _, err := fmt.Fprintf(w, "%s: %s, %s for the stream, %s\n", plain(path), display.Count(s.Rooms, "room"), display.Count(s.Waiting, "event that waits", "events that wait"), display.Count(n, "byte")); err != nil {
 		return fmt.Errorf("print what was copied: %w", err)
 	}
 	return nil

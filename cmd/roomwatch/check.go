@@ -9,9 +9,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/daemon"
@@ -64,7 +64,7 @@ func check(ctx context.Context, w io.Writer) error {
 	case err == nil && !exists:
 		l.Line("state", nil, "%s %s", path, noState(path))
 	default:
-		l.Line("state", err, "%s: %s, %s waiting for the stream", path, english.Plural(int(found.Rooms), "room", ""), english.Plural(int(found.Waiting), "event", ""))
+		l.Line("state", err, "%s: %s, %s waiting for the stream", path, display.Count(found.Rooms, "room"), display.Count(found.Waiting, "event"))
 	}
 	l.http(ctx, &cfg, running)
 	return l.Err()
@@ -104,5 +104,5 @@ func (l *checklist) service(ctx context.Context, cfg *config.Config) {
 	if hint := poller.Hint(err); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
 	}
-	l.Line("service", err, "%s on the first page, answered in %s", english.Plural(got.Rooms, "room", ""), got.Latency.Round(time.Millisecond))
+	l.Line("service", err, "%s on the first page, answered in %s", display.Count(got.Rooms, "room"), got.Latency.Round(time.Millisecond))
 }

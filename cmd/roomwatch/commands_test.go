@@ -227,18 +227,21 @@ func TestTail(t *testing.T) {
 
 	for _, tt := range []struct {
 		args  []string
-		lines int
+		lines int // 0: at least one, as one more comes every minute
 		want  string
 	}{
 		{[]string{"tail", "--since", "1h"}, 31, "(was live already)"},
 		{[]string{"tail", "--since", "1h", "--type", "viewcount.changed"}, 1, "(+5)"},
 		{[]string{"tail", "--since", "1h", "--room", room}, 2, room},
-		{[]string{"tail", "--since", "1h", "--type", "watch.alive"}, 1, "watching"},
+		{[]string{"tail", "--since", "1h", "--type", "watch.alive"}, 0, "watching"},
 		{[]string{"tail", "--since", "1h", "--room", room, "--type", "room.created", "--json"}, 1, `"type":"room.created"`},
 		{[]string{"tail", "--since", "1h", "--type", "viewcount.changed", "--json"}, 1, `"evidence":{"by":"list","requests":["`},
 	} {
 		p := startProcess(t, r.env(data), tt.args...)
-		eventually(t, strings.Join(tt.args, " "), func() bool { return strings.Count(p.output.String(), "\n") == tt.lines })
+		eventually(t, strings.Join(tt.args, " "), func() bool {
+			n := strings.Count(p.output.String(), "\n")
+			return n == tt.lines || tt.lines == 0 && n > 0
+		})
 		out := p.output.String()
 		if !strings.Contains(out, tt.want) {
 			t.Errorf("%q: no %q in:\n%s", tt.args, tt.want, out)
@@ -349,11 +352,6 @@ func TestPrintIsPlain(t *testing.T) {
 	name := "می\u200cخواهم 👩\u200d🎤 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f\u3000直播"
 	if got, want := title(diff.Room{RoomName: name + "\"\u202e"}), `"`+name+`\"`+"\uFFFD\""; got != want {
 		t.Errorf("title = %s, want %s", got, want)
-	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 12345: "12,345"} {
-		if got := number(n); got != want {
-			t.Errorf("number(%d) = %q, want %q", n, got, want)
-		}
 	}
 }
 

@@ -60,7 +60,7 @@ var mayImport = map[string][]string{
 	},
 	"roomwatch/cmd/roomwatch/daemon": {
 		"roomwatch/diff", "roomwatch/diff/retry", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/lease", "roomwatch/publisher/natsconn",
-		"roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/bus", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
+		"roomwatch/cmd/internal/display", "roomwatch/cmd/internal/program", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomwatch/bus", "roomwatch/cmd/roomwatch/config", "roomwatch/cmd/roomwatch/tracing", "roomwatch/cmd/roomwatch/web",
 	},
 	"roomwatch/cmd/roomwatch": {
 		"roomwatch/diff", "roomwatch/poller", "roomwatch/poller/webhook", "roomwatch/poller/simulator", "roomwatch/state", "roomwatch/publisher", "roomwatch/publisher/lease", "roomwatch/publisher/natsconn", "roomwatch/publisher/reader",
@@ -71,7 +71,7 @@ var mayImport = map[string][]string{
 	"roomwatch/cmd/roomnotify/form":  {"roomwatch/cmd/internal/display", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomnotify": {
 		"roomwatch/diff/retry", "roomwatch/publisher/natsconn", "roomwatch/publisher/events", "roomwatch/publisher/streams", "roomwatch/cmd/internal/environ", "roomwatch/cmd/internal/program",
-		"roomwatch/cmd/internal/serve", "roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/diff/secret", "roomwatch/publisher/reader", "roomwatch/publisher/recent",
+		"roomwatch/cmd/internal/display", "roomwatch/cmd/internal/serve", "roomwatch/cmd/roomnotify/rules", "roomwatch/cmd/roomnotify/form", "roomwatch/diff/secret", "roomwatch/publisher/reader", "roomwatch/publisher/recent",
 	},
 	"roomwatch/cmd/roomaudit/trail": {"roomwatch/diff/retry", "roomwatch/publisher/events"},
 	"roomwatch/cmd/roomaudit": {

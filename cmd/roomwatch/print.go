@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/fatih/color"
 
 	"roomwatch/cmd/internal/display"
@@ -43,12 +44,12 @@ func (p *eventPrinter) print(e diff.Event) error {
 	r := e.Room
 	switch e.Type {
 	case diff.RoomCreated:
-		style, what = p.created, fmt.Sprintf("%s  %s, owner %s", title(r), counted(r.ViewCount, "view"), plain(r.OwnerAccount))
+		style, what = p.created, fmt.Sprintf("%s  %s, owner %s", title(r), display.Count(r.ViewCount, "view"), plain(r.OwnerAccount))
 		if e.Baseline {
 			what += p.faint.Sprint("  (was live already)")
 		}
 	case diff.RoomEnded:
-		style, what = p.ended, fmt.Sprintf("%s  %s, live for %s", title(r), counted(r.ViewCount, "view"), lived(e))
+		style, what = p.ended, fmt.Sprintf("%s  %s, live for %s", title(r), display.Count(r.ViewCount, "view"), lived(e))
 	case diff.ViewCountChanged:
 		style, what = p.count, fmt.Sprintf("%s  %s", title(r), countChange(e))
 	case diff.RoomHidden:
@@ -78,10 +79,10 @@ func lived(e diff.Event) string {
 
 func countChange(e diff.Event) string {
 	if e.Previous.ViewCount == nil {
-		return counted(e.Room.ViewCount, "view")
+		return display.Count(e.Room.ViewCount, "view")
 	}
 	before := *e.Previous.ViewCount
-	return fmt.Sprintf("%s → %s (%+d)", number(before), counted(e.Room.ViewCount, "view"), e.Room.ViewCount-before)
+	return fmt.Sprintf("%s → %s (%+d)", humanize.Comma(before), display.Count(e.Room.ViewCount, "view"), e.Room.ViewCount-before)
 }
 
 func changed(p diff.Previous) []string {
@@ -110,17 +111,4 @@ func plain(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// number writes n with a comma between thousands.
-func number(n int64) string {
-	s := fmt.Sprint(n)
-	start := 0
-	if n < 0 {
-		start = 1
-	}
-	for i := len(s) - 3; i > start; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/web"
@@ -155,9 +157,9 @@ func (t *roomTable) print(page []json.RawMessage, raw bool) error {
 			note = "  (hidden)"
 		}
 		if r.Missing != nil {
-			note = fmt.Sprintf("  (not seen by %s)", counted(r.Missing.Sweeps, "sweep"))
+			note = fmt.Sprintf("  (not seen by %s)", display.Count(r.Missing.Sweeps, "sweep"))
 		}
-		if err := t.row(number(r.ViewCount), age(t.now.Sub(time.Unix(r.CreateTime, 0))), plain(r.RoomID),
+		if err := t.row(humanize.Comma(r.ViewCount), age(t.now.Sub(time.Unix(r.CreateTime, 0))), plain(r.RoomID),
 			plain(r.OwnerAccount), plain(r.RoomName), note); err != nil {
 			return err
 		}
@@ -186,12 +188,4 @@ func age(d time.Duration) string {
 		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 	}
 	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
-}
-
-// counted writes a number of things.
-func counted[N int | int64 | uint64](n N, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return number(int64(n)) + " " + thing + "s"
 }

@@ -11,8 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/diff"
@@ -82,15 +84,15 @@ func statusText(s web.Status) string {
 	line("version", "%s, started %s", s.Version, ago(s.Started))
 	line("role", "%s", roleText(s))
 	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
-	line("rooms", "%s live, %s of them missing in the newest sweeps, %s hidden", number(int64(s.Rooms.Known)), number(int64(s.Rooms.Missing)), number(int64(s.Rooms.Hidden)))
+	line("rooms", "%s live, %s of them missing in the newest sweeps, %s hidden", humanize.Comma(int64(s.Rooms.Known)), humanize.Comma(int64(s.Rooms.Missing)), humanize.Comma(int64(s.Rooms.Hidden)))
 	line("news", "%s", newsText(s.News))
 	if p := s.Sweep; p != nil {
 		line("sweep", "no. %d in progress for %s: %s, %s, %s, %s", p.Number, age(s.Now.Sub(p.Began.Time)),
-			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
+			display.Count(p.Pages, "page"), display.Count(p.Rooms, "room"), display.Count(p.Requests, "request"), display.Count(p.Retries, "retry", "retries"))
 	}
 	if p := s.LastComplete; p != nil {
 		line("last complete", "%s, in %s: %s, %s, %s, %s", ago(p.Ended), time.Duration(p.Duration*float64(time.Second)).Round(time.Millisecond),
-			counted(p.Pages, "page"), counted(p.Rooms, "room"), counted(p.Requests, "request"), retries(p.Retries))
+			display.Count(p.Pages, "page"), display.Count(p.Rooms, "room"), display.Count(p.Requests, "request"), display.Count(p.Retries, "retry", "retries"))
 	}
 	sightText(s, line)
 	if f := s.LastFailure; f != nil {
@@ -114,11 +116,11 @@ func statusText(s web.Status) string {
 		if !c.Last.IsZero() {
 			newest = "the newest " + ago(c.Last)
 		}
-		line("callbacks", "%s taken, %s; %s refused", number(int64(c.Taken)), newest, number(int64(c.Refused)))
+		line("callbacks", "%s taken, %s; %s refused", humanize.Comma(int64(c.Taken)), newest, humanize.Comma(int64(c.Refused)))
 	}
 	var events []string
 	for _, t := range diff.Types() {
-		events = append(events, fmt.Sprintf("%s %s", number(s.Events[string(t)]), t))
+		events = append(events, fmt.Sprintf("%s %s", humanize.Comma(s.Events[string(t)]), t))
 	}
 	line("events", "%s since the start", strings.Join(events, ", "))
 	return b.String()
@@ -130,7 +132,7 @@ func sightText(s web.Status, line func(what, format string, args ...any)) {
 		line("recall", "a sweep shows %s of the live rooms, as measured over the last hundred or so", percent(*r))
 	}
 	if p := s.Probes; p != nil {
-		line("probes", "%s of the list known; in the last hour %s made, which found %s that nobody knew", counted(p.Places, "place"), counted(p.Made, "probe"), counted(p.Found, "room"))
+		line("probes", "%s of the list known; in the last hour %s made, which found %s that nobody knew", display.Count(p.Places, "place"), display.Count(p.Made, "probe"), display.Count(p.Found, "room"))
 	}
 }
 
@@ -154,11 +156,11 @@ func roleText(s web.Status) string {
 		fmt.Fprintf(&b, "; the writer is %s on host %s, %s", by.Instance, by.Host, since(by.Since))
 	}
 	if f := s.Standby; f != nil {
-		fmt.Fprintf(&b, "; it has %s of the stream to read", counted(int(f.Behind), "message"))
+		fmt.Fprintf(&b, "; it has %s of the stream to read", display.Count(int(f.Behind), "message"))
 	}
 	if l := s.Lease; l != nil && l.Held {
 		for _, o := range l.Standbys {
-			fmt.Fprintf(&b, "; %s stands by on host %s since %s, %s behind", o.Instance, o.Host, o.Since, counted(int(o.Behind), "message"))
+			fmt.Fprintf(&b, "; %s stands by on host %s since %s, %s behind", o.Instance, o.Host, o.Since, display.Count(int(o.Behind), "message"))
 		}
 		if len(l.Standbys) == 0 {
 			b.WriteString("; nobody stands by")
@@ -181,21 +183,14 @@ func newsText(n web.News) string {
 		if a.Events == 0 {
 			return "no room " + what
 		}
-		return fmt.Sprintf("%s %s, seen %s after %s in the median, 95%% within %s", counted(a.Events, "room"), what, seconds(a.Median), since, seconds(a.P95))
+		return fmt.Sprintf("%s %s, seen %s after %s in the median, 95%% within %s", display.Count(a.Events, "room"), what, seconds(a.Median), since, seconds(a.P95))
 	}
 	return "in the last hour " + about(n.Created, "created", "their CreateTime") + "; " + about(n.Ended, "ended", "they were last seen")
-}
-
-func retries(n int) string {
-	if n == 1 {
-		return "1 retry"
-	}
-	return number(int64(n)) + " retries"
 }
 
 func waiting(s web.Status) string {
 	if s.Outbox.Depth == 0 {
 		return "no events wait"
 	}
-	return fmt.Sprintf("%s since %s", counted(s.Outbox.Depth, "event"), age(s.Now.Sub(s.Outbox.Oldest.Time)))
+	return fmt.Sprintf("%s since %s", display.Count(s.Outbox.Depth, "event"), age(s.Now.Sub(s.Outbox.Oldest.Time)))
 }

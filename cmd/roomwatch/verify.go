@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
@@ -78,10 +79,10 @@ func printFinding(w io.Writer) func(finding) error {
 		}
 		result := "no inconsistencies"
 		if s.Faults > 0 {
-			result = counted(s.Faults, "fault")
+			result = display.Count(s.Faults, "fault")
 		}
-		_, err := fmt.Fprintf(w, "%s of %s, %d of them live, %s, %s, %s, %s, %s; %s: %s\n", counted(s.Events, "event"), counted(s.Rooms, "room"),
-			s.Live, counted(s.Applications, "application"), counted(s.Epochs, "epoch"), counted(s.Claims, "claim"), counted(s.Pulses, "pulse"), counted(s.Gaps, "gap"), begins, result)
+		_, err := fmt.Fprintf(w, "%s of %s, %d of them live, %s, %s, %s, %s, %s; %s: %s\n", display.Count(s.Events, "event"), display.Count(s.Rooms, "room"),
+			s.Live, display.Count(s.Applications, "application"), display.Count(s.Epochs, "epoch"), display.Count(s.Claims, "claim"), display.Count(s.Pulses, "pulse"), display.Count(s.Gaps, "gap"), begins, result)
 		return err
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/diff"
 	"roomwatch/publisher/events"
@@ -46,7 +47,7 @@ func (p *eventPrinter) printWatch(t diff.Type, body []byte) error {
 		if !d.Until.IsZero() {
 			what += ", last at " + clock(d.Until)
 		}
-		what += fmt.Sprintf("; %s live, %d missing, %d hidden, %s", counted(d.Rooms, "room"), d.Missing, d.Hidden, waits(d.Waiting))
+		what += fmt.Sprintf("; %s live, %d missing, %d hidden, %s", display.Count(d.Rooms, "room"), d.Missing, d.Hidden, waits(d.Waiting))
 	default:
 		r, err := events.DecodeResumed(body)
 		if err != nil {
@@ -60,11 +61,8 @@ func (p *eventPrinter) printWatch(t diff.Type, body []byte) error {
 }
 
 func waits(events uint64) string {
-	switch events {
-	case 0:
+	if events == 0 {
 		return "no events wait"
-	case 1:
-		return "1 event waits"
 	}
-	return fmt.Sprintf("%d events wait", events)
+	return display.Count(events, "event waits", "events wait")
 }

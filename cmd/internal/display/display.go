@@ -1,5 +1,5 @@
-// Package display decides which characters of a text from outside may be shown
-// to people as they are. The status page has the same rule in page/format.js.
+// Package display writes for people: it decides which characters of a text from
+// outside may be shown as they are, and counts things. The status page has the same rule in page/format.js.
 package display
 
 import (

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/roomwatch/config"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/poller"
@@ -38,6 +39,9 @@ func (r rules) conditions(now time.Time, poll poller.Status, pub publisher.Statu
 	return append([]web.Condition{}, slices.Concat( // never null, which Concat gives for nothing
 		r.sweeps(now, poll), r.reads(poll), r.nats(pub, st), r.stream(now, pub, st), r.history(now, pub), r.file(st), r.clock(now, st), r.guard(st), r.callbacks(hooks), r.bucket(bucket), r.pulse(pub))...)
 }
+
+// waits says how many events the stream does not have yet.
+func waits(events uint64) string { return display.Count(events, "event waits", "events wait") }
 
 func condition(level, about, fix, format string, args ...any) []web.Condition {
 	return []web.Condition{{Level: level, About: about, Text: fmt.Sprintf(format, args...), Fix: fix}}
@@ -80,7 +84,7 @@ func (r rules) nats(pub publisher.Status, st state.Status) []web.Condition {
 		fix = "NATS refuses the credentials: correct them there or here; it is retried forever"
 	}
 	return condition(web.Failing, "nats", fix,
-		"NATS is not connected; %d events wait on disk", st.Waiting)
+		"NATS is not connected; %s on disk", waits(st.Waiting))
 }
 
 func (r rules) stream(now time.Time, pub publisher.Status, st state.Status) []web.Condition {
@@ -91,10 +95,10 @@ func (r rules) stream(now time.Time, pub publisher.Status, st state.Status) []we
 			level = web.Failing // nobody hears of anything
 		}
 		return condition(level, "stream", r.storeFix(pub.LastError),
-			"events are not stored since %s, %d wait on disk: %v", stamp(pub.LastErrorSince), st.Waiting, pub.LastError)
+			"events are not stored since %s, %s on disk: %v", stamp(pub.LastErrorSince), display.Count(st.Waiting, "waits", "wait"), pub.LastError)
 	case pub.Connected && !pub.WaitingSince.IsZero() && now.Sub(pub.WaitingSince) > outboxPatience:
 		return condition(web.Degraded, "outbox", "wait if the number falls; otherwise check NATS and its disk",
-			"%d events wait for the stream, the oldest since %s", pub.Waiting, stamp(pub.WaitingSince))
+			"%s for the stream, the oldest since %s", waits(pub.Waiting), stamp(pub.WaitingSince))
 	}
 	return nil
 }
@@ -114,7 +118,7 @@ func (r rules) file(st state.Status) []web.Condition {
 		return nil
 	}
 	return condition(web.Degraded, "state", state.RemovedFix,
-		"%s was removed or replaced while it is in use: all that it holds is lost with the next stop, now %d waiting events", r.cfg.StatePath(), st.Waiting)
+		"%s was removed or replaced while it is in use: all that it holds is lost with the next stop, now %s", r.cfg.StatePath(), display.Count(st.Waiting, "waiting event"))
 }
 
 func (r rules) clock(now time.Time, st state.Status) []web.Condition {
@@ -129,15 +133,15 @@ func (r rules) guard(st state.Status) []web.Condition {
 	const fix = "check what the service really has; if the rooms have ended, no action is needed"
 	if h := st.Held; h.Proved > 0 {
 		return condition(web.Degraded, "guard", fix,
-			"%d of %d rooms are missing, passed or not found at once: %d ends that point reads have proved wait until the reads of more than %g%% of the rooms agree, each room's own over at least %s",
-			h.Absent, h.Known, h.Proved, r.cfg.MassEndPercent, r.cfg.Policy().MassEndSpan())
+			"%d of %d rooms are missing, passed or not found at once: %s until the reads of more than %g%% of the rooms agree, each room's own over at least %s",
+			h.Absent, h.Known, display.Count(h.Proved, "end that point reads have proved waits", "ends that point reads have proved wait"), r.cfg.MassEndPercent, r.cfg.Policy().MassEndSpan())
 	}
 	if !st.Guarded {
 		return nil
 	}
 	return condition(web.Degraded, "guard", fix,
-		"%d of %d rooms are missing at once: their ends wait until %d complete sweeps in a row, over at least %s, agree; %d do so far",
-		st.Missing, st.Rooms, r.cfg.MassEndSweeps, r.cfg.Policy().MassEndSpan(), st.Doubted)
+		"%d of %d rooms are missing at once: their ends wait until %s in a row, over at least %s, agree; so far: %d",
+		st.Missing, st.Rooms, display.Count(r.cfg.MassEndSweeps, "complete sweep"), r.cfg.Policy().MassEndSpan(), st.Doubted)
 }
 
 // callbacks tells of a clock that is off: ten callbacks in a row with the right

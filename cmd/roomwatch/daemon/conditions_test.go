@@ -161,6 +161,22 @@ func TestConditionOfHeldEnds(t *testing.T) {
 	}
 }
 
+// One event waits, two events wait.
+func TestConditionsCount(t *testing.T) {
+	r := rules{cfg: &config.Config{Interval: time.Minute, MassEndSweeps: 1}}
+	now := time.Now()
+	poll := poller.Status{LastComplete: &poller.Report{Begin: now, End: now}}
+	for waiting, wants := range map[uint64][]string{1: {"; 1 event waits on disk", "now 1 waiting event"}, 2000: {"; 2,000 events wait on disk", "now 2,000 waiting events"}} {
+		st := state.Status{Waiting: waiting, Removed: true, Guarded: true, Doubted: 1}
+		list := fmt.Sprint(r.conditions(now, poll, publisher.Status{}, st, webhook.Status{}, publisher.BucketStatus{}))
+		for _, want := range append(wants, "until 1 complete sweep in a row, ", "agree; so far: 1 ") {
+			if !strings.Contains(list, want) {
+				t.Errorf("no %q in %s", want, list)
+			}
+		}
+	}
+}
+
 // Callbacks that are refused for their time, one after the other, are told as a clock that is off.
 func TestConditionOfOutdatedCallbacks(t *testing.T) {
 	r := rules{cfg: &config.Config{Interval: time.Minute}}

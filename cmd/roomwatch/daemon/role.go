@@ -3,8 +3,7 @@ package daemon
 import (
 	"time"
 
-	"github.com/dustin/go-humanize/english"
-
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/roomwatch/web"
 	"roomwatch/publisher"
 	"roomwatch/publisher/lease"
@@ -82,5 +81,5 @@ func behind(messages uint64) string {
 	if messages == 0 {
 		return "it has just begun"
 	}
-	return english.Plural(int(messages), "message is", "messages are") + " left"
+	return display.Count(messages, "message is", "messages are") + " left"
 }

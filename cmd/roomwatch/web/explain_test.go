@@ -83,7 +83,7 @@ func TestWords(t *testing.T) {
 			e.Absence.Sweeps, e.Absence.First, e.Absence.Guard = 2, clock("14:01:58"), SweepGuard{Active: true, Agree: 2, Needed: 5}
 		}), append(slices.Clone(bySweeps[:3]), "Missed by the last 2 complete sweeps: the first began at 14:01:58Z, the newest, no. 812, at 14:02:08Z.",
 			strings.Replace(bySweeps[4], "so far 1 has", "so far 2 have, 10s apart", 1),
-			"So many rooms are missing at once that nothing ends by sweeps until 5 complete sweeps in a row agree; 2 do so far.", waits)},
+			"So many rooms are missing at once that nothing ends by sweeps until 5 complete sweeps in a row agree; so far: 2.", waits)},
 		"passed": {liveRoom(func(e *Explanation) { e.Absence.Passed = true }), append(slices.Clone(live), "The sweep on its way is two pages past its place and has not shown it.")},
 		"second read due": {liveRoom(func(e *Explanation) {
 			readGone(e)

@@ -131,7 +131,7 @@ func (s *sentences) missing(a *RoomAbsence) {
 	s.say("Sweeps end it when %d in a row have missed it, the first and the last of them at least %s apart: %s. (A sweep misses %.2g %% of the live rooms.)",
 		a.Needed, seconds(a.Span), soFar, 100*a.MissRate)
 	if a.Guard.Active {
-		s.say("So many rooms are missing at once that nothing ends by sweeps until %d complete sweeps in a row agree; %d do so far.", a.Guard.Needed, a.Guard.Agree)
+		s.say("So many rooms are missing at once that nothing ends by sweeps until %d complete sweeps in a row agree; so far: %d.", a.Guard.Needed, a.Guard.Agree)
 	}
 	if a.Waits {
 		s.say("Before sweeps end it, they wait for what point reads of it say.")

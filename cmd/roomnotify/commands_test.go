@@ -322,14 +322,24 @@ func TestHelpConfigIsComplete(t *testing.T) {
 // An example is an event as roomwatch writes it.
 func TestExampleIsAnEvent(t *testing.T) {
 	f := parseRules(t, strings.ReplaceAll(benchRules, "${BOT_TOKEN}", "${HOOK_SECRET}"))
-	for i := range f.Rules {
-		n := example(&f.Rules[i], "hook", time.Now())
-		body, err := events.Encode(*n.Event)
-		if err == nil {
-			_, err = events.Decode(body)
-		}
-		if err != nil {
-			t.Errorf("%s: %v", f.Rules[i].Name, err)
+	all := f.Rules[0]
+	all.Events, all.Milestones = form.EventTypes(), []int64{1000}
+	for _, r := range append(f.Rules, all) {
+		for _, kind := range examplesOf(&r) {
+			n := example(&r, kind, "hook", time.Now())
+			items := []form.Notification{n}
+			if n.Digest != nil {
+				items = n.Digest.Items
+			}
+			for _, i := range items {
+				body, err := events.Encode(*i.Event)
+				if err == nil {
+					_, err = events.Decode(body)
+				}
+				if err != nil {
+					t.Errorf("%s: %s: %v", r.Name, kind, err)
+				}
+			}
 		}
 	}
 }

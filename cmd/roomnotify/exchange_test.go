@@ -91,7 +91,7 @@ func TestExchangedSigningSecret(t *testing.T) {
 	if err := s.follow(&file.Targets[0], slog.New(slog.NewTextHandler(log, nil))); err != nil {
 		t.Fatal(err)
 	}
-	send := func() error { return s.send(t.Context(), example(&file.Rules[0], "a", time.Now())) }
+	send := func() error { return s.send(t.Context(), example(&file.Rules[0], "room.created", "a", time.Now())) }
 	if err := send(); err != nil {
 		t.Error(err)
 	}

@@ -62,7 +62,7 @@ func (s *sender) follow(t *rules.Target, log *slog.Logger) error {
 func hider(t *rules.Target) *strings.Replacer {
 	var pairs []string
 	for _, s := range t.Secrets() {
-		pairs = append(pairs, s, "(secret)")
+		pairs = append(pairs, s, form.Hidden)
 	}
 	return strings.NewReplacer(pairs...)
 }
@@ -85,10 +85,7 @@ func (s *sender) send(ctx context.Context, n form.Notification) error {
 	if s.route != nil {
 		s.route.follow(&t)
 	}
-	to := form.Target{
-		Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location(),
-		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password, Alert: t.Alert(), Envelope: t.Envelope(),
-	}
+	to := spokenTo(&t)
 	if t.Kind == "email" {
 		return s.mail(ctx, &t, to, n, hide)
 	}
@@ -112,6 +109,14 @@ func (s *sender) send(ctx context.Context, n form.Notification) error {
 		r.Text = hide.Replace(r.Text)
 	}
 	return err
+}
+
+// spokenTo returns what package form knows of a target.
+func spokenTo(t *rules.Target) form.Target {
+	return form.Target{
+		Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location(),
+		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password, Alert: t.Alert(), Envelope: t.Envelope(),
+	}
 }
 
 // failed is an error without the URL that [http.Client] puts in front.

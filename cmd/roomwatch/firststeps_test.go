@@ -32,6 +32,7 @@ var firstSteps = map[string]struct {
 
 	"roomnotify check":        {prints: `(?s)^rules +ok .*target +ok .*nats +ok `},
 	"roomnotify test":         {prints: `^team +ok`},
+	"roomnotify test --show":  {prints: `(?s)^team: slack at \S+ would get\n\{.*\[test\] Held back: `},
 	"roomnotify test --since": {prints: `(?m)^team: notifications \d+, digests \d+, held back at the end \d+`},
 	"roomnotify run":          {lasts: true, prints: `roomnotify started`},
 
@@ -181,8 +182,10 @@ func (n *newcomer) run(line string) {
 	name := "go build"
 	if m := programAndCommand.FindStringSubmatch(line); m != nil {
 		name = m[1] + " " + m[2]
-		if other := name + " --since"; strings.Contains(line, " --since ") && firstSteps[other].prints != "" {
-			name = other
+		for _, flag := range []string{" --since", " --show"} {
+			if other := name + flag; strings.Contains(line+" ", flag+" ") && firstSteps[other].prints != "" {
+				name = other
+			}
 		}
 	} else if strings.HasPrefix(line, "nats ") {
 		n.t.Logf("not tried: %s", line) // the nats command takes minutes to build

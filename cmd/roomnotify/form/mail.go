@@ -29,10 +29,7 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
 // HTML. The Message-ID is the same at every attempt, so that a mailbox that has got
 // a letter twice can show it once.
 func (t Target) Letter(n Notification, now time.Time) ([]byte, error) {
-	title, text := t.message(n).fit(maxLetter, bytesIn, plainWord)
-	if text == "" {
-		text = title
-	}
+	title, text := t.letterText(n)
 	m := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	m.FromMailAddress(&t.Envelope.From)
 	for i := range t.Envelope.To {
@@ -50,6 +47,14 @@ func (t Target) Letter(n Notification, now time.Time) ([]byte, error) {
 		return nil, fmt.Errorf("write notification %s: %w", n.ID, err)
 	}
 	return b.Bytes(), nil
+}
+
+// letterText returns the subject and the plain text of a letter.
+func (t Target) letterText(n Notification) (title, text string) {
+	if title, text = t.message(n).fit(maxLetter, bytesIn, plainWord); text == "" {
+		text = title
+	}
+	return title, text
 }
 
 func (t Target) messageID(n Notification) string {

@@ -123,6 +123,18 @@ func (t *Target) Roots() *x509.CertPool {
 	return pool
 }
 
+// ShownValues returns the values of the body with another text for those that are
+// secret, so that none is shown whatever the body makes of it.
+func (t *Target) ShownValues(hidden string) map[string]string {
+	shown := maps.Clone(t.Values)
+	for name, v := range shown {
+		if !slices.Contains(t.written, v) {
+			shown[name] = hidden
+		}
+	}
+	return shown
+}
+
 // Secrets returns what must not be shown of the target, the longest first.
 func (t *Target) Secrets() []string {
 	list := []string{t.Token, t.Password}

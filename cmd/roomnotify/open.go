@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/diff/retry"
 	"roomwatch/publisher/natsconn"
@@ -46,7 +49,10 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openStore(ctx, d.js, d.cfg.store(), true)
+	s, err := openStore(ctx, d.js, d.cfg.store(), false)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s, err = d.makeStore(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +67,34 @@ func (d *daemon) tryOpen(ctx context.Context) (*store, error) {
 	}
 	d.left, err = d.lastSeen(ask, s)
 	return s, err
+}
+
+// makeStore makes the stream of the store. If there is a durable of a target already,
+// an earlier roomnotify was at work, and the stream was removed since: what it held is gone.
+func (d *daemon) makeStore(ctx context.Context) (*store, error) {
+	ask, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	removed := false
+	for _, t := range d.file.Targets {
+		_, err := d.js.Consumer(ask, d.cfg.Stream, d.cfg.durable(t.Name))
+		if err == nil {
+			removed = true
+			break
+		}
+		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, fmt.Errorf("look for the durable of target %s: %w", t.Name, d.cfg.reader().Explain(err))
+		}
+	}
+	s, err := openStore(ctx, d.js, d.cfg.store(), true)
+	if err == nil && removed {
+		d.storeWasRemoved(ctx)
+	}
+	return s, err
+}
+
+func (d *daemon) storeWasRemoved(ctx context.Context) {
+	d.log.ErrorContext(ctx, "stream was removed and is recreated: what was held back, waited or was dead in it is gone, and which milestones and silences were told",
+		"stream", d.cfg.store().stream(), "fix", "find out who removed it; `roomnotify test --since` shows what the rules tell of a time, to compare it with what has arrived")
 }
 
 // changes says which of the errors that come repeatedly are logged.

@@ -104,7 +104,7 @@ func (d *daemon) mindStore(ctx context.Context) error {
 		return err
 	}
 	if _, err = openStore(ctx, d.js, d.cfg.store(), true); err == nil {
-		d.log.ErrorContext(ctx, "stream was removed and is recreated: what was held back, waited or was dead in it is gone", "stream", d.cfg.store().stream())
+		d.storeWasRemoved(ctx)
 	}
 	return err
 }

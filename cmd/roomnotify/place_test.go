@@ -80,6 +80,38 @@ func TestStoreRemoved(t *testing.T) {
 	})
 }
 
+// So is one that is removed between two starts: the next start says what is gone and
+// what to do, and each target goes on where it was. A first start has lost nothing.
+func TestStoreRemovedWhileStopped(t *testing.T) {
+	inBubble(t, "targets:\n"+hook("a", "")+hook("new", "")+"rules:\n  r: {"+all+", targets: [a]}\n", func(r *rig) {
+		const says = "stream was removed and is recreated: what was held back, waited or was dead in it is gone"
+		stop := r.start()
+		r.put("x")
+		r.takes("a", "x created")
+		r.acked()
+		stop()
+		if log := r.log.String(); strings.Contains(log, says) {
+			t.Errorf("the first start tells of a loss:\n%s", log)
+		}
+		if err := r.js.DeleteStream(r.t.Context(), "NOTIFY"); err != nil {
+			t.Fatal(err)
+		}
+		r.put("y")
+		stop = r.start()
+		r.put("z")
+		r.takes("a", "x created", "y created", "z created")
+		stop()
+		if log := r.log.String(); strings.Count(log, says) != 1 || !strings.Contains(log, "stream=NOTIFY") || !strings.Contains(log, "roomnotify test --since") {
+			t.Errorf("the log does not tell of it:\n%s", log)
+		}
+		stop = r.start() // it is there
+		stop()
+		if log := r.log.String(); strings.Count(log, says) != 1 {
+			t.Errorf("the log tells of it again:\n%s", log)
+		}
+	})
+}
+
 // A second roomnotify of the same name takes nothing from the first, says who that
 // is and how to fix it, and continues when it is stopped.
 func TestSecondStandsBy(t *testing.T) {

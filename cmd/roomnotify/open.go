@@ -75,14 +75,14 @@ func (d *daemon) makeStore(ctx context.Context) (*store, error) {
 	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	removed := false
-	for _, t := range d.file.Targets {
-		_, err := d.js.Consumer(ask, d.cfg.Stream, d.cfg.durable(t.Name))
+	for _, name := range d.told() { // of others NATS may not allow to ask
+		_, err := d.js.Consumer(ask, d.cfg.Stream, d.cfg.durable(name))
 		if err == nil {
 			removed = true
 			break
 		}
 		if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return nil, fmt.Errorf("look for the durable of target %s: %w", t.Name, d.cfg.reader().Explain(err))
+			return nil, fmt.Errorf("look for the durable of target %s: %w", name, d.cfg.reader().Explain(err))
 		}
 	}
 	s, err := openStore(ctx, d.js, d.cfg.store(), true)

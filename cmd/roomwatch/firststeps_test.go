@@ -250,15 +250,15 @@ func (n *newcomer) waitFor(what string, ok func() bool, said func() string) {
 	}
 }
 
-// subscribe runs README's subscriber in a module like the one that it says to copy.
+// subscribe runs README's subscriber in a module like the one that the manual says to copy.
 func (n *newcomer) subscribe() {
 	n.t.Helper()
 	readme := n.read("README.md")
-	replace := regexp.MustCompile("`(replace roomwatch => )/path/to/roomwatch`").FindStringSubmatch(readme)
+	replace := regexp.MustCompile("`(replace roomwatch => )/path/to/roomwatch`").FindStringSubmatch(n.read("cmd/roomwatch/README.md"))
 	_, code, found := strings.Cut(readme, "```go\nerr := events.Subscribe(")
 	code, _, closed := strings.Cut(code, "\n```")
 	if replace == nil || !found || !closed {
-		n.t.Fatal("README has no subscriber in Go, or does not say where it finds the packages")
+		n.t.Fatal("README has no subscriber in Go, or the manual does not say where it finds the packages")
 	}
 	gomod := regexp.MustCompile(`replace roomwatch => \S+`).ReplaceAllString(n.read("deploy/examples/go/go.mod"), replace[1]+n.dir)
 	n.write("yours/go.mod", gomod)

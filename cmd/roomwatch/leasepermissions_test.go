@@ -59,4 +59,8 @@ func (g *guarded) hasLease(t *testing.T) {
 	if status := p.wait(20e9); status != 2 || !g.lacks.names(p.output.String()) {
 		t.Errorf("asked for, exit status %d:\n%s", status, p.output)
 	}
+	// One that may not have the lease has taken nothing from the one that writes.
+	if out := m.output.String(); !m.is(web.RoleWriter) || strings.Contains(out, "taken over") {
+		t.Errorf("the first one was disturbed:\n%s", out)
+	}
 }

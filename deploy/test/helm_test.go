@@ -379,6 +379,23 @@ func TestChartStandby(t *testing.T) {
 		}
 	}
 	one := rendered(t, chart+"/ci/least-values.yaml")
+	// Two demand the lease, in its usual length, so that they end where NATS does not allow it; one does not.
+	usual := variableDefault(t, "roomwatch", "ROOMWATCH_LEASE")
+	asked := rendered(t, chart+"/ci/standby-values.yaml", "env.ROOMWATCH_LEASE=30s")
+	for _, c := range []struct {
+		of   release
+		want []string
+	}{{r, []string{usual}}, {asked, []string{"30s"}}, {one, nil}} {
+		var got []string
+		for _, e := range c.of.sets[0].Spec.Template.Spec.Containers[0].Env {
+			if e.Name == "ROOMWATCH_LEASE" {
+				got = append(got, e.Value)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("ROOMWATCH_LEASE is %q, want %q", got, c.want)
+		}
+	}
 	if *one.sets[0].Spec.Replicas != 1 || len(one.budgets) != 0 || one.sets[0].Spec.Template.Spec.Affinity != nil {
 		t.Errorf("one alone has %d replicas, budgets %+v", *one.sets[0].Spec.Replicas, one.budgets)
 	}
@@ -449,6 +466,7 @@ func TestChartRefuses(t *testing.T) {
 		{"two pods and the embedded server", append(good, "replicas=2"), "replicas is 2 and nats.url is empty"},
 		{"two pods and one volume", append(good, "replicas=2", "nats.url=nats://n", "persistence.existingClaim=c"), "replicas is 2 and persistence.existingClaim is one volume"},
 		{"two pods without the lease", append(good, "replicas=2", "nats.url=nats://n", "env.ROOMWATCH_LEASE=0s"), "replicas is 2 and ROOMWATCH_LEASE is 0"},
+		{"two pods that do not ask for the lease", append(good, "replicas=2", "nats.url=nats://n", "env.ROOMWATCH_LEASE="), "env.ROOMWATCH_LEASE is empty"},
 		{"three pods", append(good, "replicas=3", "nats.url=nats://n"), "replicas"},
 		{"nothing set", nil, "sdkAppID"},
 		{"no image", []string{"sdkAppID=1400000000", "secret.existingSecret=x"}, "image.repository"},
@@ -532,18 +550,33 @@ func TestChartRefuses(t *testing.T) {
 	}
 }
 
+// variableDefault is what a program does without a variable, as its help has it.
+func variableDefault(t *testing.T, program, name string) string {
+	t.Helper()
+	m := regexp.MustCompile(`(?m)^`+name+` +\S+ +(\S+) `).FindStringSubmatch(variableHelp(t, program))
+	if m == nil {
+		t.Fatalf("the help of %s has no default of %s", program, name)
+	}
+	return m[1]
+}
+
 var variable = regexp.MustCompile(`(?m)^(ROOM[A-Z]+_[A-Z_]+|NATS_[A-Z_]+) `)
 
 // variableNames are those that a program reads.
 func variableNames(t *testing.T, name string) map[string]bool {
 	t.Helper()
+	names := map[string]bool{strings.ToUpper(name) + "_ENV_FILE": true}
+	for _, m := range variable.FindAllStringSubmatch(variableHelp(t, name), -1) {
+		names[m[1]] = true
+	}
+	return names
+}
+
+func variableHelp(t *testing.T, name string) string {
+	t.Helper()
 	out, err := exec.CommandContext(t.Context(), program(t, name), "help", "config").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := map[string]bool{strings.ToUpper(name) + "_ENV_FILE": true}
-	for _, m := range variable.FindAllStringSubmatch(string(out), -1) {
-		names[m[1]] = true
-	}
-	return names
+	return string(out)
 }

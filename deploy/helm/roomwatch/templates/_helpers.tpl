@@ -85,6 +85,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $set := dict "env" .Values.env "extraEnv" .Values.extraEnv -}}
 {{- $lease := include "roomwatch.variable" (merge (dict "name" "ROOMWATCH_LEASE") $set) -}}
 {{- $noLease := regexMatch "^=(0+[a-zµ]*)+$" $lease -}}
+{{- $emptyLease := and (hasKey .Values.env "ROOMWATCH_LEASE") (eq $lease "=") -}}
 {{- if and (ne $lease "") (ne $lease "=") (not $noLease) (not .Values.nats.url) -}}
 {{- fail "ROOMWATCH_LEASE is set and nats.url is empty: the embedded server serves one roomwatch alone; set nats.url, or leave the variable out" -}}
 {{- end -}}
@@ -97,6 +98,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- if .Values.persistence.existingClaim -}}
 {{- fail "replicas is 2 and persistence.existingClaim is one volume: each pod has a state of its own; leave the claim out, or set replicas to 1" -}}
+{{- end -}}
+{{- if $emptyLease -}}
+{{- fail "replicas is 2 and env.ROOMWATCH_LEASE is empty, which asks for no lease: without permission for it the two would drive each other out; leave it out, or set replicas to 1" -}}
 {{- end -}}
 {{- if $noLease -}}
 {{- fail "replicas is 2 and ROOMWATCH_LEASE is 0: without the lease the two drive each other out; leave it out, or set replicas to 1" -}}

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -228,9 +230,9 @@ func TestCallbacksReachTheWriter(t *testing.T) {
 	r := newRig(t, simulator.Config{Seed: 6, Rooms: 60, Quota: -1})
 	hook := freeAddr(t)
 	rarely := []string{"ROOMWATCH_INTERVAL=10m", "ROOMWATCH_REQUESTS_PER_SECOND=9.5", "ROOMWATCH_POINT_READS_PER_SECOND=50", "ROOMWATCH_PROBE_SHARE=0", everyEvent}
-	first := r.member(t.TempDir(), rarely...)
+	first := r.member(t.TempDir(), append(slices.Clone(rarely), "ROOMWATCH_WEBHOOK_ADDR="+freeAddr(t), "ROOMWATCH_WEBHOOK_TOKEN="+callbackToken)...)
 	eventually(t, "the rooms", func() bool { return stored(t, r.nc) >= 60 })
-	second := r.member(t.TempDir(), append(rarely, "ROOMWATCH_WEBHOOK_ADDR="+hook, "ROOMWATCH_WEBHOOK_TOKEN="+callbackToken)...)
+	second := r.member(t.TempDir(), append(slices.Clone(rarely), "ROOMWATCH_WEBHOOK_ADDR="+hook, "ROOMWATCH_WEBHOOK_TOKEN="+callbackToken)...)
 	eventually(t, "a warm standby", second.warm)
 	r.sendCallbacks(simulator.Callbacks{URL: "http://" + hook + webhook.Path, Token: callbackToken})
 	news := func(of string, n int) {
@@ -252,6 +254,12 @@ func TestCallbacksReachTheWriter(t *testing.T) {
 	news("at the standby", 3)
 	if s := second.status(); !second.is(web.RoleStandby) || s.Callbacks == nil || s.Callbacks.Taken < 2 {
 		t.Errorf("the standby: %s, callbacks %+v", s.Role, s.Callbacks)
+	}
+	// The writer counts what came by way of the standby: silence there would be an alert.
+	_, metrics := fetch(first.addr, "/metrics")
+	passed := regexp.MustCompile(`(?m)^roomwatch_poller_callbacks_total{outcome="from_standby"} ([2-9]|\d\d+)$`)
+	if s := first.status(); s.Callbacks == nil || s.Callbacks.Taken < 2 || s.Callbacks.Last.IsZero() || !passed.MatchString(metrics) {
+		t.Errorf("the writer: callbacks %+v, metrics %q", s.Callbacks, lines(metrics, "roomwatch_poller_callbacks_total{"))
 	}
 	if status := first.stop(); status != 0 {
 		t.Errorf("exit status %d:\n%s", status, first.output)

@@ -553,7 +553,7 @@ func TestChartRefuses(t *testing.T) {
 // variableDefault is what a program does without a variable, as its help has it.
 func variableDefault(t *testing.T, program, name string) string {
 	t.Helper()
-	m := regexp.MustCompile(`(?m)^`+name+` +\S+ +(\S+) `).FindStringSubmatch(variableHelp(t, program))
+	m := regexp.MustCompile(`(?m)^` + name + ` +\S+ +(\S+) `).FindStringSubmatch(variableHelp(t, program))
 	if m == nil {
 		t.Fatalf("the help of %s has no default of %s", program, name)
 	}

@@ -52,7 +52,7 @@ type Receiver struct {
 // A Status is what has come since the start.
 type Status struct {
 	Last     time.Time // the newest callback that was taken; zero: none
-	Taken    uint64    // with the right signature
+	Taken    uint64    // with the right signature, here or at a standby that has passed it on
 	Refused  uint64
 	Outdated int           // refused for their time, in a row
 	Offset   time.Duration // of the newest of those: its time minus ours
@@ -75,6 +75,14 @@ func (r *Receiver) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.status
+}
+
+// PassedOn notes a callback that a standby has taken and passed on. It tells nobody of it.
+func (r *Receiver) PassedOn() {
+	r.metrics.callbacks.WithLabelValues(string(fromStandby)).Inc()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.Taken, r.status.Last = r.status.Taken+1, time.Now() // of the clock here it says nothing
 }
 
 // ServeHTTP answers a callback before anything is done about it: the service does not

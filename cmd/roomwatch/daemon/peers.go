@@ -63,5 +63,8 @@ func (d *Daemon) hearPeer(m *nats.Msg) {
 		d.log.Debug("what a standby passes on cannot be read", "error", err)
 		return
 	}
+	if d.receiver != nil {
+		d.receiver.PassedOn()
+	}
 	d.store.Tell(diff.Callback{RoomID: c.RoomID, Kind: c.Kind, At: time.Now(), Signed: c.Signed})
 }

@@ -41,7 +41,7 @@
 //	baseline    a room that was live before the first look
 //	gap         a time in which nobody watched: no sweep was complete
 //	pulse       what is told once a minute: that somebody watches
-//	epoch       a sequence of events without gaps, 1, 2, 3 …
+//	epoch       a sequence of events, 1, 2, 3 …, none missing
 //	outbox      the events that wait in the state for the stream
 //	claim       the message that makes a process the writer, and fences the others
 //	lease       what makes one of several processes the writer; it has a term, one more with each holder

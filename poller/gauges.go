@@ -29,7 +29,7 @@ func gauges(interval time.Duration, q *quota, s *Signer, h *health) []prometheus
 			}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "usersig_expiry_timestamp_seconds",
-			Help: "When the UserSig in use ends; NaN if it cannot be told. One that was made with the key is renewed in time; " +
+			Help: "When the UserSig in use ends; NaN if it is not known. One that was made with the key is renewed in time; " +
 				"one that was given ready has to be replaced before.",
 			ConstLabels: prometheus.Labels{"made": s.origin()},
 		}, func() float64 {

@@ -24,7 +24,7 @@
 //	    nothing is sent before a new claim is stored and the stream was read
 //	P3  nothing is sent over a connection that was made after the stream was read:
 //	    a server that was away can come back with less than it had acknowledged
-//	P4  so the stream holds a prefix of the sequence numbers, without gaps
+//	P4  so the stream holds a prefix of the sequence numbers, none missing
 //
 // Beside it the [Pulse] tells that somebody watches, and when nobody did; it bears the
 // same fence and has no part in the sequence. The [Bucket] has the live rooms as a

@@ -92,7 +92,7 @@ func (p *Publisher) follow(ctx context.Context) error {
 	}
 	if _, stored, assigned := p.outbox.Position(); stored != assigned {
 		p.log.WarnContext(ctx, "waiting events dropped", "events", assigned-stored,
-			"reason", "another roomwatch has become the writer before they were stored; it tells what of them still shows")
+			"reason", "another roomwatch has become the writer before they were stored; it publishes what of them still shows")
 	}
 	at, ok, err := s.place(ctx, info)
 	if err == nil && !ok {

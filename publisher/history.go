@@ -35,7 +35,7 @@ func (s *session) lookForLoss(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status.MadeAnew = time.Now()
-	s.log.ErrorContext(ctx, "stream recreated", "stream", s.stream.Name, "made", info.Created, "lost_up_to", lost,
+	s.log.ErrorContext(ctx, "stream recreated", "stream", s.stream.Name, "made", info.Created, "last_lost", lost,
 		"fix", "find out who removed it; its events are not stored again: put them back from a backup under another name")
 	return nil
 }

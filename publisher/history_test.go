@@ -33,7 +33,7 @@ func TestStreamMadeAnewAfterARebuildIsTold(t *testing.T) {
 		}
 		b.add(1)
 		pass(time.Minute)
-		if want := "lost_up_to=E1-0000000000000003"; r.Status().MadeAnew.IsZero() || !strings.Contains(r.log.String(), want) {
+		if want := "last_lost=E1-0000000000000003"; r.Status().MadeAnew.IsZero() || !strings.Contains(r.log.String(), want) {
 			t.Errorf("want %s:\n%s", want, r.log)
 		}
 	})

@@ -46,7 +46,7 @@
 //	    exactly what the rooms have become since the last event stored
 //	I2  sequence numbers are given in that transaction: 1, 2, 3 … in an epoch,
 //	    each to one event; a rebuild begins an epoch, and so does [Store.Renumber];
-//	    the outbox is a run of them without gaps that ends with the last one given
+//	    the outbox is a run of them, none missing, that ends with the last one given
 //	I3  a mark in missing belongs to a room in rooms
 //	I4  the counters know how many rooms, hidden rooms and marks there are
 //	I5  a RoomID is in rooms once, and keeps its number until it is gone

@@ -26,7 +26,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	gauge("rooms", "Rooms known to be live.", func() float64 { return float64(s.counters().Rooms) })
 	gauge("rooms_missing", "Known rooms that the newest complete sweeps did not show. Lasting high values: the list shifts a lot, or the service leaves rooms out.",
 		func() float64 { return float64(s.counters().Missing) })
-	gauge("rooms_hidden", "Rooms known to be live that the list does not show, as point reads told.",
+	gauge("rooms_hidden", "Rooms known to be live that the list does not show, as point reads show.",
 		func() float64 { return float64(s.counters().Hidden) })
 	gauge("read_ends_held", "Ends that point reads have proved and that are held back because most rooms would end at once. Above 0: look at what the service answers.",
 		func() float64 { return float64(s.Status().Held.Proved) })

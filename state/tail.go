@@ -11,7 +11,7 @@ const tailRows = 8000
 
 // A tail keeps committed events in memory, as they stand in the outbox: what is
 // published soon after its commit need not be read from the file again. It is a
-// run without gaps, and need not be the newest one: when it is full it lets new
+// run without a missing one, and need not be the newest one: when it is full it lets new
 // events go by until what it has is stored, so that a publisher that has fallen
 // behind finds in it what it needs next. It is not safe for concurrent use.
 type tail struct {

@@ -34,7 +34,7 @@ type config struct {
 	Durable       string         `envconfig:"ROOMAUDIT_DURABLE" default:"roomaudit" desc:"the consumer that shows the position of the trail in NATS; one for each trail"`
 	NATSURL       string         `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
 	Stream        string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
-	HTTPAddr      string         `envconfig:"ROOMAUDIT_HTTP_ADDR" default:"127.0.0.1:8082" desc:"address of the probes and metrics; off for none"`
+	HTTPAddr      string         `envconfig:"ROOMAUDIT_HTTP_ADDR" default:"127.0.0.1:8082" desc:"address of the health checks and metrics; off for none"`
 	HTTPToken     environ.Secret `envconfig:"ROOMAUDIT_HTTP_TOKEN" desc:"bearer token for the metrics; required, this or its file, for an address that is not loopback"`
 	HTTPTokenFile string         `envconfig:"ROOMAUDIT_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
 	HTTPOpen      bool           `envconfig:"ROOMAUDIT_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`

@@ -31,7 +31,7 @@ func checkCommand(path *string) *cobra.Command {
 	}
 }
 
-// A checklist has a line for each place that roomnotify needs.
+// A checklist has a line for each thing that roomnotify needs.
 type checklist struct{ program.Checklist }
 
 func check(ctx context.Context, w io.Writer, path string) error {
@@ -170,7 +170,7 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 		case gone:
 			l.Warn("store", "%d %s for %s by rule %s, which is gone: send them with `roomnotify resend --rule %s`, or remove them with `roomnotify dead drop --rule %s`", w.count, shown(w.part), w.target, w.rule, w.rule, w.rule)
 		case w.part == heldPart:
-			l.Line("store", nil, "%d held back for %s by rule %s: a digest will tell them", w.count, w.target, w.rule)
+			l.Line("store", nil, "%d held back for %s by rule %s: a digest will have them", w.count, w.target, w.rule)
 		case w.part == waitingPart:
 			l.Line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
 		default:

@@ -30,7 +30,7 @@ type config struct {
 	NATSURL       string         `envconfig:"NATS_URL" default:"nats://127.0.0.1:4222" desc:"NATS servers, comma separated"`
 	Stream        string         `envconfig:"ROOMWATCH_STREAM" default:"LIVE" desc:"the stream of roomwatch"`
 	Prefix        string         `envconfig:"ROOMWATCH_SUBJECT_PREFIX" default:"live" desc:"first token of its subjects"`
-	HTTPAddr      string         `envconfig:"ROOMNOTIFY_HTTP_ADDR" default:"127.0.0.1:8081" desc:"address of the probes and metrics; off for none"`
+	HTTPAddr      string         `envconfig:"ROOMNOTIFY_HTTP_ADDR" default:"127.0.0.1:8081" desc:"address of the health checks and metrics; off for none"`
 	HTTPToken     environ.Secret `envconfig:"ROOMNOTIFY_HTTP_TOKEN" desc:"bearer token for the metrics; required, this or its file, for an address that is not loopback"`
 	HTTPTokenFile string         `envconfig:"ROOMNOTIFY_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
 	HTTPOpen      bool           `envconfig:"ROOMNOTIFY_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`
@@ -107,7 +107,7 @@ func (c *config) http() serve.Settings {
 // reader is what the stream of events is needed for.
 func (c *config) reader() streams.Need { return streams.Reader(c.Stream, mostPending) }
 
-// durable is under which name NATS keeps the place of a target in the events. A -
+// durable is under which name NATS keeps the position of a target in the events. A -
 // of the installation's name is doubled, so that prod and eu-team are not prod-eu
 // and team: no target begins with one.
 func (c *config) durable(target string) string {

@@ -59,7 +59,7 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// No two targets of any installations have one place in the events.
+// No two targets of any installations share a position in the events.
 func TestDurablesAreDistinct(t *testing.T) {
 	of := map[string]string{}
 	for _, name := range []string{"prod", "prod-", "prod--", "prod-eu", "prod-eu-", "prod-eu-team", "p"} {

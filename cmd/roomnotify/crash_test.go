@@ -58,7 +58,7 @@ func TestKilledAtRandom(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, uint64(i)))
 		work.Go(func() {
 			cmd, _ := start(name)
-			waitFor(t, "a place in the events", func() bool {
+			waitFor(t, "a position in the events", func() bool {
 				_, err := b.js.Consumer(t.Context(), "LIVE", name+"-hook")
 				return err == nil
 			})

@@ -162,7 +162,7 @@ func TestLeftovers(t *testing.T) {
 	if err := os.WriteFile(b.rules, []byte(strings.ReplaceAll(benchRules, "new:", "newer:")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wants := []string{"1 on notify.dead.hook.new.outage", "nats stream purge NOTIFY --subject=notify.dead.hook.new.outage", "the place of target old", "nats consumer rm LIVE notify-old"}
+	wants := []string{"1 on notify.dead.hook.new.outage", "nats stream purge NOTIFY --subject=notify.dead.hook.new.outage", "the position of target old", "nats consumer rm LIVE notify-old"}
 	status, out := b.run("check")
 	for _, want := range append(wants, "1 dead letters for hook by rule new, which is gone") {
 		if status != 0 || !strings.Contains(out, want) {
@@ -170,7 +170,7 @@ func TestLeftovers(t *testing.T) {
 		}
 	}
 	if strings.Contains(out, "target hook, which no rule names") {
-		t.Errorf("a place that is used is called useless:\n%s", out)
+		t.Errorf("a position that is used is called useless:\n%s", out)
 	}
 	cfg, file, err := configured("")
 	if err != nil {

@@ -67,7 +67,7 @@ func (g *target) digest(ctx context.Context, r *ruleState) error {
 	return err
 }
 
-// collect returns the notification that tells what is held, and the place of the
+// collect returns the notification that tells what is held, and the sequence number of the
 // last message in it; 0 if nothing is held.
 func (g *target) collect(ctx context.Context, r *ruleState, subject string) (form.Notification, uint64, error) {
 	begun, err := g.store.boundary(ctx, g.t.Name, r.Name)

@@ -109,6 +109,6 @@ func (d *dryRun) print(all []telling, summary []string) error {
 		to := form.Target{Kind: t.Kind, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location()}
 		_, _ = fmt.Fprintf(w, "%s  %-*s  %-*s  %s\n", x.at.UTC().Format("2006-01-02T15:04:05Z"), names, x.n.Target, rule, x.n.Rule, to.Title(x.n))
 	}
-	_, _ = fmt.Fprintf(w, "%s\n", cmp.Or(strings.Join(summary, "\n"), "no rule names the target: it would be told nothing"))
+	_, _ = fmt.Fprintf(w, "%s\n", cmp.Or(strings.Join(summary, "\n"), "no rule names the target: it would get nothing"))
 	return w.Flush()
 }

@@ -104,7 +104,7 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// Readiness is about NATS, the place of each target, and targets, in words.
+// Readiness is about NATS, the position of each target, and targets, in words.
 func TestReadiness(t *testing.T) {
 	inBubble(t, "targets:\n"+hook("a", ", tries: 1")+hook("b", ", tries: 1")+"rules:\n  r: {"+all+", targets: [a, b]}\n", func(r *rig) {
 		says := func(reasons, warnings string) {

@@ -12,12 +12,12 @@ import (
 type keeper interface {
 	subject(parts ...string) string
 
-	// hold, wait and setAside keep a notification, perhaps from another place; wait returns its place.
+	// hold, wait and setAside keep a notification, perhaps from another message of the store; wait returns its sequence number.
 	hold(ctx context.Context, n form.Notification, from uint64) error
 	wait(ctx context.Context, n form.Notification, reason string, from uint64) (uint64, error)
 	setAside(ctx context.Context, n form.Notification, reason string, from uint64) error
 
-	// next returns the first one on a subject at or after a place; nil if there is none.
+	// next returns the first one on a subject at or after a sequence number; nil if there is none.
 	next(ctx context.Context, subject string, from uint64) (*stored, error)
 	remove(ctx context.Context, s *stored) error
 	drop(ctx context.Context, subject string, last uint64) error

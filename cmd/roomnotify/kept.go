@@ -147,8 +147,8 @@ func (s *store) counts(ctx context.Context, part string) (map[string]uint64, err
 }
 
 // leftovers returns what nothing uses any more, each with its fix: messages on
-// subjects of an earlier version, the places of targets that no rule names, and what
-// was told of the watch by rules that tell it no more.
+// subjects of an earlier version, the positions of targets that no rule names, and what
+// is stored of the watch for rules that report it no more.
 func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, durable func(target string) string) ([]string, error) {
 	var list []string
 	for _, part := range append(parts(), placePart, watchPart) {
@@ -167,7 +167,7 @@ func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, 
 				list = append(list, fmt.Sprintf("%d on %s, which is no subject of this version: read them with `nats stream view %s --subject=%s`, then remove them with `nats stream purge %s --subject=%s`",
 					counts[subject], full, s.name, full, s.name, full))
 			case part == placePart && len(tokens) == 2 && len(file.Of(tokens[1])) == 0:
-				list = append(list, fmt.Sprintf("the place of target %s, which no rule names: if it does not come back, remove it with `nats consumer rm %s %s` and `nats stream purge %s --subject=%s`",
+				list = append(list, fmt.Sprintf("the position of target %s, which no rule names: if it does not come back, remove it with `nats consumer rm %s %s` and `nats stream purge %s --subject=%s`",
 					tokens[1], stream, durable(tokens[1]), s.name, full))
 			}
 		}
@@ -175,7 +175,7 @@ func (s *store) leftovers(ctx context.Context, file *rules.File, stream string, 
 	return list, nil
 }
 
-// warnOfLeftovers logs what nobody will tell by himself.
+// warnOfLeftovers logs what nothing will send by itself.
 func (d *daemon) warnOfLeftovers(ctx context.Context, s *store) error {
 	list, err := s.waiting(ctx)
 	if err != nil {
@@ -194,7 +194,7 @@ func (d *daemon) warnOfLeftovers(ctx context.Context, s *store) error {
 	return err
 }
 
-// end returns the place of the last message in the store.
+// end returns the sequence number of the last message in the store.
 func (s *store) end(ctx context.Context) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
@@ -205,7 +205,7 @@ func (s *store) end(ctx context.Context) (uint64, error) {
 	return i.State.LastSeq, nil
 }
 
-// at returns what is kept at a place in the store; nil if there is nothing.
+// at returns what is kept at a sequence number of the store; nil if there is nothing.
 func (s *store) at(ctx context.Context, seq uint64) (part string, n *stored, err error) {
 	n, err = s.next(ctx, s.subject(">"), seq)
 	if err != nil || n == nil || n.seq != seq {

@@ -14,11 +14,11 @@ import (
 
 const mostReason = 400 // characters
 
-// mail tells a notification by e-mail, once: one letter to all recipients. If the
-// server accepts some of them, the letter goes to these, and is not sent again, as
+// mail sends a notification by e-mail, once: one message to all recipients. If the
+// server accepts some of them, it goes to these, and is not sent again, as
 // they would have it twice; s.missed is told of the others.
 func (s *sender) mail(ctx context.Context, t *rules.Target, to form.Target, n form.Notification, hide *strings.Replacer) error {
-	letter, err := to.Letter(n, time.Now())
+	message, err := to.Letter(n, time.Now())
 	if err != nil {
 		return &form.Refusal{Text: hide.Replace(err.Error()), Permanent: true}
 	}
@@ -28,7 +28,7 @@ func (s *sender) mail(ctx context.Context, t *rules.Target, to form.Target, n fo
 	if err != nil {
 		return mailFailed(ctx, t.RequestTimeout(), err, hide)
 	}
-	refused, err := session.send(to.Envelope, letter)
+	refused, err := session.send(to.Envelope, message)
 	if err != nil {
 		session.abort()
 		return mailFailed(ctx, t.RequestTimeout(), err, hide)
@@ -67,14 +67,14 @@ func mailFailed(ctx context.Context, within time.Duration, err error, hide *stri
 		if known {
 			text = fmt.Sprintf("%s: %s", step.at, text)
 			if step.at == form.Content {
-				text += "; if the server looks at a letter for longer, set timeout: it may have taken this one"
+				text += "; if the server needs longer to check an e-mail, set timeout: it may have accepted this one"
 			}
 		}
 	}
 	return &form.Refusal{Text: hide.Replace(form.Clean(hide.Replace(text), mostReason))} // it may have words of the server
 }
 
-// reachMail opens a session with a mail server, with the login, and sends no letter.
+// reachMail opens a session with a mail server, with the login, and sends no e-mail.
 // No secret is in the error.
 func reachMail(ctx context.Context, t *rules.Target) error {
 	ctx, cancel := context.WithTimeout(ctx, mailReachWait)
@@ -87,11 +87,11 @@ func reachMail(ctx context.Context, t *rules.Target) error {
 	return nil
 }
 
-// missed notes the recipients that a letter did not go to, while others got it.
+// missed notes the recipients that an e-mail did not go to, while others got it.
 func (d *daemon) missed(t *rules.Target) func(context.Context, form.Notification, int, string) {
 	return func(ctx context.Context, n form.Notification, count int, who string) {
 		d.metrics.missed.WithLabelValues(t.Name).Add(float64(count))
 		d.log.ErrorContext(ctx, "recipients refused", "target", t.Name, "kind", t.Kind, "host", t.Host(), "id", n.ID, "recipients", who,
-			"fix", "correct the addresses, or leave them away; the letter went to the others, and is not sent again")
+			"fix", "correct the addresses, or remove them; the e-mail went to the others, and is not sent again")
 	}
 }

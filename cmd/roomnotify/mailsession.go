@@ -26,7 +26,7 @@ const (
 // A dialFunc makes a connection.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// A stepError says at which step of a letter something failed; what is a
+// A stepError says at which step of sending an e-mail something failed; what is a
 // [textproto.Error] if the server has replied.
 type stepError struct {
 	at   form.Step
@@ -36,7 +36,7 @@ type stepError struct {
 func (e *stepError) Error() string { return string(e.at) + ": " + e.what.Error() }
 func (e *stepError) Unwrap() error { return e.what }
 
-// A mailSession is a connection to a mail server that takes letters: encrypted unless
+// A mailSession is a connection to a mail server that takes e-mails: encrypted unless
 // the rule file forgoes that, and with a login if the target has a user.
 type mailSession struct {
 	client *smtp.Client
@@ -69,7 +69,7 @@ func openMail(ctx context.Context, t *rules.Target, dial dialFunc) (_ *mailSessi
 	if s.client, err = smtp.NewClient(conn, host); err != nil {
 		return nil, &stepError{form.Greeting, err}
 	}
-	s.client.SkipSMTPUTF8(true) // no address needs it, and not every server that a letter passes knows it
+	s.client.SkipSMTPUTF8(true) // no address needs it, and not every server that an e-mail passes knows it
 	_, domain, _ := strings.Cut(t.Envelope().From.Address, "@")
 	if err := s.client.Hello(domain); err != nil {
 		return nil, &stepError{form.Greeting, err}
@@ -106,16 +106,16 @@ func (s *mailSession) login(t *rules.Target, host string) error {
 	return fmt.Errorf("the server offers %s, and roomnotify knows PLAIN and LOGIN", form.Clean(offered, 100))
 }
 
-// A refusedRecipient is one to whom a letter did not go.
+// A refusedRecipient is one to whom an e-mail did not go.
 type refusedRecipient struct {
 	address string
 	err     error // a stepError
 }
 
-// send sends a letter to those recipients that the server accepts. It returns those
+// send sends an e-mail to those recipients that the server accepts. It returns those
 // that it does not; it fails if there are no others, with a reply that leaves the
 // most hope.
-func (s *mailSession) send(e form.Envelope, letter []byte) (refused []refusedRecipient, err error) {
+func (s *mailSession) send(e form.Envelope, message []byte) (refused []refusedRecipient, err error) {
 	if err := s.client.Mail("<" + e.From.Address + ">"); err != nil {
 		return nil, &stepError{form.Sender, err}
 	}
@@ -136,7 +136,7 @@ func (s *mailSession) send(e form.Envelope, letter []byte) (refused []refusedRec
 	if err != nil {
 		return nil, &stepError{form.Content, err}
 	}
-	if _, err := w.Write(letter); err != nil {
+	if _, err := w.Write(message); err != nil {
 		return nil, &stepError{form.Content, err}
 	}
 	if err := w.Close(); err != nil { // without a reply whether it was taken is unknown: it is sent again, under its id
@@ -145,7 +145,7 @@ func (s *mailSession) send(e form.Envelope, letter []byte) (refused []refusedRec
 	return refused, nil
 }
 
-// noneOf returns the reply for a letter that no recipient gets: while one of them is
+// noneOf returns the reply for an e-mail that no recipient gets: while one of them is
 // refused for the moment only, all of it is.
 func (s *mailSession) noneOf(refused []refusedRecipient) error {
 	for _, r := range refused {
@@ -156,7 +156,7 @@ func (s *mailSession) noneOf(refused []refusedRecipient) error {
 	return refused[0].err
 }
 
-// quit ends a session in a friendly way, if the server lets it: the letter was taken,
+// quit ends a session in a friendly way, if the server lets it: the e-mail was accepted,
 // whatever it replies. The client's own Quit ends TLS, too, and waits for that.
 func (s *mailSession) quit() {
 	defer s.abort()

@@ -29,7 +29,7 @@ func newMetrics(s *status) *metrics {
 	m.held = count("notifications_held_total", "Notifications that a limit or quiet hours hold back for a digest.")
 	m.dead = count("notifications_dead_total", "Notifications that became dead letters: the target refuses them, or they failed while others were accepted.")
 	m.skipped = count("events_late_total", "Events that were skipped because they were late.")
-	m.missed = count("recipients_refused_total", "Recipients of e-mail that a letter did not go to, because the mail server refused them while it accepted others.")
+	m.missed = count("recipients_refused_total", "Recipients that an e-mail did not go to, because the mail server refused them while it accepted others.")
 	m.delivery = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "roomnotify_delivery_seconds", Help: "Time from an event to the acceptance of its notification by the target, without digests.",
 		Buckets: []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600},

@@ -9,12 +9,12 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// An owner is a roomnotify that tells a target. It stands beside the place of the
+// An owner is a roomnotify that notifies a target. It stands beside the position of the
 // target, so that another one of the same name can say who it is.
 type owner struct {
 	Host     string    `json:"host"`
 	Instance string    `json:"instance"` // of one process
-	Since    time.Time `json:"since"`    // when it began to tell the target
+	Since    time.Time `json:"since"`    // when it began to notify the target
 }
 
 func newOwner() owner {
@@ -25,7 +25,7 @@ func newOwner() owner {
 	return owner{Host: host, Instance: ulid.Make().String()}
 }
 
-// owner returns who has left the place of a target; the zero owner if that cannot
+// owner returns who has saved the position of a target; the zero owner if that cannot
 // be read.
 func (s *store) owner(ctx context.Context, target string) owner {
 	var at struct{ By owner }

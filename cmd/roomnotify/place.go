@@ -17,7 +17,7 @@ const (
 	surveyEvery = 30 * time.Second // how often what the store keeps is counted
 )
 
-// A place is where a target is in the events, kept in the store: a durable that
+// A place keeps the position of a target in the events, in the store: a durable that
 // somebody removed, or a stream that was recreated, is noticed by the next
 // roomnotify, too.
 type place struct {
@@ -34,7 +34,7 @@ func (p *place) Load(ctx context.Context) (events.Position, error) {
 		return at, err
 	}
 	if err := json.Unmarshal([]byte(data), &at); err != nil {
-		return at, fmt.Errorf("read the place of %s: %w", p.target, err)
+		return at, fmt.Errorf("read the position of %s: %w", p.target, err)
 	}
 	return at, nil
 }
@@ -53,7 +53,7 @@ func (p *place) Save(ctx context.Context, at events.Position) error {
 		err = p.store.stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeKeep(1))
 	}
 	if err != nil {
-		return fmt.Errorf("save the place of %s: %w", p.target, err)
+		return fmt.Errorf("save the position of %s: %w", p.target, err)
 	}
 	return nil
 }

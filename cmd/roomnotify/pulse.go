@@ -136,7 +136,7 @@ func (l *checklist) watch(ctx context.Context, p pulses) {
 	case err != nil:
 		l.Line("watch", err, "")
 	case len(list) == 0:
-		l.Warn("watch", "the stream has no pulse of roomwatch: a rule with watch: true tells nothing before there is one; check that roomwatch runs, and that NATS lets it publish to %s", p.subject(events.WatchAlive, "*"))
+		l.Warn("watch", "the stream has no pulse of roomwatch: a rule with watch: true reports nothing before there is one; check that roomwatch runs, and that NATS lets it publish to %s", p.subject(events.WatchAlive, "*"))
 	}
 	for _, a := range list {
 		age := now.Sub(a.stored).Truncate(time.Second)

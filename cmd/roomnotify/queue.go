@@ -21,7 +21,7 @@ type head struct {
 	end  bool // there is none
 }
 
-// queue returns what waits from a place in the store on.
+// queue returns what waits from a sequence number of the store on.
 func (g *target) queue(from uint64) *queue {
 	q := &queue{g: g}
 	for _, r := range g.rules {

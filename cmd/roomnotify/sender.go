@@ -30,7 +30,7 @@ type sender struct {
 
 	// Of e-mail.
 	dial   dialFunc                                                              // nil: as the target says
-	missed func(ctx context.Context, n form.Notification, count int, who string) // is told whom a letter did not go to that others got; may be nil
+	missed func(ctx context.Context, n form.Notification, count int, who string) // gets the recipients that an e-mail did not go to while others got it; may be nil
 }
 
 // newSender returns a sender; a nil transport means one that connects as the target

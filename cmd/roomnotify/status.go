@@ -62,7 +62,7 @@ func (s *status) begin(targets map[string]*target) {
 	defer s.mu.Unlock()
 	s.starting, s.targets = "", map[string]*targetStatus{}
 	for _, g := range targets {
-		s.targets[g.t.Name] = &targetStatus{why: "its place in the events was not reached yet", condition: g.condition}
+		s.targets[g.t.Name] = &targetStatus{why: "its position in the events is not reached yet", condition: g.condition}
 	}
 }
 

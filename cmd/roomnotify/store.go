@@ -27,7 +27,7 @@ import (
 //	dead.<target>.<rule>                          dead letters: what the target does not take
 //	told.<target>.<rule>.<life>.<milestone>       the id of the event that crossed it
 //	watch.<target>.<rule>.<app>                   that it was told that nobody watches the application
-//	place.<target>                                how far it is in the stream of the events
+//	place.<target>                                its position in the stream of the events
 //	parked.<target>                               messages of the event stream that are no events
 //	reload, reloaded                              the newest `roomnotify reload`, and what came of it
 //
@@ -76,7 +76,7 @@ func (c storeConfig) need() streams.Need {
 // more: what waits in it is not lost, and events wait in their own stream.
 func (c storeConfig) wanted() jetstream.StreamConfig {
 	config := jetstream.StreamConfig{
-		Name: c.stream(), Subjects: []string{c.name + ".>"}, Description: "what roomnotify still has to tell",
+		Name: c.stream(), Subjects: []string{c.name + ".>"}, Description: "what roomnotify still has to send",
 		Storage: jetstream.FileStorage, Replicas: c.replicas, MaxAge: c.maxAge, Duplicates: min(duplicateWindow, c.maxAge),
 	}
 	if c.maxBytes > 0 {
@@ -124,13 +124,13 @@ type stored struct {
 }
 
 // keep stores a notification on a subject: one that is told for the first time,
-// or one that moves there from a place in the store (from; 0: from none).
+// or one that moves there from another message of the store (from: its sequence number; 0: none).
 //
 // The message id names this step alone. A step that is repeated, because a crash
-// came between it and the acknowledgement of the event or the removal at the
-// place it came from, finds its own message id: the server has stored it before,
+// came between it and the acknowledgement of the event or the removal of the
+// message it came from, finds its own message id: the server has stored it before,
 // and stores it no second time. The same notification on the same subject by
-// another step is another message. keep returns its place.
+// another step is another message. keep returns its sequence number.
 func (s *store) keep(ctx context.Context, subject, reason string, n form.Notification, from uint64) (uint64, error) {
 	body, err := json.Marshal(n)
 	if err != nil {
@@ -156,7 +156,7 @@ func (s *store) hold(ctx context.Context, n form.Notification, from uint64) erro
 	return err
 }
 
-// wait keeps a notification until its target is up again, and returns its place.
+// wait keeps a notification until its target is up again, and returns its sequence number.
 func (s *store) wait(ctx context.Context, n form.Notification, reason string, from uint64) (uint64, error) {
 	return s.keep(ctx, s.subject(waitingPart, n.Target, n.Rule), reason, n, from)
 }
@@ -167,7 +167,7 @@ func (s *store) setAside(ctx context.Context, n form.Notification, reason string
 	return err
 }
 
-// next returns the first notification on a subject at or after a place in the
+// next returns the first notification on a subject at or after a sequence number of the
 // stream; nil if there is none. A message that is none is skipped.
 func (s *store) next(ctx context.Context, subject string, from uint64) (*stored, error) {
 	for {
@@ -201,7 +201,7 @@ func (s *store) remove(ctx context.Context, l *stored) error {
 	return nil
 }
 
-// drop removes what is on a subject up to a place in the stream.
+// drop removes what is on a subject up to a sequence number.
 func (s *store) drop(ctx context.Context, subject string, last uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()

@@ -46,7 +46,7 @@ const (
 func TestStorm(t *testing.T) {
 	s := newStorm(t)
 	p := s.start()
-	waitFor(t, "a place in the events for each target", func() bool {
+	waitFor(t, "a position in the events for each target", func() bool {
 		for _, name := range stormTargets {
 			if _, err := s.b.js.Consumer(t.Context(), "LIVE", "notify-"+name); err != nil {
 				return false

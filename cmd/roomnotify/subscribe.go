@@ -26,7 +26,7 @@ func (d *daemon) subscribe(ctx context.Context, s *store, g *target) error {
 		case errors.Is(err, events.ErrShared):
 			by := s.owner(ctx, g.t.Name)
 			if by.Instance == d.me.Instance {
-				by = owner{} // it has not left its place yet
+				by = owner{} // it has not saved its position yet
 			}
 			standby.report(ctx, err, by)
 			d.status.standsBy(g.t.Name)

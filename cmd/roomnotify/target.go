@@ -63,7 +63,7 @@ type target struct {
 	waiting        bool                               // there may be notifications that wait for the target
 	arrivals       int                                // how many were stored as waiting
 	lookAt         time.Time                          // when the store is read again although waiting is false
-	probeFrom      uint64                             // the place in the store from which the second notification of a probe is taken
+	probeFrom      uint64                             // the sequence number in the store from which the second notification of a probe is taken
 	late, lateSaid int                                // events skipped; of them those that were logged
 	counts         *recent.Map[roomLife, int64]       // the newest view counts of rooms
 }
@@ -181,7 +181,7 @@ func (g *target) tell(ctx context.Context, r *ruleState, n form.Notification) er
 	return err // unreachable: an attempt ends in one of these
 }
 
-// setAside makes a notification a dead letter, perhaps from a place in the store.
+// setAside makes a notification a dead letter, perhaps one that is in the store already.
 func (g *target) setAside(ctx context.Context, n form.Notification, reason string, from uint64) error {
 	if err := g.store.setAside(ctx, n, reason, from); err != nil {
 		return err
@@ -206,7 +206,7 @@ func (g *target) queues() string {
 	return ""
 }
 
-// wait stores a notification, perhaps from another place in the store, until the
+// wait stores a notification, perhaps one that is in the store already, until the
 // target is up again.
 func (g *target) wait(ctx context.Context, n form.Notification, reason string, from uint64) error {
 	seq, err := g.store.wait(ctx, n, reason, from)
@@ -248,7 +248,7 @@ func (g *target) holdBack(ctx context.Context, r *ruleState, n form.Notification
 	return true, nil
 }
 
-// take takes a place in the minute of the rule and of the target, or says when
+// take counts one in the minute of the rule and of the target, or says when
 // there is one.
 func (g *target) take(r *ruleState, now time.Time) (ok bool, due time.Time) {
 	g.mu.Lock()

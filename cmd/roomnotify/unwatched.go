@@ -134,7 +134,7 @@ func (s *store) silence(ctx context.Context, target, rule string, app int) (*sil
 	}
 	var was silence
 	if err := json.Unmarshal([]byte(data), &was); err != nil {
-		return nil, fmt.Errorf("read what %s was told of application %d: %w", target, app, err)
+		return nil, fmt.Errorf("read which silences %s was notified of, application %d: %w", target, app, err)
 	}
 	return &was, nil
 }
@@ -147,7 +147,7 @@ func (s *store) noteSilence(ctx context.Context, target, rule string, app int, n
 		_, err = s.js.Publish(ctx, s.silenceSubject(target, rule, app), body)
 	}
 	if err != nil {
-		return fmt.Errorf("note what %s was told of application %d: %w", target, app, err)
+		return fmt.Errorf("note which silences %s was notified of, application %d: %w", target, app, err)
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (s *store) endSilence(ctx context.Context, target, rule string, app int) er
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	if err := s.stream.Purge(ctx, jetstream.WithPurgeSubject(s.silenceSubject(target, rule, app))); err != nil {
-		return fmt.Errorf("note what %s was told of application %d: %w", target, app, err)
+		return fmt.Errorf("note which silences %s was notified of, application %d: %w", target, app, err)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show the status of the running daemon",
 		Long: "status asks the daemon at ROOMWATCH_HTTP_ADDR, with the token if one is set. Exit status 1 if no daemon answers\n" +
-			"or if it is not ready, so it can be used as a probe.",
+			"or if it is not ready, so it can be used as a health check.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := readClient()

@@ -36,7 +36,7 @@ func verifyCommand() *cobra.Command {
 		Long: "verify reads the stream from its first message to the one that is the last at the start, and prints all\n" +
 			"inconsistencies, one line each: missing and duplicate numbers, broken chains of versions and view counts, ends without\n" +
 			"a beginning, rooms announced twice, times that go backwards, ids and subjects that do not belong to the event, gaps\n" +
-			"in the watch that are told twice or overlap.",
+			"in the watch that are reported twice or overlap.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Read((*config.Config).ValidateNATS)

@@ -86,7 +86,7 @@ func TestVerify(t *testing.T) {
 		}
 		summary = v.Summary
 	}
-	if kinds[events.Gap] != 1 || kinds[events.Doubled] != 1 || kinds[events.Undecodable] != 1 {
+	if kinds[events.Missing] != 1 || kinds[events.Doubled] != 1 || kinds[events.Undecodable] != 1 {
 		t.Errorf("faults %v, want a gap, a double and something undecodable:\n%s", kinds, out)
 	}
 	if summary == nil || summary.Faults == 0 || summary.Live == 0 {

@@ -60,7 +60,7 @@ type Data struct {
 	Version  uint64    `json:"version"`           // 1 in room.created, one more with every further event of this life
 	Since    time.Time `json:"since,omitzero"`    // the change happened in (Since, Time]; zero if nothing is known
 	Baseline bool      `json:"baseline,omitzero"` // the room was live before roomwatch first looked
-	Gap      bool      `json:"gap,omitzero"`      // the change may have happened while nobody watched; [Resumed] tells of that time
+	Gap      bool      `json:"gap,omitzero"`      // the change may have happened while nobody watched; [Resumed] reports that time
 	Sweep    uint64    `json:"sweep"`             // the reading of the list that saw it, counted from 1
 	Evidence *Evidence `json:"evidence,omitzero"` // what proves it; nil in events of older versions
 }

@@ -67,7 +67,7 @@ func (s *subscription) resume(ctx context.Context, stream *jetstream.StreamInfo)
 	}
 	if start = was.Sequence + 1; start < first {
 		// How many of them the durable would have delivered nobody knows any more.
-		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its position are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "gone_at_most", first-start)
+		s.o.Log.WarnContext(ctx, "durable was removed: messages behind its position are no longer in the stream", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence, "next", first, "max_missing", first-start)
 		return first
 	}
 	s.o.Log.WarnContext(ctx, "durable was removed: it is recreated where it was", "stream", s.o.Stream, "durable", s.o.Durable, "handled", was.Sequence)

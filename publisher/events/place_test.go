@@ -203,7 +203,7 @@ func TestPlaceIsNoLongerInTheStream(t *testing.T) {
 		if got := w.inOrder("a"); got != "a1 a4" {
 			t.Errorf("handled %s", got)
 		}
-		if got := logged(); !strings.Contains(got, "gone_at_most=2") {
+		if got := logged(); !strings.Contains(got, "max_missing=2") {
 			t.Errorf("nothing says what is gone:\n%s", got)
 		}
 		if err := stop(); err != nil {

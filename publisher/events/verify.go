@@ -15,12 +15,12 @@ const (
 	Undecodable Kind = "undecodable" // no event and no claim, on a subject of roomwatch
 	WrongID     Kind = "id"          // Nats-Msg-Id is not the event's id
 	WrongPlace  Kind = "subject"     // the subject is not that of the event
-	Gap         Kind = "gap"         // sequence numbers are missing
+	Missing     Kind = "missing"     // sequence numbers are missing
 	Doubled     Kind = "doubled"     // a sequence number was there before, or comes too late
 	OldEpoch    Kind = "epoch"       // an epoch that another one had followed goes on
 	Backwards   Kind = "time"        // the time runs backwards, or since lies after it
 	BrokenChain Kind = "version"     // the version does not follow the one before in this life
-	WrongCount  Kind = "previous"    // previous is not what the event before told
+	WrongCount  Kind = "previous"    // previous is not what the event before had
 	NotLive     Kind = "not-live"    // news of a room, such as its end, without its beginning
 	StillLive   Kind = "still-live"  // a room is announced that has not ended
 )
@@ -202,14 +202,14 @@ func (c *check) order(a *application) bool {
 		a.past[a.epoch] = true
 		c.v.sum.Epochs++
 		if seq != 1 {
-			c.fault(Gap, "epoch %s begins with %d", epoch, seq)
+			c.fault(Missing, "epoch %s begins with %d", epoch, seq)
 		}
 		a.time = time.Time{} // another state may have another clock
 	case seq <= a.seq:
 		c.fault(Doubled, "%d follows %d", seq, a.seq)
 		return false
 	case seq > a.seq+1:
-		c.fault(Gap, "%d follows %d", seq, a.seq)
+		c.fault(Missing, "%d follows %d", seq, a.seq)
 	}
 	return true
 }
@@ -269,7 +269,7 @@ func (c *check) previous(before life, same bool) {
 			return
 		}
 		if same && told != before.views {
-			c.fault(WrongCount, "previous.ViewCount is %d, the event before told %d", told, before.views)
+			c.fault(WrongCount, "previous.ViewCount is %d, the event before has %d", told, before.views)
 		}
 	}
 }

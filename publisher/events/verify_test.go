@@ -94,11 +94,11 @@ func TestVerifier(t *testing.T) {
 		{name: "begins in the middle", story: whole, change: func(m []events.Message) []events.Message { return m[2:] }},
 		{name: "begins with an end", story: whole, change: func(m []events.Message) []events.Message { return m[3:] }},
 		{name: "nothing but an end, from the beginning", story: "1 a=3", want: "not-live@1"},
-		{name: "gap", story: "1 +a, 2 +b, 4 a=10", want: "gap@3"},
-		{name: "an event lost", story: whole, change: func(m []events.Message) []events.Message { return slices.Delete(m, 2, 3) }, want: "gap@4 version@6"},
-		{name: "a beginning lost", story: "1 +a, 2 +b, 3 -b", change: func(m []events.Message) []events.Message { return slices.Delete(m, 1, 2) }, want: "gap@3 not-live@3"},
+		{name: "missing", story: "1 +a, 2 +b, 4 a=10", want: "missing@3"},
+		{name: "an event lost", story: whole, change: func(m []events.Message) []events.Message { return slices.Delete(m, 2, 3) }, want: "missing@4 version@6"},
+		{name: "a beginning lost", story: "1 +a, 2 +b, 3 -b", change: func(m []events.Message) []events.Message { return slices.Delete(m, 1, 2) }, want: "missing@3 not-live@3"},
 		{name: "doubled", story: whole, change: func(m []events.Message) []events.Message { return slices.Insert(m, 3, m[2]) }, want: "doubled@3"},
-		{name: "late", story: "1 +a, 3 +b, 2 +c", want: "gap@2 doubled@3"},
+		{name: "late", story: "1 +a, 3 +b, 2 +c", want: "missing@2 doubled@3"},
 		{name: "end of an ended room", story: whole + ", 8 -a", want: "not-live@8"},
 		{name: "in the middle, end of an ended room", story: "5 -a, 6 -a", want: "not-live@2"},
 		{name: "version", story: whole, change: func(m []events.Message) []events.Message {
@@ -151,7 +151,7 @@ func TestVerifier(t *testing.T) {
 		}, want: "still-live@2"},
 		{name: "next epoch begins late", story: "1 +a", change: func(m []events.Message) []events.Message {
 			return append(m, story(t, "B", "2 +c")...)
-		}, want: "gap@1"},
+		}, want: "missing@1"},
 		{name: "old epoch goes on", story: "1 +a, 2 +b", change: func(m []events.Message) []events.Message {
 			return slices.Insert(m, 1, story(t, "B", "1 +c")...)
 		}, want: "epoch@2"},

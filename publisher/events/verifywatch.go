@@ -46,7 +46,7 @@ func (c *check) watch() []Fault {
 func (c *check) gap(r Resumed) {
 	before := c.v.gaps[r.Source]
 	if before == r.Data {
-		c.fault(Doubled, "the gap from %s was told before", at(r.Data.From))
+		c.fault(Doubled, "the gap from %s was reported before", at(r.Data.From))
 		return
 	}
 	if r.Data.From.Before(before.To) {

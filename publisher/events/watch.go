@@ -23,7 +23,7 @@ const PulseEvery = time.Minute
 
 // ErrWatch means that a message tells of the watch: [DecodeAlive] and [DecodeResumed]
 // read it.
-var ErrWatch = errors.New("it tells of the watch, not of a room")
+var ErrWatch = errors.New("it is about the watch, not about a room")
 
 // An About is what the messages of the watch have in common: a CloudEvents 1.0 event
 // without its data.

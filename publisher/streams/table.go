@@ -86,7 +86,7 @@ func requirements() []requirement {
 		{"discard_new_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would be refused for ever", func(s *stream) (string, string) {
 			return when(s.have.DiscardNewPerSubject, "it refuses further messages of a subject (discard_new_per_subject)"), s.edit("--no-discard-per-subject --max-msgs-per-subject=-1")
 		}},
-		{"max_msgs_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would remove an older one, and leave a gap", func(s *stream) (string, string) {
+		{"max_msgs_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would remove an older one", func(s *stream) (string, string) {
 			return when(s.have.MaxMsgsPerSubject > 0 && !s.have.DiscardNewPerSubject, "its limit is %d for each subject (max_msgs_per_subject), so a further message removes an older one", s.have.MaxMsgsPerSubject), s.edit("--max-msgs-per-subject=-1")
 		}},
 		{"discard", [3]verdict{fine, fine, refuse}, "events may expire; notifications that wait may not", func(s *stream) (string, string) {

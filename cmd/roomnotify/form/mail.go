@@ -18,7 +18,7 @@ type Envelope struct {
 	To   []netmail.Address
 }
 
-// maxLetter bounds the text of an e-mail, in bytes. A letter has it twice, encoded:
+// maxLetter bounds the text of an e-mail, in bytes. An e-mail has it twice, encoded:
 // it is shorter than 150 kB, which any server takes.
 const maxLetter = 20_000
 
@@ -27,7 +27,7 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
 
 // Letter returns the e-mail that tells n, tried at now: its text, and the same as
 // HTML. The Message-ID is the same at every attempt, so that a mailbox that has got
-// a letter twice can show it once.
+// an e-mail twice can show it once.
 func (t Target) Letter(n Notification, now time.Time) ([]byte, error) {
 	title, text := t.letterText(n)
 	m := mail.NewMsg(mail.WithNoDefaultUserAgent())

@@ -51,7 +51,7 @@ func New(e events.Event, rule, target string, milestone int64) Notification {
 	return n
 }
 
-// NewDigest returns the notification of a digest; last is the place of its last
+// NewDigest returns the notification of a digest; last is the sequence number of its last
 // item, so that another digest has another id.
 func NewDigest(d Digest, rule, target string, last uint64) Notification {
 	id := fmt.Sprintf("%s_%s_%d", d.Items[0].ID, Summary, last)

@@ -49,7 +49,7 @@ type Target struct {
 	Web     `yaml:"-"`
 	Chat    string   `yaml:"chat"`
 	Limit   *int     `yaml:"limit"`   // notifications a minute; nil: what the service allows; 0: no limit
-	Timeout Duration `yaml:"timeout"` // of one request; 0 means 10 s, of a letter 20 s
+	Timeout Duration `yaml:"timeout"` // of one request; 0 means 10 s, of an e-mail 20 s
 	Tries   int      `yaml:"tries"`   // before the target is marked down; 0 means 6
 
 	Body string     `yaml:"body"` // of a webhook, as [form.ParseBody] reads it; empty: the generic form
@@ -191,7 +191,7 @@ func Parse(text []byte, from Source) (*File, error) {
 	}
 	f.texts(&p)
 	p.add(len(f.Targets) > 0 || len(p) > 0, 1, "there are no targets: say under targets where notifications go")
-	p.add(len(f.Rules) > 0 || len(p) > 0, 1, "there are no rules: say under rules what is told to whom")
+	p.add(len(f.Rules) > 0 || len(p) > 0, 1, "there are no rules: list under rules which events go to which targets")
 	if len(p) > 0 {
 		return nil, fmt.Errorf("%w:\n%w", ErrRules, errors.Join(p...))
 	}
@@ -289,7 +289,7 @@ func (f *File) warn() {
 			}
 		}
 		if slices.Contains(r.Events, string(events.RoomCreated)) && r.MinViews > 0 {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s tells new rooms only if they have %d views when they are first seen, and few have: say milestones: [%d] to tell of a room when it has them", r.at("min_views"), r.Name, r.MinViews, r.MinViews))
+			f.Warnings = append(f.Warnings, fmt.Sprintf("line %d: rule %s reports new rooms only if they have %d views when they are first seen, and few have: set milestones: [%d] to report a room when it has them", r.at("min_views"), r.Name, r.MinViews, r.MinViews))
 		}
 	}
 }

@@ -12,7 +12,7 @@ targets:
                                  # environment, or url_file: /path, secret_file, token_file
     limit: 30                    # notifications a minute; without it what the service
                                  # allows, 0 for any number
-    timeout: 10s                 # of one request; without it 10s, of a letter 20s
+    timeout: 10s                 # of one request; without it 10s, of an e-mail 20s
     tries: 6                     # before the target is marked down
     language: en                 # or zh: of the built-in text of a chat
     zone: Asia/Shanghai          # of its times; without it UTC
@@ -57,7 +57,7 @@ targets:
     username: rooms@example.org  # if the server wants a login: PLAIN or LOGIN
     password: ${MAIL_PASSWORD}   # or password_file
     from: Rooms <rooms@example.org>
-    to: [ops@example.org, "On call <call@example.org>"] # one letter to all of them
+    to: [ops@example.org, "On call <call@example.org>"] # one e-mail to all of them
   lark:
     kind: feishu
     url_file: /run/secrets/lark-url

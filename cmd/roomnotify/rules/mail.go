@@ -19,7 +19,7 @@ type Mail struct {
 }
 
 const (
-	// mailTimeout is longer than that of a request: many servers look at a letter
+	// mailTimeout is longer than that of a request: many servers check an e-mail
 	// before they take it. With what is needed to end it is shorter than the 30 s
 	// after which a stop becomes a kill.
 	mailTimeout = 20 * time.Second
@@ -91,7 +91,7 @@ func (t *Target) checkMail(p *problems) {
 }
 
 func (t *Target) checkAddresses(p *problems) {
-	p.add(t.From != "", t.at("from"), "target %s: from is missing: write the address that letters come from, such as \"Rooms <rooms@example.org>\"", t.Name)
+	p.add(t.From != "", t.at("from"), "target %s: from is missing: write the address that e-mails come from, such as \"Rooms <rooms@example.org>\"", t.Name)
 	p.add(len(t.To) > 0, t.at("to"), "target %s: to is missing: write a list of addresses, such as [ops@example.org]", t.Name)
 	p.add(len(t.To) <= maxRecipients, t.at("to"), "target %s: to has %d addresses: write at most %d, or the address of a mailing list", t.Name, len(t.To), maxRecipients)
 	if t.From != "" {

@@ -18,10 +18,10 @@ import (
 func (r *Rule) check(p *problems, targets []Target, unread func(field string) bool) {
 	what := "rule " + r.Name
 	p.add(nameForm.MatchString(r.Name), r.at(), "rule %q: %s", r.Name, nameHint)
-	p.add(len(r.Events) > 0 || len(r.Milestones) > 0 || r.Watch || unread("events") || unread("milestones") || unread("watch"), r.at(), "%s: it has neither events nor milestones nor watch: it would tell nothing", what)
+	p.add(len(r.Events) > 0 || len(r.Milestones) > 0 || r.Watch || unread("events") || unread("milestones") || unread("watch"), r.at(), "%s: it has neither events nor milestones nor watch: it would report nothing", what)
 	known := form.EventTypes()
 	for i, e := range r.Events {
-		p.add(slices.Contains(known, e), r.at("events", i), "%s: events has %q: choose from %s; view counts are told by milestones", what, e, strings.Join(known, ", "))
+		p.add(slices.Contains(known, e), r.at("events", i), "%s: events has %q: choose from %s; view counts are reported by milestones", what, e, strings.Join(known, ", "))
 	}
 	for i, m := range r.Milestones {
 		p.add(m > 0 || unread("milestones"), r.at("milestones", i), "%s: milestones has %d: write view counts above 0", what, m)

@@ -436,7 +436,7 @@ rules:
 		t.Fatal(err)
 	}
 	got := strings.Join(f.Warnings, "\n")
-	for _, w := range []string{"line 2: no rule names target idle", "line 3: target hook is reached without encryption", "ROOMWATCH_EVENTS", "line 6: rule s tells new rooms only if they have 10 views"} {
+	for _, w := range []string{"line 2: no rule names target idle", "line 3: target hook is reached without encryption", "ROOMWATCH_EVENTS", "line 6: rule s reports new rooms only if they have 10 views"} {
 		if !strings.Contains(got, w) {
 			t.Errorf("%q is not in:\n%s", w, got)
 		}

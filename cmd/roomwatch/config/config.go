@@ -58,7 +58,7 @@ type Config struct {
 	StreamMaxBytes   environ.Bytes  `envconfig:"ROOMWATCH_STREAM_MAX_BYTES" default:"unlimited" desc:"size in bytes of a stream that roomwatch makes, at least 65536, or unlimited; the oldest events go when it is full"`
 	Lease            time.Duration  `envconfig:"ROOMWATCH_LEASE" default:"15s" desc:"how long a roomwatch that says nothing stays the writer while another stands by, 5s to 10m; 0s: no lease, a second one takes over at once. Set by hand it is demanded: where NATS does not allow it, roomwatch ends. Not with the embedded server"`
 	KVBucket         string         `envconfig:"ROOMWATCH_KV_BUCKET" desc:"a key-value bucket, such as live_rooms, that NATS itself fills from the stream: the newest event of each room; empty: none"`
-	HTTPAddr         string         `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, probes and metrics; off: none"`
+	HTTPAddr         string         `envconfig:"ROOMWATCH_HTTP_ADDR" default:"127.0.0.1:8080" desc:"address of the status page, API, health checks and metrics; off: none"`
 	HTTPToken        environ.Secret `envconfig:"ROOMWATCH_HTTP_TOKEN" desc:"bearer token for HTTP access; this or its file is required if the address is not loopback"`
 	HTTPTokenFile    string         `envconfig:"ROOMWATCH_HTTP_TOKEN_FILE" desc:"a file that holds the token; read before each use, so it can be replaced"`
 	HTTPOpen         bool           `envconfig:"ROOMWATCH_HTTP_OPEN" default:"false" desc:"true: everyone who can reach the address may read, without a token"`

@@ -60,7 +60,7 @@ func (c *Config) validateDetection(p *environ.Problems) {
 	for _, e := range c.Events {
 		p.Add(IsEventType(e), "ROOMWATCH_EVENTS names %q: choose from %s", e, EventTypes())
 		byReads := diff.Type(e) == diff.RoomHidden || diff.Type(e) == diff.RoomShown
-		p.Add(!byReads || c.PointReadsPerSecond != 0, "ROOMWATCH_EVENTS names %q and ROOMWATCH_POINT_READS_PER_SECOND is 0: only point reads tell a hidden room; set a rate, or leave the event out", e)
+		p.Add(!byReads || c.PointReadsPerSecond != 0, "ROOMWATCH_EVENTS names %q and ROOMWATCH_POINT_READS_PER_SECOND is 0: only point reads find a hidden room; set a rate, or leave the event out", e)
 	}
 	p.Add(c.Baseline == "publish" || c.Baseline == "silent", "ROOMWATCH_BASELINE is %q: set publish or silent", c.Baseline)
 	p.Add(c.AbsentSweeps >= 1, "ROOMWATCH_ABSENT_SWEEPS is %d: set at least 1", c.AbsentSweeps)

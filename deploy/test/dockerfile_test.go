@@ -50,6 +50,11 @@ func asJSON(t *testing.T, v any) string {
 
 func imageOf(t *testing.T, path string) *dockerspec.DockerOCIImageConfig {
 	t.Helper()
+	return imageWith(t, path, map[string]string{"VERSION": "v1.2.3", "COMMIT": "abcdef"})
+}
+
+func imageWith(t *testing.T, path string, args map[string]string) *dockerspec.DockerOCIImageConfig {
+	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +65,7 @@ func imageOf(t *testing.T, path string) *dockerspec.DockerOCIImageConfig {
 			t.Errorf("line %d: %s: %s", at[0].Start.Line, rule, detail)
 		},
 	}
-	opt.BuildArgs = map[string]string{"VERSION": "v1.2.3", "COMMIT": "abcdef"}
+	opt.BuildArgs = args
 	result, err := dockerfile2llb.Dockerfile2LLB(t.Context(), text, opt)
 	if err != nil {
 		t.Fatal(err)

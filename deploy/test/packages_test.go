@@ -25,7 +25,7 @@ import (
 	"github.com/sassoftware/go-rpmutils"
 )
 
-// made are the man pages and completions, by the release's own hooks, once for all tests.
+// made are the man pages, completions and scripts, by the release's own hooks, once for all tests.
 var made = sync.OnceValues(func() (string, error) {
 	c, err := config.Load(top + "/.goreleaser.yaml")
 	if err != nil {
@@ -78,7 +78,12 @@ func packed(t *testing.T, name, format, version string, change func(*nfpm.Info))
 		}
 		contents = append(contents, &files.Content{Source: source, Destination: f.Destination, Type: f.Type, Packager: f.Packager, FileInfo: &files.ContentFileInfo{Mode: f.FileInfo.Mode}})
 	}
-	script := func(path string) string { return filepath.Join(top, path) }
+	script := func(path string) string {
+		if strings.HasPrefix(path, "dist-") {
+			return filepath.Join(dir, path)
+		}
+		return filepath.Join(top, path)
+	}
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: n.PackageName, Arch: "amd64", Platform: "linux", Version: version, MTime: committed,
 		Section: n.Section, Maintainer: n.Maintainer, Vendor: n.Vendor, License: n.License, Description: n.Description,
@@ -316,6 +321,10 @@ func TestPackageScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		cannot(t, "not root: /run cannot be replaced")
 	}
+	dir, err := made()
+	if err != nil {
+		t.Fatal(err)
+	}
 	bin := t.TempDir()
 	if err := os.WriteFile(bin+"/systemctl", []byte("#!/bin/sh\necho \"$*\"\n[ \"$1\" != try-restart ]\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -333,7 +342,7 @@ func TestPackageScripts(t *testing.T) {
 		{"postremove", "1", "daemon-reload"},
 	} {
 		for _, name := range programs {
-			path := filepath.Join(top, "deploy/packages", name, tt.script)
+			path := filepath.Join(dir, "dist-scripts", name+"."+tt.script)
 			if tt.script == "postremove" {
 				path = filepath.Join(top, "deploy/packages", tt.script)
 			}

@@ -89,6 +89,23 @@ func (s *sender) send(ctx context.Context, n form.Notification) error {
 	if t.Kind == "email" {
 		return s.mail(ctx, &t, to, n, hide)
 	}
+	if !to.HasCover(n) {
+		return s.post(ctx, to, n, hide)
+	}
+	// Slack refuses a message whose picture it cannot read: the news is worth more. Both
+	// requests together take no longer than one may.
+	within, cancel := context.WithTimeout(ctx, t.RequestTimeout())
+	defer cancel()
+	err := s.post(within, to, n, hide)
+	if no, ok := errors.AsType[*form.Refusal](err); ok && no.Permanent {
+		to.Cover = false
+		return s.post(within, to, n, hide)
+	}
+	return err
+}
+
+// post makes one request.
+func (s *sender) post(ctx context.Context, to form.Target, n form.Notification, hide *strings.Replacer) error {
 	req, err := to.Request(ctx, n, time.Now())
 	if err != nil {
 		return &form.Refusal{Text: hide.Replace(err.Error()), Permanent: true}
@@ -116,6 +133,7 @@ func spokenTo(t *rules.Target) form.Target {
 	return form.Target{
 		Kind: t.Kind, URL: t.URL, Secret: t.Secret, Token: t.Token, Chat: t.Chat, Texts: t.Texts, Digests: t.Digests, Language: t.Language, Zone: t.Location(),
 		Body: t.JSON, Values: t.Values, Headers: t.Headers, Username: t.Username, Password: t.Password, Alert: t.Alert(), Envelope: t.Envelope(),
+		Cover: t.Cover, Link: t.Leads,
 	}
 }
 

@@ -331,7 +331,7 @@ func TestEachExampleIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := []string{"targets:\n  team:", "targets:\n  pager:", "targets:\n  teams:", "targets:\n  alerts:", "targets:\n  mailbox:"}
+	run := []string{"targets:\n  team:", "targets:\n  pager:", "targets:\n  teams:", "targets:\n  alerts:", "targets:\n  mailbox:", "targets:\n  fans:"}
 	for _, begin := range run {
 		readmeExample(t, begin)
 	}

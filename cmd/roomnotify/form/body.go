@@ -35,6 +35,8 @@ type ShownBody struct {
 	Event  *events.Event // nil in a digest, and where Watch is not
 	Watch  *Watch
 	Values map[string]string // of the target
+	Cover  string            // URL of the room's cover; empty if there is none that can be shown
+	Link   string            // what the target's link makes of it; else empty
 
 	// Of a digest, else empty.
 	Since, Until time.Time
@@ -92,7 +94,7 @@ func (n Notification) app() int {
 
 func (t Target) shownBody(n Notification) ShownBody {
 	m := t.message(n)
-	s := ShownBody{ID: n.ID, Key: n.key(), App: n.app(), Target: n.Target, Test: n.Test, Title: m.title, Event: n.Event, Watch: n.Watch, Values: t.Values}
+	s := ShownBody{ID: n.ID, Key: n.key(), App: n.app(), Target: n.Target, Test: n.Test, Title: m.title, Event: n.Event, Watch: n.Watch, Values: t.Values, Cover: n.cover(), Link: m.link}
 	lines := m.lines
 	if rest := m.rest(m.more); rest != "" {
 		lines = append(lines, rest)

@@ -9,10 +9,14 @@ import (
 	"time"
 )
 
-// dingtalk sends text, which unlike its markdown has no markup, and mentions nobody.
+// dingtalk sends text, which unlike its markdown has no markup, and mentions nobody;
+// with a cover what it calls a link, of whose text it shows the beginning.
 func dingtalk(m message) object {
-	title, text := m.fit(4000, bytesIn, narrow)
-	return object{"msgtype": "text", "text": object{"content": title + "\n" + text}, "at": object{"isAtAll": false}}
+	title, text := m.fit(4000-len(m.linkLine()), bytesIn, narrow)
+	if m.cover != "" && m.link != "" {
+		return object{"msgtype": "link", "link": object{"title": title, "text": text, "messageUrl": m.link, "picUrl": m.cover}}
+	}
+	return object{"msgtype": "text", "text": object{"content": title + "\n" + text + m.linkLine()}, "at": object{"isAtAll": false}}
 }
 
 // signedURL adds DingTalk's signature to the URL: the secret is the key, and what

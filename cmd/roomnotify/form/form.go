@@ -3,9 +3,6 @@ package form
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +37,9 @@ type Target struct {
 	Digests  map[string]*DigestText // of digests in chats, by rule; the built-in one for others
 	Language string                 // of the built-in one, of [Languages]; "" means en
 	Zone     *time.Location         // of its times; nil means UTC
+
+	Cover bool  // where it can, the service shows the cover of a room
+	Link  *Link // what a message of a room leads to; nil: nothing
 }
 
 // Request returns the request that tells n, tried at now, of all kinds but email.
@@ -197,82 +197,4 @@ func webhook(n Notification) payload {
 		}
 	}
 	return p
-}
-
-// slack sends blocks of plain text, in which nothing is markup. The text beside
-// them is for where blocks are not shown; there & < > are escaped, so that it has
-// no <!channel>, and no link.
-func slack(m message) object {
-	same := func(s string) string { return s }
-	title, text := m.fit(2900, utf16In, same)
-	fallback := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(title)
-	return object{
-		"text": fallback,
-		"blocks": []object{{
-			"type": "section",
-			"text": object{"type": "plain_text", "emoji": false, "text": title + "\n" + text},
-		}},
-		"unfurl_links": false, "unfurl_media": false,
-	}
-}
-
-// discordSuppressEmbeds keeps links in the text from being shown as pictures.
-const discordSuppressEmbeds = 1 << 2
-
-// discord escapes all of Markdown, and allows no mentions.
-func discord(m message) object {
-	title, text := m.fit(2000, utf16In, escapeMarkdown)
-	return object{
-		"content":          title + "\n" + text,
-		"allowed_mentions": object{"parse": []string{}},
-		"flags":            discordSuppressEmbeds,
-	}
-}
-
-func escapeMarkdown(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if strings.ContainsRune("\\*_~`|<>[]()#:@-+", r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// narrow replaces < by a letter that looks like it: Feishu and WeCom read tags
-// such as <at user_id="all"> and <@all>, and know no escape.
-func narrow(s string) string { return strings.ReplaceAll(s, "<", "＜") }
-
-// feishu sends a post, whose text elements have no markup.
-func (t Target) feishu(m message, now time.Time) object {
-	title, text := m.fit(8000, bytesIn, narrow)
-	var paragraphs [][]object
-	for line := range strings.SplitSeq(text, "\n") {
-		paragraphs = append(paragraphs, []object{{"tag": "text", "text": line}})
-	}
-	locale := "en_us"
-	if t.Language == "zh" {
-		locale = "zh_cn"
-	}
-	o := object{"msg_type": "post", "content": object{"post": object{locale: object{"title": title, "content": paragraphs}}}}
-	if t.Secret != "" {
-		stamp := strconv.FormatInt(now.Unix(), 10)
-		// As the documentation has it: the text is the key, and what is signed is empty.
-		mac := hmac.New(sha256.New, []byte(stamp+"\n"+t.Secret))
-		o["timestamp"], o["sign"] = stamp, base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	}
-	return o
-}
-
-// wecom sends text, which unlike its markdown has no markup.
-func wecom(m message) object {
-	title, text := m.fit(2048, bytesIn, narrow)
-	return object{"msgtype": "text", "text": object{"content": title + "\n" + text}}
-}
-
-// telegram sends text without a parse mode.
-func (t Target) telegram(m message) object {
-	title, text := m.fit(4096, utf16In, func(s string) string { return s })
-	return object{"chat_id": t.Chat, "text": title + "\n" + text, "link_preview_options": object{"is_disabled": true}}
 }

@@ -25,6 +25,7 @@ type words struct {
 	more   string // a count
 	moreAt string // a count and a place
 	where  string // a time
+	open   string // what leads to the room
 
 	watch watchWords
 
@@ -58,6 +59,7 @@ func english() words {
 			WatchStopped: {"%s time nobody watched", "%s times nobody watched"}, WatchResumed: {"%s time watched again", "%s times watched again"},
 		},
 		span: "From %s to %s", more: "… and %s more", moreAt: "… and %s more, %s", where: "on the event stream from %s on (roomwatch tail --since)",
+		open:  "Open the room",
 		watch: englishWatch(),
 		test:  "[test] %s", fails: "The text of the rule file fails: %s",
 		duration: time.Duration.String,
@@ -83,6 +85,7 @@ func chinese() words {
 			WatchStopped: same("%s 次无人监看"), WatchResumed: same("%s 次恢复监看"),
 		},
 		span: "从 %s 到 %s", more: "……还有 %s 条", moreAt: "……还有 %s 条，%s", where: "见事件流 %s 之后的事件（roomwatch tail --since）",
+		open:  "查看直播间",
 		watch: chineseWatch(),
 		test:  "[测试] %s", fails: "规则文件中的文本出错：%s",
 		duration: func(d time.Duration) string {

@@ -29,7 +29,7 @@ var idForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
 // HTML. The Message-ID is the same at every attempt, so that a mailbox that has got
 // an e-mail twice can show it once.
 func (t Target) Letter(n Notification, now time.Time) ([]byte, error) {
-	title, text := t.letterText(n)
+	told, title, text := t.letterText(n)
 	m := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	m.FromMailAddress(&t.Envelope.From)
 	for i := range t.Envelope.To {
@@ -40,8 +40,8 @@ func (t Target) Letter(n Notification, now time.Time) ([]byte, error) {
 	m.SetDateWithValue(now.In(t.voice().zone))
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // so that no absence is answered with a notice (RFC 3834)
 	m.SetGenHeader(mail.HeaderUserAgent, "roomnotify")
-	m.SetBodyString(mail.TypeTextPlain, text+"\n")
-	m.AddAlternativeString(mail.TypeTextHTML, t.page(title, text))
+	m.SetBodyString(mail.TypeTextPlain, text+told.linkLine()+"\n")
+	m.AddAlternativeString(mail.TypeTextHTML, t.page(title, text, told))
 	var b bytes.Buffer
 	if _, err := m.WriteTo(&b); err != nil {
 		return nil, fmt.Errorf("write notification %s: %w", n.ID, err)
@@ -49,12 +49,13 @@ func (t Target) Letter(n Notification, now time.Time) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// letterText returns the subject and the plain text of a letter.
-func (t Target) letterText(n Notification) (title, text string) {
-	if title, text = t.message(n).fit(maxLetter, bytesIn, plainWord); text == "" {
+// letterText returns what a letter tells, its subject, and its plain text but for the link.
+func (t Target) letterText(n Notification) (told message, title, text string) {
+	told = t.message(n)
+	if title, text = told.fit(maxLetter, bytesIn, plainWord); text == "" {
 		text = title
 	}
-	return title, text
+	return told, title, text
 }
 
 func (t Target) messageID(n Notification) string {
@@ -67,13 +68,16 @@ func (t Target) messageID(n Notification) string {
 }
 
 // page is the text as HTML.
-func (t Target) page(title, text string) string {
+func (t Target) page(title, text string, told message) string {
 	language := t.Language
 	if language == "" {
 		language = Languages()[0]
 	}
-	lines := strings.ReplaceAll(html.EscapeString(text), "\n", "<br>\n")
-	return fmt.Sprintf("<!doctype html>\n<html lang=%q>\n<body>\n<p><strong>%s</strong></p>\n<p>%s</p>\n</body>\n</html>\n", language, html.EscapeString(title), lines)
+	lines, link := strings.ReplaceAll(html.EscapeString(text), "\n", "<br>\n"), ""
+	if told.link != "" {
+		link = fmt.Sprintf("<p><a href=\"%s\">%s</a></p>\n", html.EscapeString(told.link), html.EscapeString(told.words.open))
+	}
+	return fmt.Sprintf("<!doctype html>\n<html lang=%q>\n<body>\n<p><strong>%s</strong></p>\n<p>%s</p>\n%s</body>\n</html>\n", language, html.EscapeString(title), lines, link)
 }
 
 // plainWord keeps a stranger's text in a subject from being what it is not: =?…?= is

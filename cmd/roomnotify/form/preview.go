@@ -17,12 +17,12 @@ const Hidden = "(secret)"
 // signature in a body is left out; the caller hides what else is secret.
 func (t Target) Preview(n Notification, now time.Time) (string, error) {
 	if t.Kind == "email" {
-		title, text := t.letterText(n)
+		told, title, text := t.letterText(n)
 		var to []string
 		for _, a := range t.Envelope.To {
 			to = append(to, shownAddress(a))
 		}
-		return fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n%s", shownAddress(t.Envelope.From), strings.Join(to, ", "), title, text), nil
+		return fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n%s", shownAddress(t.Envelope.From), strings.Join(to, ", "), title, text+told.linkLine()), nil
 	}
 	body, err := t.bytes(n, now)
 	if t.Kind == "feishu" && t.Secret != "" {

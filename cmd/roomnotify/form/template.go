@@ -112,7 +112,7 @@ func sample(kind string) Notification {
 var templateError = regexp.MustCompile(`^template: text:(\d+)(?::\d+)?: (?:executing "text" at )?(.*)$`)
 
 func textError(err error) error {
-	reason := strings.NewReplacer("form.ShownDigest", "the text's data", "form.ShownBody", "the body's data", "form.ShownItem", "the item's data", "form.ShownRoom", "the room's data", "form.Shown", "the text's data").Replace(err.Error())
+	reason := strings.NewReplacer("form.ShownLink", "the link's data", "form.LinkedRoom", "the room's data", "form.ShownDigest", "the text's data", "form.ShownBody", "the body's data", "form.ShownItem", "the item's data", "form.ShownRoom", "the room's data", "form.Shown", "the text's data").Replace(err.Error())
 	m := templateError.FindStringSubmatch(reason)
 	if m == nil {
 		return &TextError{1, reason}

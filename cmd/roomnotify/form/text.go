@@ -24,6 +24,8 @@ type message struct {
 	lines []string
 	more  int    // notifications of which no line tells
 	where string // they can be found; empty where nothing is missing
+
+	link, cover string // URLs; empty: none
 }
 
 // A voice is how a target is told: in which language, and in whose time.
@@ -64,7 +66,10 @@ func (t Target) message(n Notification) message {
 	} else {
 		m = one(n)
 	}
-	m.words = v.words
+	m.words, m.link = v.words, t.Link.of(n)
+	if t.Cover {
+		m.cover = n.cover()
+	}
 	if n.Test {
 		m.title = fmt.Sprintf(v.test, m.title)
 	}

@@ -57,6 +57,7 @@ type Target struct {
 
 	Alerts `yaml:",inline"`
 	Mail   `yaml:",inline"`
+	Shows  `yaml:",inline"`
 
 	Text  string                `yaml:"text"` // of a message in a chat, as [form.ParseText] reads it; empty: the built-in one
 	Texts map[string]*form.Text `yaml:"-"`    // by rule: its own text, or that of the target

@@ -18,6 +18,9 @@ targets:
     zone: Asia/Shanghai          # of its times; without it UTC
     text: "{{.Room.Name}}: {{.Room.Views | count}} views" # of a message in a chat; see below
     digest: "{{.Total}} in the last hours" # of a digest in a chat; see below
+    cover: true                  # the service shows the cover of a room: slack, discord, telegram,
+                                 # and with a link wecom and dingtalk
+    link: https://example.com/rooms/{{.Room.ID}} # what a message of a room leads to; see below
     allow_private: false         # true: it may be at a link-local address or one of cloud metadata
   hook:
     kind: webhook                # signed JSON, as standardwebhooks.com has it
@@ -120,11 +123,15 @@ The text of a digest shows .Rule, .Since, .Until, .Total, .Counts (by type, such
 room.created and room.milestone), .Titles of the first ten, and .More. roomnotify adds
 where the others are.
 
+A link is a Go template of a URL. It shows .Type, .Rule, .App, and of .Room: .ID, .Name,
+.Owner and .Created (Unix seconds), as the event has them; roomnotify escapes each for
+a URL. A digest and news of the watch have no link and no cover.
+
 A body is a Go template, too, and what it makes is JSON. roomnotify writes values as
 JSON: {{.Room.Name}} becomes a text with its quotes, or, between quotes that the body
 has, a part of that text. It shows all that a text does, and .Title, .Text and
 .Lines (what a chat would get), .ID, .Key (the same for all of one life of a room), .App, .Target,
-.Test, .Event (all of it), .Watch, and .Values of the target. With .Type digest it shows
+.Test, .Event (all of it), .Watch, .Cover, .Link, and .Values of the target. With .Type digest it shows
 .Since, .Until, .Total and .Items, each with the fields of a notification. markdown
 escapes a text for services that read Markdown. Without secret nothing is signed.
 

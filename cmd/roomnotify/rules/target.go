@@ -132,6 +132,7 @@ func (t *Target) check(p *problems) {
 	p.add(t.Kind == "telegram" || t.generic() || t.Token == "", t.at("token"), "target %s: token is for telegram, webhook and alertmanager alone", t.Name)
 	t.checkWeb(p)
 	t.checkAlerts(p)
+	t.checkShows(p)
 	p.add(t.Language == "" || slices.Contains(form.Languages(), t.Language), t.at("language"), "target %s: language is %q: choose from %s", t.Name, t.Language, strings.Join(form.Languages(), ", "))
 	if _, err := time.LoadLocation(t.Zone); err != nil {
 		p.add(false, t.at("zone"), "target %s: zone: %w; write a name such as Asia/Shanghai or UTC", t.Name, err)

@@ -26,6 +26,7 @@ func (f *File) texts(p *problems) {
 			p.add(x.text == "" || t.hasText(), t.at(x.field), "target %s: %s is for chats: a webhook gets JSON, and has text only in a body", t.Name, x.field)
 		}
 		t.JSON = parseText(p, "target "+t.Name, "body", t.Body, t.at, func(text string) (*form.Body, error) { return form.ParseBody(text, t.Values) })
+		t.Leads = parseText(p, "target "+t.Name, "link", t.Link, t.at, form.ParseLink)
 		general := parseText(p, "target "+t.Name, "text", t.Text, t.at, form.ParseText)
 		digest := parseText(p, "target "+t.Name, "digest", t.Digest, t.at, form.ParseDigestText)
 		t.Texts, t.Digests = map[string]*form.Text{}, map[string]*form.DigestText{}

@@ -32,7 +32,7 @@ func everywhere(own ...cell) []cell {
 
 // The matrix: by kind what the service documents, the first cell being how it takes a
 // notification.
-var matrix = map[string][]cell{
+var matrix = withCodes(map[string][]cell{
 	// The specification of Standard Webhooks, "Delivery success and failure".
 	"webhook": everywhere(
 		cell{"ok", "204", 204, "", "", "sent"},
@@ -224,4 +224,4 @@ var matrix = map[string][]cell{
 		cell{"garbage", "a text", 200, "", "xyzzy", "sent"},
 		cell{"empty", "an empty object", 200, "", "{}", "sent"},
 	),
-}
+})

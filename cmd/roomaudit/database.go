@@ -17,6 +17,15 @@ import (
 	"roomwatch/cmd/roomaudit/trail"
 )
 
+// These columns say what proves an event. They are computed from it when they are
+// read, so that rows from before they were there have them, too, and nothing of a row
+// changes: the trigger would take that for tampering.
+const (
+	evidenceColumn = "evidence TEXT GENERATED ALWAYS AS (CASE WHEN json_valid(event) THEN json_extract(event, '$.data.evidence.by') END) VIRTUAL"
+	missedColumn   = "missed INTEGER GENERATED ALWAYS AS (CASE WHEN json_valid(event) THEN json_extract(event, '$.data.evidence.missed') END) VIRTUAL"
+	requestsColumn = "requests TEXT GENERATED ALWAYS AS (CASE WHEN json_valid(event) THEN json_extract(event, '$.data.evidence.requests') END) VIRTUAL"
+)
+
 // schema is that of the database. The key of an event is its line of the trail, so a
 // row is there once however often it is exported, and leads back to what proves it.
 // A file has a hash if all its events are there as they were copied: who changes or
@@ -45,7 +54,10 @@ CREATE TABLE IF NOT EXISTS events (
 	event          TEXT NOT NULL,
 	seq            INTEGER,
 	subject        TEXT,
-	previous       TEXT
+	previous       TEXT,
+	` + evidenceColumn + `,
+	` + missedColumn + `,
+	` + requestsColumn + `
 );
 CREATE INDEX IF NOT EXISTS events_room ON events (room_id, line);
 CREATE INDEX IF NOT EXISTS events_time ON events (time);
@@ -62,10 +74,10 @@ const columns = "line, hash, stored, id, type, time, sdkappid, room_id, create_t
 // makeTables makes the tables. Those of an earlier version get what they lack; the
 // events that they have stay without it, and their files without a row.
 func makeTables(ctx context.Context, db *sql.DB) error {
-	for _, column := range []string{"seq INTEGER", "subject TEXT", "previous TEXT"} {
+	for _, column := range []string{"seq INTEGER", "subject TEXT", "previous TEXT", evidenceColumn, missedColumn, requestsColumn} {
 		name, _, _ := strings.Cut(column, " ")
 		var tables, there int
-		if err := db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM sqlite_master WHERE name = 'events'), (SELECT count(*) FROM pragma_table_info('events') WHERE name = ?)", name).Scan(&tables, &there); err != nil {
+		if err := db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM sqlite_master WHERE name = 'events'), (SELECT count(*) FROM pragma_table_xinfo('events') WHERE name = ?)", name).Scan(&tables, &there); err != nil {
 			return err
 		}
 		if tables > there {

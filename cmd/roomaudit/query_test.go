@@ -42,8 +42,8 @@ func call(t *testing.T, dir string, args ...string) (status int, stdout, stderr 
 func TestQuery(t *testing.T) {
 	dir := strangers(t)
 	const (
-		first  = "2026-11-23T12:00:01.000Z  room.created       r1                                7        1  o                 quiet\n"
-		header = "TIME                      TYPE               ROOM                          VIEWS  VERSION  OWNER             NAME\n"
+		first  = "2026-11-23T12:00:01.000Z  room.created       r1                                7        1  o                             quiet\n"
+		header = "TIME                      TYPE               ROOM                          VIEWS  VERSION  OWNER             EVIDENCE    NAME\n"
 	)
 	for _, tt := range []struct {
 		args []string
@@ -54,12 +54,12 @@ func TestQuery(t *testing.T) {
 		{[]string{"--until", "2026-11-23T00:00:00Z", "--type", "room.created,room.ended", "--owner", "o"}, header + first},
 		{[]string{"--owner", "nobody"}, ""},
 		{[]string{"--since", "2026-11-24"}, ""},
-		{[]string{"--room", "r3"}, header + "2026-11-23T12:00:03.000Z  room.created       r3                                7        1  o                 a\\x1b[31m\\u202eb\n"},
-		{[]string{"--room", "r2", "--format", "csv"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline\n" +
-			"5,2026-11-23T00:00:00.000000000Z,01KAS8Z1Q2R3-0000000000000002,room.created,2026-11-23T12:00:02.000Z,1400000000,r2,1,o,'=cmd|' /C calc'!A0,7,,1,,false\n"},
-		{[]string{"--room", "r4", "--format", "csv", "--since", "2026-11-23"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline\n" +
-			"7,2026-11-23T02:00:00.000000000Z,01KAS8Z1Q2R3-0000000000000004,room.created,2026-11-23T12:00:04.000Z,1400000000,r4,1,o,\"'+1,\"\"2\"\"\n3\",7,,1,,false\n"},
-		{[]string{"--room", "nowhere", "--format", "csv"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline\n"},
+		{[]string{"--room", "r3"}, header + "2026-11-23T12:00:03.000Z  room.created       r3                                7        1  o                             a\\x1b[31m\\u202eb\n"},
+		{[]string{"--room", "r2", "--format", "csv"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline,evidence,missed,requests\n" +
+			"5,2026-11-23T00:00:00.000000000Z,01KAS8Z1Q2R3-0000000000000002,room.created,2026-11-23T12:00:02.000Z,1400000000,r2,1,o,'=cmd|' /C calc'!A0,7,,1,,false,,,\n"},
+		{[]string{"--room", "r4", "--format", "csv", "--since", "2026-11-23"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline,evidence,missed,requests\n" +
+			"7,2026-11-23T02:00:00.000000000Z,01KAS8Z1Q2R3-0000000000000004,room.created,2026-11-23T12:00:04.000Z,1400000000,r4,1,o,\"'+1,\"\"2\"\"\n3\",7,,1,,false,,,\n"},
+		{[]string{"--room", "nowhere", "--format", "csv"}, "line,stored,id,type,time,sdkappid,room_id,create_time,owner,name,views,previous_views,version,since,baseline,evidence,missed,requests\n"},
 	} {
 		if status, out, errs := call(t, dir, append([]string{"query"}, tt.args...)...); status != 0 || out != tt.want || errs != "" {
 			t.Errorf("%v: %d %s\n%q\nwant\n%q", tt.args, status, errs, out, tt.want)

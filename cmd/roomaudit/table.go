@@ -19,7 +19,7 @@ import (
 // rest of its line.
 func tablePrinter(w io.Writer) printer {
 	row := func(cells ...any) error {
-		_, err := fmt.Fprintf(w, "%-24s  %-17s  %-24s  %9v  %7v  %-16s  %s\n", cells...)
+		_, err := fmt.Fprintf(w, "%-24s  %-17s  %-24s  %9v  %7v  %-16s  %-10s  %s\n", cells...)
 		return err
 	}
 	begun := false
@@ -27,14 +27,27 @@ func tablePrinter(w io.Writer) printer {
 		print: func(_ trail.Line, _ []byte, e events.Event) error {
 			if !begun {
 				begun = true
-				if err := row("TIME", "TYPE", "ROOM", "VIEWS", "VERSION", "OWNER", "NAME"); err != nil {
+				if err := row("TIME", "TYPE", "ROOM", "VIEWS", "VERSION", "OWNER", "EVIDENCE", "NAME"); err != nil {
 					return err
 				}
 			}
 			r := e.Data.Room
-			return row(eventTime(e.Time), e.Type, visible(r.RoomID), r.ViewCount, e.Data.Version, visible(r.OwnerAccount), visible(r.RoomName))
+			return row(eventTime(e.Time), e.Type, visible(r.RoomID), r.ViewCount, e.Data.Version, visible(r.OwnerAccount), visible(proofOf(e)), visible(r.RoomName))
 		},
 		flush: func() error { return nil },
+	}
+}
+
+// proofOf says in a word what proves an event; by sweeps with their number, and
+// empty where the event does not say.
+func proofOf(e events.Event) string {
+	switch p := e.Data.Evidence; {
+	case p == nil:
+		return ""
+	case p.Missed > 0:
+		return p.By + " " + strconv.FormatUint(p.Missed, 10)
+	default:
+		return p.By
 	}
 }
 
@@ -63,6 +76,7 @@ func csvPrinter(w io.Writer) printer {
 		begun = true
 		return out.Write([]string{
 			"line", "stored", "id", "type", "time", "sdkappid", "room_id", "create_time", "owner", "name", "views", "previous_views", "version", "since", "baseline",
+			"evidence", "missed", "requests", // new columns come last, for who counts them
 		})
 	}
 	return printer{
@@ -71,6 +85,13 @@ func csvPrinter(w io.Writer) printer {
 				return err
 			}
 			r, previous, since := e.Data.Room, "", ""
+			by, missed, requests := "", "", ""
+			if p := e.Data.Evidence; p != nil {
+				by, requests = cell(p.By), cell(strings.Join(p.Requests, " "))
+				if p.Missed > 0 {
+					missed = strconv.FormatUint(p.Missed, 10)
+				}
+			}
 			if p := e.Data.Previous; p != nil && p.ViewCount != nil {
 				previous = strconv.FormatInt(*p.ViewCount, 10)
 			}
@@ -81,6 +102,7 @@ func csvPrinter(w io.Writer) printer {
 				strconv.FormatUint(l.Line, 10), storedTime(l.Stored), cell(e.ID), cell(string(e.Type)), eventTime(e.Time),
 				strconv.Itoa(e.App()), cell(r.RoomID), strconv.FormatInt(r.CreateTime, 10), cell(r.OwnerAccount), cell(r.RoomName),
 				strconv.FormatInt(r.ViewCount, 10), previous, strconv.FormatUint(e.Data.Version, 10), since, strconv.FormatBool(e.Data.Baseline),
+				by, missed, requests,
 			})
 		},
 		flush: func() error {

@@ -15,7 +15,9 @@ func asCSV(t *testing.T, text string) string {
 	t.Helper()
 	var out bytes.Buffer
 	p := csvPrinter(&out)
-	e := events.Event{ID: text, Type: events.Type(text), Data: events.Data{Room: events.Room{RoomID: text, OwnerAccount: text, RoomName: text}}}
+	e := events.Event{ID: text, Type: events.Type(text), Data: events.Data{
+		Room: events.Room{RoomID: text, OwnerAccount: text, RoomName: text}, Evidence: &events.Evidence{By: text, Requests: []string{text, text}},
+	}}
 	must(t, p.print(trail.Line{Line: 1, Stored: time.Unix(0, 0)}, nil, e))
 	must(t, p.flush())
 	return out.String()

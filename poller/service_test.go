@@ -105,14 +105,18 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if status == 0 { // cut the connection
 		panic(http.ErrAbortHandler)
 	}
-	if s.after != nil && s.after(c.n) != "" {
-		w.Header().Set("Retry-After", s.after(c.n))
-	}
+	s.sayLater(w, c)
 	if !s.date.IsZero() {
 		w.Header().Set("Date", s.date.UTC().Format(http.TimeFormat))
 	}
 	w.WriteHeader(status)
 	_, _ = fmt.Fprint(w, answer)
+}
+
+func (s *service) sayLater(w http.ResponseWriter, c call) {
+	if s.after != nil && s.after(c.n) != "" {
+		w.Header().Set("Retry-After", s.after(c.n))
+	}
 }
 
 func (s *service) serveInfo(w http.ResponseWriter, r *http.Request) {
@@ -126,6 +130,7 @@ func (s *service) serveInfo(w http.ResponseWriter, r *http.Request) {
 	s.calls = append(s.calls, c)
 	s.mu.Unlock()
 	status, answer := s.info(c)
+	s.sayLater(w, c)
 	w.WriteHeader(status)
 	_, _ = fmt.Fprint(w, answer)
 }

@@ -1,7 +1,12 @@
 package state
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
 
 	"roomwatch/diff"
 )
@@ -85,5 +90,42 @@ func TestCallbackOfAnEarlierLife(t *testing.T) {
 			}
 			checked(t, s)
 		})
+	}
+}
+
+// What a callback says is taken while a commit waits for the disk: the receiver never does.
+func TestCallbackWhileTheDiskIsSlow(t *testing.T) {
+	s, p := openReading(t)
+	whole(t, s, 0, "a@1=0")
+	disk, told := make(chan struct{}), make(chan struct{})
+	begun := make(chan struct{})
+	s.commit = func(tx *bbolt.Tx) error {
+		close(begun)
+		<-disk
+		return tx.Commit()
+	}
+	committed := make(chan error)
+	go func() { committed <- s.Commit(page(t, 1, "a@1=0 b@1=0")) }()
+	<-begun
+	go func() {
+		for i := range 20_000 { // a flood
+			s.Tell(diff.Callback{RoomID: fmt.Sprint("r", i), Kind: diff.Destroyed, At: second(1), Signed: 2})
+		}
+		s.Tell(diff.Callback{RoomID: "a", Kind: diff.Destroyed, At: second(1), Signed: 2})
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-time.After(time.Minute):
+		t.Error("callbacks wait for the commit")
+	}
+	close(disk)
+	if err := <-committed; err != nil {
+		t.Fatal(err)
+	}
+	<-told
+	s.commit = (*bbolt.Tx).Commit
+	if got := p.take(); !strings.HasPrefix(got, "callback:a ") { // sorted
+		t.Errorf("proposed %.100q, without the last one", got)
 	}
 }

@@ -100,18 +100,28 @@ func (c Config) compact(db *bbolt.DB, path string) (_ *bbolt.DB, err error) {
 			err = errors.Join(err, smaller.Close(), removeCopy(temp))
 		}
 	}()
+	c.done("copy begun")
 	if err := bbolt.Compact(smaller, db, compactTx); err != nil {
 		return nil, err
 	}
+	c.done("copy written")
 	if err := os.Rename(temp, path); err != nil {
 		return nil, err
 	}
+	c.done("copy named")
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		// The power could bring the old file back, and with it numbers that are
 		// given a second time.
 		return nil, errors.Join(fmt.Errorf("%w: %w", errUnsynced, err), smaller.Close())
 	}
+	c.done("directory synced")
 	return smaller, nil
+}
+
+func (c Config) done(step string) {
+	if c.after != nil {
+		c.after(step)
+	}
 }
 
 // removeCopy removes a copy that is not wanted, if there is one.

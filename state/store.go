@@ -73,6 +73,8 @@ type Config struct {
 	// OpenFile opens the file; nil means [os.OpenFile]. Tests close what it returns,
 	// as the end of a process does.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
+
+	after func(step string) // of compact, by name; nil but in tests, which look at what a crash would leave
 }
 
 // A Store is the open state file. Its methods are safe for concurrent use;

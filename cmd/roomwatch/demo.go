@@ -125,6 +125,7 @@ func demo(ctx context.Context, cfg config.Config, stdout, stderr io.Writer) (err
 		world.SendCallbacks(ctx)
 		return nil
 	})
+	g.Go(func() error { return mislead(ctx, announced(stdout, world.Lie)) })
 	g.Go(func() error { return serveSimulator(ctx, service, world) })
 	g.Go(func() error { return d.Run(ctx) })
 	g.Go(func() error { return show(ctx, d, &cfg, log, stdout) })

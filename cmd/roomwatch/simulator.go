@@ -26,8 +26,10 @@ func simulatorCommand() *cobra.Command {
 		Use:   "simulator",
 		Short: "Serve a simulated Tencent Live: try run, the chart or the unit without an account",
 		Long: "simulator answers get_room_list and get_room_info as the service does, for a world of rooms that open, are\n" +
-			"entered and close. It prints the variables that roomwatch needs for it. It reads no variables itself and keeps\n" +
-			"nothing: each start begins a new world, in which all rooms of the one before have ended.",
+			"entered and close, leave the list and come back. It is late, fails now and then, and is wrong for two seconds\n" +
+			"every two minutes: roomwatch has to bear that. It prints the variables that roomwatch needs for it. It reads\n" +
+			"no variables itself and keeps nothing: each start begins a new world, in which all rooms of the one before\n" +
+			"have ended.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if rooms < 0 || rooms > simulatorMax {
@@ -73,17 +75,9 @@ func serveWorld(ctx context.Context, addr string, rooms int, calls simulator.Cal
 		world.SendCallbacks(ctx)
 		return nil
 	})
+	g.Go(func() error { return mislead(ctx, world.Lie) })
 	g.Go(func() error { return serveSimulator(ctx, l, world) })
 	return g.Wait()
-}
-
-// worldOf is a world of rooms that live 150 seconds on average: small worlds are
-// lively enough to show each kind of event within seconds.
-func worldOf(rooms int, began time.Time) simulator.Config {
-	return simulator.Config{
-		SDKAppID: demoApp, SecretKey: demoKey, Seed: demoSeed, Start: began, Forget: time.Hour,
-		Rooms: rooms, Opens: float64(rooms) / demoLife.Seconds(), Enters: float64(rooms) / 10, Recreates: float64(rooms) / 1500, Hides: float64(rooms) / 900,
-	}
 }
 
 // baseURL is the base URL of an address. One that is all addresses of the host

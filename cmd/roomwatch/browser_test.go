@@ -62,6 +62,13 @@ func TestStatusPage(t *testing.T) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	for op, change := range map[string]func(string) error{"flip": r.world.Flip, "close": r.world.Close} {
+		mux.HandleFunc("POST /"+op+"/{id}", func(w http.ResponseWriter, req *http.Request) {
+			if err := change(req.PathValue("id")); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+			}
+		})
+	}
 	mux.HandleFunc("POST /burst", func(w http.ResponseWriter, _ *http.Request) { burst(w, r.world) })
 	control := httptest.NewServer(mux)
 	defer control.Close()

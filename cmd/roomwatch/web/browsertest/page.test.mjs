@@ -116,6 +116,39 @@ test('the details of a room say what is known of it', async (t) => {
   assert.deepEqual(page.faults, []);
 });
 
+test('a hidden room is shown as such, and the details of an event say what proves it', async (t) => {
+  await control('open/veiled?name=veiled+room');
+  const page = await open(t);
+  await page.uncheck('input[value="viewcount.changed"]'); // or a room soon leaves the feed
+  await page.fill('#q', 'veiled');
+  await eventually(page, () => document.querySelector('#room-rows .name .id')?.textContent === 'veiled');
+  assert.equal(await page.textContent('#room-rows .name .missing'), '');
+  await control('flip/veiled');
+  await eventually(page, () => document.querySelector('#room-rows .name .missing')?.textContent === 'hidden from the list');
+  await page.click('#room-rows .name button');
+  await eventually(page, () => document.querySelector('#details[open] #details-sentences')?.textContent.includes('It is live and hidden: point reads show it, the list does not.'));
+  assert.ok(await page.isHidden('#details-event'), 'the details of a room tell of an event');
+  await page.screenshot({ path: `${ARTEFACTS}/hidden.png` });
+  await page.click('#details-close');
+  await page.click('#pause'); // what is clicked stays where it is
+  const details = async (tag) => {
+    await page.click('#pause');
+    await eventually(page, (tag) => [...document.querySelectorAll('#events li')].some((e) => e.querySelector('.who')?.textContent === 'veiled room' && e.querySelector(tag)), tag);
+    await page.click('#pause');
+    await page.locator('#events li').filter({ has: page.locator(tag) }).getByRole('button', { name: 'veiled room' }).click();
+    await eventually(page, () => document.querySelector('#details[open] #details-sentences')?.textContent.includes('CreateTime'));
+    const told = await page.textContent('#details-event');
+    await page.click('#details-close');
+    return told;
+  };
+  assert.match(await details('.created'), /^The event room\.created of \d{4}-.+ \(\w+-\d{16}\): a page of the list showed it; RequestId \S+\.$/);
+  await control('flip/veiled');
+  await eventually(page, () => document.querySelector('#room-rows .name .missing')?.textContent === '');
+  await control('close/veiled');
+  assert.match(await details('.ended'), /^The event room\.ended of .+: point reads prove it; RequestIds \S+, \S+\.$/);
+  assert.deepEqual(page.faults, []);
+});
+
 test('a click while a page is on its way does not turn twice', async (t) => {
   const page = await open(t);
   await eventually(page, () => document.querySelectorAll('#room-rows tr').length === 20);

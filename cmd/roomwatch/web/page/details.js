@@ -1,7 +1,7 @@
 // What is known of one room, and why does its end wait? The sentences are the daemon's.
 
 import { ask } from './api.js';
-import { element, printable, text } from './format.js';
+import { element, exactly, plural, printable, put, text } from './format.js';
 
 const again = 2000; // milliseconds between two questions while the details are open
 
@@ -10,14 +10,24 @@ const sentences = document.getElementById('details-sentences');
 let shown = ''; // the RoomId
 let timer = 0;
 
-// explain opens the details of a room.
-export function explain(id, name) {
+// explain opens the details of a room, or of an event of it.
+export function explain(id, name, event) {
   shown = id;
+  put('details-event', event ? printable(`The event ${event.type} of ${exactly(event.time)} (${event.id}): ${proof(event.data.evidence)}.`) : '').hidden = !event;
   text(document.getElementById('details-name'), name);
   text(document.getElementById('details-id'), id);
   say(['Asking the daemon …']);
   dialog.showModal();
   refresh(id);
+}
+
+// proof says what proves an event.
+function proof(evidence) {
+  if (!evidence) return 'it does not say what proves it';
+  const { by, requests, missed } = evidence;
+  const ways = { list: 'a page of the list showed it', info: 'point reads prove it', sweeps: `${plural(missed ?? 0, 'complete sweep')} in a row did not show the room` };
+  const asked = requests?.length ? `; ${requests.length === 1 ? 'RequestId' : 'RequestIds'} ${requests.join(', ')}` : '';
+  return `${Object.hasOwn(ways, by) ? ways[by] : `proved by ${by}`}${asked}`;
 }
 
 async function refresh(id) {

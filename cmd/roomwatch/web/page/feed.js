@@ -1,5 +1,6 @@
 // What just happened? The events of the stream, as they come.
 
+import { explain } from './details.js';
 import { element, exactly, number, plural, put, stranger } from './format.js';
 import { follow } from './source.js';
 
@@ -93,8 +94,11 @@ function row(e) {
   const { room, previous, baseline } = event.data;
   const at = element('time', '', exactly(event.time));
   at.dateTime = event.time;
+  const details = element('button', 'link', stranger(room.RoomName || room.RoomId, 'who'));
+  details.type = 'button';
+  details.addEventListener('click', () => explain(room.RoomId, room.RoomName || room.RoomId, event));
   return element('li', '', at, element('span', `tag ${types[e.type]}`, types[e.type]),
-    stranger(room.RoomName || room.RoomId, 'who'), element('span', 'what', what(e.type, room, previous, baseline)));
+    details, element('span', 'what', what(e.type, room, previous, baseline)));
 }
 
 function what(type, room, previous, baseline) {

@@ -168,6 +168,18 @@ func dashboard(t *testing.T) map[string]string {
 	return found
 }
 
+// A person reads on the dashboard how fresh news is: a sentence for each kind, with the
+// usual and the bad case.
+func TestDashboardTellsHowFreshNewsIs(t *testing.T) {
+	all := expressions(t)
+	for i, want := range [][2]string{{"0.5", "room.created"}, {"0.95", "room.created"}, {"0.5", "room.ended"}, {"0.95", "room.ended"}} {
+		expr := all[fmt.Sprintf("panel How fresh news is, over the last hour, query %d", i+1)]
+		if !strings.HasPrefix(expr, "histogram_quantile("+want[0]+",") || !strings.Contains(expr, `roomwatch_state_news_age_seconds_bucket{type="`+want[1]+`"`) {
+			t.Errorf("query %d asks for %q, want the %s quantile of %s", i+1, expr, want[0], want[1])
+		}
+	}
+}
+
 // variables stand in dashboards where Grafana puts values in.
 var variables = strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$instance", ".*")
 

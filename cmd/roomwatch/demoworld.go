@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"roomwatch/diff/retry"
 	"roomwatch/poller/simulator"
 )
 
@@ -41,12 +40,16 @@ func worldOf(rooms int, began time.Time) simulator.Config {
 // mislead lets the whole service be wrong for a moment now and then, in each way in
 // turn, until ctx is done.
 func mislead(ctx context.Context, lie func(simulator.Lies, time.Duration)) error {
+	next := time.NewTicker(demoLieEvery)
+	defer next.Stop()
 	for {
 		for _, kind := range []simulator.Lies{simulator.LieInfo, simulator.LieList, simulator.LieInfo | simulator.LieList} {
-			if retry.Sleep(ctx, demoLieEvery) != nil {
+			select {
+			case <-next.C:
+				lie(kind, demoLie)
+			case <-ctx.Done():
 				return nil
 			}
-			lie(kind, demoLie)
 		}
 	}
 }

@@ -269,14 +269,17 @@ func (p *Publisher) follows() bool {
 // behind notes how far a standby has come.
 func (p *Publisher) behind(pending uint64, newest time.Time) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	f := &p.status.Following
-	if f.Since.IsZero() {
-		return // the last part, by the writer
+	follows, first, since := !f.Since.IsZero(), pending == 0 && !f.CaughtUp, f.Since
+	if follows { // else it is the last part, by the writer
+		f.Behind = pending
+		f.CaughtUp = f.CaughtUp || pending == 0
+		if !newest.IsZero() {
+			f.At = newest
+		}
 	}
-	f.Behind = pending
-	f.CaughtUp = f.CaughtUp || pending == 0
-	if !newest.IsZero() {
-		f.At = newest
+	p.mu.Unlock()
+	if follows && first {
+		p.log.Info("standby has read the stream", "after", time.Since(since))
 	}
 }

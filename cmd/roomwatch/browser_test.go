@@ -44,6 +44,16 @@ func TestStatusPage(t *testing.T) {
 		defer turn.Unlock()
 		p = startProcess(t, env, "run")
 	})
+	mux.HandleFunc("POST /standby", func(w http.ResponseWriter, _ *http.Request) {
+		m := r.member(t.TempDir(), "ROOMWATCH_LEASE=15s")
+		for range 300 { // the page waits no longer
+			if m.warm() {
+				break
+			}
+			<-time.After(100 * time.Millisecond)
+		}
+		_, _ = io.WriteString(w, "http://"+m.addr+"/")
+	})
 	mux.HandleFunc("POST /strangers", func(w http.ResponseWriter, _ *http.Request) {
 		if err := opened(); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -82,7 +82,7 @@ func statusText(s web.Status) string {
 		}
 	}
 	line("version", "%s, started %s", s.Version, ago(s.Started))
-	line("role", "%s", roleText(s))
+	line("role", "%s", web.RoleText(s, func(t web.Time) string { return "for " + age(s.Now.Sub(t.Time)) }))
 	line("application", "%d at %s", s.Application.SDKAppID, s.Application.Endpoint)
 	line("rooms", "%s live, %s of them missing in the newest sweeps, %s hidden", humanize.Comma(int64(s.Rooms.Known)), humanize.Comma(int64(s.Rooms.Missing)), humanize.Comma(int64(s.Rooms.Hidden)))
 	line("news", "%s", newsText(s.News))
@@ -142,31 +142,6 @@ func pulseText(s web.Status) string {
 		return "no pulse yet"
 	}
 	return "pulse " + age(s.Now.Sub(s.NATS.Pulse.Time)) + " ago"
-}
-
-// roleText says who writes, and who stands by.
-func roleText(s web.Status) string {
-	since := func(t web.Time) string { return "for " + age(s.Now.Sub(t.Time)) }
-	var b strings.Builder
-	b.WriteString(s.Role)
-	switch by := s.Writer; {
-	case s.Role == web.RoleWriter && s.Lease != nil && s.Lease.Held:
-		fmt.Fprintf(&b, " %s, term %d", since(s.Lease.Since), s.Lease.Term)
-	case s.Role != web.RoleWriter && by != nil:
-		fmt.Fprintf(&b, "; the writer is %s on host %s, %s", by.Instance, by.Host, since(by.Since))
-	}
-	if f := s.Standby; f != nil {
-		fmt.Fprintf(&b, "; it has %s of the stream to read", display.Count(int(f.Behind), "message"))
-	}
-	if l := s.Lease; l != nil && l.Held {
-		for _, o := range l.Standbys {
-			fmt.Fprintf(&b, "; %s stands by on host %s since %s, %s behind", o.Instance, o.Host, o.Since, display.Count(int(o.Behind), "message"))
-		}
-		if len(l.Standbys) == 0 {
-			b.WriteString("; nobody stands by")
-		}
-	}
-	return b.String()
 }
 
 // percent writes a share, and all of it only where nothing lacks.

@@ -187,7 +187,7 @@ func (c *candidate) stand(by record) {
 	if c.stop != nil {
 		return
 	}
-	c.l.c.Log.Info("standing by", "writer", by.Instance, "host", by.Host, "term", by.Term)
+	c.l.c.Log.Info("standing by", "writer", by.Instance, "host", by.Host, "term", by.Term, "since", by.Since)
 	// Whatever becomes of NATS: another one watches.
 	if err := c.l.c.Memory.SetHolder(c.former, false); err != nil {
 		c.l.c.Log.Error("state file cannot be written", "error", err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"roomwatch/publisher/natsconn"
@@ -40,6 +42,21 @@ func Inspect(ctx context.Context, conn *natsconn.Conn, app int) (string, error) 
 		if err := known.look(ctx); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("held by %s on host %s, version %s, term %d; %d stand by", r.Instance, r.Host, r.Version, r.Term, len(known.all)), nil
+		return fmt.Sprintf("held by %s on host %s, version %s, term %d, since %s; %s", r.Instance, r.Host, r.Version, r.Term, r.Since, standbyText(known.list())), nil
 	}
+}
+
+func standbyText(all []Standby) string {
+	if len(all) == 0 {
+		return "nobody stands by"
+	}
+	var each []string
+	for _, s := range all {
+		text := fmt.Sprintf("%s stands by on host %s since %s, %s behind", s.Instance, s.Host, s.Since, english.Plural(int(s.Behind), "message", ""))
+		if !s.CaughtUp {
+			text += ", has not read the stream yet"
+		}
+		each = append(each, text)
+	}
+	return strings.Join(each, "; ")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -158,10 +159,25 @@ func (l *Lease) is(held, standing bool) {
 	}
 }
 
+// setStandbys notes who stands by, and logs the change.
 func (l *Lease) setStandbys(all []Standby) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	before := l.status.Standbys
 	l.status.Standbys = all
+	l.mu.Unlock()
+	lacks := func(list []Standby, s Standby) bool {
+		return !slices.ContainsFunc(list, func(o Standby) bool { return o.Instance == s.Instance })
+	}
+	for _, s := range all {
+		if lacks(before, s) {
+			l.c.Log.Info("another roomwatch stands by", "instance", s.Instance, "host", s.Host, "since", s.Since, "behind", s.Behind)
+		}
+	}
+	for _, s := range before {
+		if lacks(all, s) {
+			l.c.Log.Info("another roomwatch no longer stands by", "instance", s.Instance, "host", s.Host, "since", s.Since)
+		}
+	}
 }
 
 // record is the value that this process writes.

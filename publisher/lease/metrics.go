@@ -32,6 +32,12 @@ func newMetrics(r prometheus.Registerer, l *Lease) *metrics {
 	}
 	gauge("held", "1 while this process holds the lease.", func(s Status) float64 { return one(s.Held) })
 	gauge("term", "Term of the lease, as this process has seen it last.", func(s Status) float64 { return float64(s.Term) })
+	gauge("since_timestamp_seconds", "When this process began to hold the lease, or to stand by, in seconds since 1970. 0: it does neither.", func(s Status) float64 {
+		if !s.Held && !s.Standing {
+			return 0
+		}
+		return float64(s.Since.UnixMilli()) / 1000
+	})
 	gauge("standbys", "Other processes that stand by, as the holder of the lease knows them.", func(s Status) float64 { return float64(len(s.Standbys)) })
 	gauge("failing", "1 while the bucket of the lease cannot be used although NATS is there.", func(s Status) float64 { return one(s.Error != nil) })
 	m := &metrics{

@@ -48,7 +48,7 @@ func (l *Lease) tenure(ctx context.Context, c *candidate, held *stored[record]) 
 	keep, stop := context.WithCancel(t.ctx)
 	t.stop = stop
 	if held != nil {
-		t.grant(held, c.sent)
+		t.grant(held, c.sent, c.waiting.value)
 	} else {
 		l.c.Log.WarnContext(ctx, "watching without the lease", "reason", "NATS does not answer, and no other roomwatch was known when it did")
 	}
@@ -90,14 +90,19 @@ func (t *Tenure) MayAsk() error {
 	return ErrUnreachable
 }
 
-func (t *Tenure) grant(held *stored[record], sent time.Time) {
+// grant begins the tenure of a process that has waited as stood says; zero: it has not.
+func (t *Tenure) grant(held *stored[record], sent time.Time, stood announcement) {
 	t.mu.Lock()
 	t.held, t.since, t.renewed = held, sent, sent
 	t.mu.Unlock()
 	t.l.is(true, false)
 	t.l.saw(held.value)
 	t.l.metrics.tenures.Inc()
-	t.l.c.Log.InfoContext(t.ctx, "this process is the writer", "term", held.value.Term)
+	about := []any{"term", held.value.Term}
+	if stood.Instance != "" {
+		about = append(about, "waiting_since", stood.Since, "behind", stood.Behind)
+	}
+	t.l.c.Log.InfoContext(t.ctx, "this process is the writer", about...)
 	close(t.granted)
 }
 
@@ -110,7 +115,7 @@ func (t *Tenure) await(ctx context.Context, c *candidate) bool {
 		switch {
 		case held != nil:
 			c.end()
-			t.grant(held, c.sent)
+			t.grant(held, c.sent, c.waiting.value)
 			return true
 		case errors.Is(err, ErrDenied):
 			t.end(err)

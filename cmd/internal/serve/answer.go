@@ -51,18 +51,19 @@ func Healthz(w http.ResponseWriter, _ *http.Request) {
 // A Readiness is the answer of /readyz.
 type Readiness struct {
 	Ready    bool     `json:"ready"`
+	Role     string   `json:"role,omitzero"`     // of one of several, in words
 	Reasons  []string `json:"reasons,omitzero"`  // why not
 	Warnings []string `json:"warnings,omitzero"` // what an operator should know although it is
 }
 
 // Readyz answers whether a daemon is ready: if there is no reason why not. It is for
 // probes, which have no token: only who may read gets the details.
-func (a Access) Readyz(state func() (reasons, warnings []string)) http.HandlerFunc {
+func (a Access) Readyz(state func() (role string, reasons, warnings []string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		reasons, warnings := state()
+		role, reasons, warnings := state()
 		answer := Readiness{Ready: len(reasons) == 0}
 		if a.MayRead(r) {
-			answer.Reasons, answer.Warnings = append([]string{}, reasons...), append([]string{}, warnings...)
+			answer.Role, answer.Reasons, answer.Warnings = role, append([]string{}, reasons...), append([]string{}, warnings...)
 		}
 		status := http.StatusOK
 		if !answer.Ready {

@@ -31,7 +31,10 @@ func (s Settings) Probes(metrics prometheus.Gatherer, state func() (reasons, war
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", Healthz)
-	mux.HandleFunc("/readyz", access.Readyz(state))
+	mux.HandleFunc("/readyz", access.Readyz(func() (role string, reasons, warnings []string) {
+		reasons, warnings = state()
+		return "", reasons, warnings
+	}))
 	mux.Handle("/metrics", access.Protect(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	mux.Handle("/", access.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		Refuse(w, http.StatusNotFound, "there is no %.200q here; there are /healthz, /readyz and /metrics", r.URL.Path)

@@ -140,6 +140,9 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 		serve.Refuse(w, http.StatusNotFound, "nothing is known of room %.200q: it is not live, waits for no read, and no end of the last 24 hours is remembered", id)
 	default:
 		e.Sentences = e.words()
+		if st := s.c.Status(); st.Lease != nil {
+			e.Sentences = append(e.Sentences, "This roomwatch is "+roleInUTC(st)+".")
+		}
 		serve.Answer(w, http.StatusOK, e)
 	}
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 
 	"roomwatch/cmd/internal/serve"
@@ -61,13 +60,6 @@ func (s *Server) ofWriter(h http.HandlerFunc) http.Handler {
 			return
 		}
 		w.Header().Set("Retry-After", "5")
-		serve.Refuse(w, http.StatusServiceUnavailable, "this roomwatch is not the writer (%s); %s", st.Role, writerText(st.Writer))
+		serve.Refuse(w, http.StatusServiceUnavailable, "this roomwatch is not the writer: ask that one; its role: %s", roleInUTC(st))
 	})
-}
-
-func writerText(by *Writer) string {
-	if by == nil || by.Self {
-		return "who is the writer is not known"
-	}
-	return fmt.Sprintf("ask the writer: instance %s on host %s, since %s", by.Instance, by.Host, by.Since.UTC().Format("2006-01-02T15:04:05Z"))
 }

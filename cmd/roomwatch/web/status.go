@@ -168,8 +168,8 @@ type Lasting struct {
 // Readiness is the answer of /readyz.
 type Readiness = serve.Readiness
 
-// readiness says why the daemon is not ready, and what else is wrong.
-func (s *Server) readiness() (reasons, warnings []string) {
+// readiness says what the process is, why it is not ready, and what else is wrong.
+func (s *Server) readiness() (role string, reasons, warnings []string) {
 	st := s.c.Status()
 	for _, c := range st.Conditions {
 		text := c.Text
@@ -182,7 +182,7 @@ func (s *Server) readiness() (reasons, warnings []string) {
 			warnings = append(warnings, text)
 		}
 	}
-	return reasons, warnings
+	return roleInUTC(st), reasons, warnings
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {

@@ -447,6 +447,17 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
+test('who is the writer, who stands by, since when, and how far behind', async (t) => {
+  const standby = await fetch(`${CONTROL}/standby`, { method: 'POST' }).then((r) => r.text());
+  const role = (page) => page.evaluate(() => [...document.querySelectorAll('#facts > div')].map((d) => d.innerText).find((text) => text.startsWith('Role')) ?? '');
+  const page = await open(t);
+  await eventually(page, () => /standing by: [^ ]+ \(since [^)]*\d+ messages? behind\)/.test(document.getElementById('facts').innerText));
+  assert.match(await role(page), /writer\s+since .*\d.*, term \d+; standing by: /s);
+  await page.goto(standby);
+  await eventually(page, () => /behind; the writer runs on /.test(document.getElementById('facts').innerText));
+  assert.match(await role(page), /standby\s+since .*\d.*, \d+ messages? behind; the writer runs on [^ ]+, .* ago/s);
+});
+
 test('the chart library is the one that npm has', () => {
   for (const file of ['dist/uPlot.iife.min.js', 'dist/uPlot.min.css', 'LICENSE']) {
     assert.ok(readFileSync(new URL(`node_modules/uplot/${file}`, import.meta.url))

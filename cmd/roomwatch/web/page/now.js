@@ -71,14 +71,15 @@ function news(age, what, from) {
   return `${plural(age.events, 'room')} ${what}, seen ${span(age.median_seconds)} after ${from} in the median, 95 % within ${span(age.p95_seconds)}`;
 }
 
-// role says who else there is.
+// role says since when the process is what it is, and who else there is.
 function role(s) {
   if (s.role === 'writer') {
-    const others = s.lease.standbys.map((o) => `${o.host} (${plural(o.behind, 'message')} behind)`).join(', ');
-    return `term ${number(s.lease.term)}; ${others ? `standing by: ${others}` : 'nobody stands by'}`;
+    const others = s.lease.standbys.map((o) => `${o.host} (since ${exactly(o.since)}, ${plural(o.behind, 'message')} behind)`).join(', ');
+    const began = s.lease.held ? `since ${exactly(s.lease.since)}, term ${number(s.lease.term)}` : 'without the lease';
+    return `${began}; ${others ? `standing by: ${others}` : 'nobody stands by'}`;
   }
   const writer = s.writer ? `the writer runs on ${s.writer.host}, ${since(s.writer.since)}` : 'who is the writer is not known';
-  return s.standby ? `${writer}; ${plural(s.standby.behind, 'message')} of the stream to read` : writer;
+  return s.standby ? `since ${exactly(s.standby.since)}, ${plural(s.standby.behind, 'message')} behind; ${writer}` : writer;
 }
 
 function showFacts(s) {

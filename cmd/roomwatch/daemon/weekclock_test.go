@@ -84,35 +84,35 @@ func TestSetWall(t *testing.T) {
 
 // A machineClock gives the daemon the times of its machine.
 type machineClock struct {
-	w *week
+	wall *wall
 	sink
 }
 
 // Page implements [poller.Sink].
 func (m machineClock) Page(ctx context.Context, p diff.Page) ([]diff.Room, error) {
-	p.At, p.Begin = m.w.wall.on(p.At), m.w.wall.on(p.Begin)
+	p.At, p.Begin = m.wall.on(p.At), m.wall.on(p.Begin)
 	return m.sink.Page(ctx, p)
 }
 
 // Probe implements [poller.Sink].
 func (m machineClock) Probe(ctx context.Context, p diff.Page) ([]diff.Room, error) {
-	p.At, p.Begin = m.w.wall.on(p.At), m.w.wall.on(p.Begin)
+	p.At, p.Begin = m.wall.on(p.At), m.wall.on(p.Begin)
 	return m.sink.Probe(ctx, p)
 }
 
 // End implements [poller.Sink].
 func (m machineClock) End(ctx context.Context, s diff.Sweep) (bool, error) {
-	s.Begin, s.End = m.w.wall.on(s.Begin), m.w.wall.on(s.End)
+	s.Begin, s.End = m.wall.on(s.Begin), m.wall.on(s.End)
 	return m.sink.End(ctx, s)
 }
 
 // Read implements [poller.Answers].
 func (m machineClock) Read(ctx context.Context, r diff.Read) error {
-	r.Sent, r.At = m.w.wall.on(r.Sent), m.w.wall.on(r.At)
+	r.Sent, r.At = m.wall.on(r.Sent), m.wall.on(r.At)
 	return m.sink.Read(ctx, r)
 }
 
 // Control implements [poller.Answers].
 func (m machineClock) Control(now time.Time) (string, bool) {
-	return m.sink.Control(m.w.wall.on(now))
+	return m.sink.Control(m.wall.on(now))
 }

@@ -24,7 +24,8 @@ type weekPlan struct {
 	Interval  time.Duration
 	Reads     float64 // a second; 0: sweeps alone decide
 	Callbacks bool
-	Odd       bool // RoomIDs that are hard to carry
+	Odd       bool          // RoomIDs that are hard to carry
+	Lease     time.Duration // 0: a second one takes over at once
 
 	Episodes []episode
 }

@@ -23,6 +23,7 @@ var errKilled = errors.New("the process was killed")
 // do afterwards reaches the world.
 type process struct {
 	w      *week
+	wall   *wall // of its machine
 	d      *Daemon
 	cancel context.CancelFunc
 	ended  chan error
@@ -34,24 +35,34 @@ type process struct {
 
 	mu    sync.Mutex
 	dead  bool
+	cut   bool // from NATS
 	conns []io.Closer
+	wires []net.Conn // those to NATS
 	files []*os.File
 }
 
 // start opens the daemon on the files that are there, and runs it.
 func (w *week) start(cfg *config.Config) {
 	w.t.Helper()
-	p := &process{w: w, ended: make(chan error, 1), killed: make(chan struct{})}
+	w.launch(cfg, &w.wall, w.current.Store)
+}
+
+// launch does what start does for a process on a machine with a clock of its own, which is
+// handed to begins before it runs.
+func (w *week) launch(cfg *config.Config, on *wall, begins func(*process)) *process {
+	w.t.Helper()
+	p := &process{w: w, wall: on, ended: make(chan error, 1), killed: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(&deadOrAlive{p: p, to: &w.said}, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	d, err := open(w.t.Context(), cfg, log, outside{dial: p.dial, listen: p.listen, openFile: p.openFile, nats: p, sink: func(s sink) sink { return machineClock{w: w, sink: s} }})
+	d, err := open(w.t.Context(), cfg, log, outside{dial: p.dial, listen: p.listen, openFile: p.openFile, nats: p, sink: func(s sink) sink { return machineClock{wall: on, sink: s} }})
 	if err != nil {
 		w.t.Fatalf("start: %v", err)
 	}
 	p.d = d
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	w.current.Store(p)
+	begins(p)
 	go func() { p.ended <- d.Run(ctx) }()
+	return p
 }
 
 // kill ends the process at once. It may be called by any of its goroutines.
@@ -123,7 +134,22 @@ func (p *process) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if asked := p.w.asked; asked != nil {
+		c = askingConn{c, func() { asked(p) }}
+	}
 	return c, p.keep(c)
+}
+
+// An askingConn is one to the service, on which each request is one write.
+type askingConn struct {
+	net.Conn
+	asks func()
+}
+
+// Write implements [net.Conn].
+func (c askingConn) Write(b []byte) (int, error) {
+	c.asks()
+	return c.Conn.Write(b)
 }
 
 func (p *process) listen(context.Context, string, string) (net.Listener, error) {
@@ -131,11 +157,31 @@ func (p *process) listen(context.Context, string, string) (net.Listener, error) 
 	return p.hooks, p.keep(p.hooks)
 }
 
+// cutOffNATS closes its connections to NATS, and lets it make no others while it is cut.
+func (p *process) cutOffNATS(cut bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = cut
+	for _, c := range p.wires {
+		_ = c.Close()
+	}
+	p.wires = nil
+}
+
 // InProcessConn connects the process to NATS.
 func (p *process) InProcessConn() (net.Conn, error) {
 	c, err := p.w.nats.InProcessConn()
 	if err != nil {
 		return nil, err
+	}
+	p.mu.Lock()
+	cut := p.cut
+	if !cut {
+		p.wires = append(p.wires, c)
+	}
+	p.mu.Unlock()
+	if cut {
+		return nil, errors.Join(errors.New("cut off"), c.Close())
 	}
 	return &cable{Conn: c, p: p}, p.keep(c)
 }

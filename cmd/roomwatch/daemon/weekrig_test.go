@@ -37,6 +37,7 @@ type week struct {
 	wall    wall
 	faults  faults
 	current atomic.Pointer[process]
+	asked   func(*process) // is told of each request to the service; nil: nobody is. Set before the run
 	judge   *judge
 	said    logtest.Buffer // by the processes
 	seen    uint64         // of the stream, by the judge
@@ -46,8 +47,14 @@ type week struct {
 // run builds the world, starts the daemon and calls f, in a bubble.
 func (p weekPlan) run(t *testing.T, f func(w *week)) {
 	t.Helper()
+	p.runWith(t, nil, f)
+}
+
+// runWith is run where asked is told of each request to the service.
+func (p weekPlan) runWith(t *testing.T, asked func(*process), f func(w *week)) {
+	t.Helper()
 	natstest.Run(t, func(t *testing.T, s *natstest.Server) {
-		w := &week{t: t, plan: p, nats: s, web: newPipeListener(), judge: newJudge(p), deaths: map[moment]int{}}
+		w := &week{t: t, plan: p, nats: s, web: newPipeListener(), judge: newJudge(p), deaths: map[moment]int{}, asked: asked}
 		w.config = p.config(filepath.Join(t.TempDir(), "data"))
 		w.build()
 		var running sync.WaitGroup
@@ -106,7 +113,7 @@ func (p weekPlan) config(dir string) *config.Config {
 		Events:   []string{"room.created", "room.ended", "viewcount.changed", "room.hidden", "room.shown"},
 		Baseline: "publish", AbsentSweeps: 2, MassEndPercent: 50, MassEndSweeps: 5, ViewCountMinChange: 1,
 		DataDir: dir, NATSURL: "nats://in.process", NATS: environ.NATS{}, Stream: "LIVE", SubjectPrefix: "live", StreamReplicas: 1, StreamMaxAge: 720 * time.Hour,
-		HTTPAddr: "off", WebhookAddr: "off",
+		HTTPAddr: "off", WebhookAddr: "off", Lease: p.Lease,
 	}
 	if p.Reads == 0 {
 		c.Events = c.Events[:3]

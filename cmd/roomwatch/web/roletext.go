@@ -10,6 +10,9 @@ import (
 // RoleText says who writes, who stands by, since when, and how far behind; since writes a
 // moment after the words before it, as in "for 5m" or "since 08:00".
 func RoleText(s Status, since func(Time) string) string {
+	if s.Role == "" { // there is one alone, of an earlier build
+		return ""
+	}
 	var b strings.Builder
 	b.WriteString(s.Role)
 	switch by := s.Writer; {

@@ -17,9 +17,12 @@ import (
 // errConfig marks what requires operator action: exit status 2.
 var errConfig = errors.New("configuration")
 
-// maxFileBytes is what even a slow machine, at 10 MB/s, seals and compresses
-// before [ackWait] is over: meanwhile nothing is acknowledged.
-const maxFileBytes = 512 << 20
+// maxFileBytes is what a machine seals and compresses before [ackWait] is over, if it does
+// slowestSeal bytes in a second: meanwhile nothing is acknowledged. One that is not busy does 20 times as many.
+const (
+	maxFileBytes = 512 << 20
+	slowestSeal  = 2 << 20
+)
 
 // A config is every environment variable that roomaudit reads. The tags are
 // what `roomaudit help config` prints.

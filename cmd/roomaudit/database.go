@@ -12,7 +12,8 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite", in Go alone
+	"modernc.org/sqlite" // the driver "sqlite", in Go alone
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"roomwatch/cmd/roomaudit/trail"
 )
@@ -90,6 +91,12 @@ func makeTables(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
+// locked reports whether an error is that another program uses the database: it was waited for.
+func locked(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
 func openDatabase(path string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+url.PathEscape(path)+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)")
 }
@@ -123,13 +130,23 @@ func (c *databaseCopy) close(w io.Writer) error {
 	}
 	var err error
 	if c.failed != nil {
-		_, err = fmt.Fprintf(w, "%s of ROOMAUDIT_SQLITE cannot be read (%s): the files were read instead; if it does not pass, remove it: `roomaudit run` makes it again\n", c.path, visible(c.failed.Error()))
+		fix := "if it does not pass, remove it: `roomaudit run` makes it again"
+		if locked(c.failed) {
+			fix = "end the program that uses it, or wait for it"
+		}
+		_, err = fmt.Fprintf(w, "%s of ROOMAUDIT_SQLITE cannot be read (%s): the files were read instead; %s\n", c.path, visible(c.failed.Error()), fix)
 	}
 	return errors.Join(err, c.db.Close())
 }
 
-// Events implements [trail.Copy].
+// Events implements [trail.Copy]. A lock is waited for once, and not again for each file.
 func (c *databaseCopy) Events(ctx context.Context, last string, s trail.Search, take func(trail.Line) error) (bool, error) {
+	c.mu.Lock()
+	waited := locked(c.failed)
+	c.mu.Unlock()
+	if waited {
+		return false, nil
+	}
 	whole, err := c.events(ctx, last, s, take)
 	if err != nil && ctx.Err() == nil {
 		c.mu.Lock()

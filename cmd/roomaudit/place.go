@@ -152,7 +152,7 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 			return nil, fmt.Errorf("%w: consumer %s of stream %s was made by another process, on %s, which writes a copy of trail %s; stop one of the two, and let a copy only be read",
 				errTaken, r.Durable, r.Stream, i.Config.Metadata[hostKey], owner)
 		}
-		if owner != "" && i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy {
+		if owner != "" && i.Delivered.Stream == last && i.NumAckPending == 0 && i.Config.AckPolicy == jetstream.AckAllPolicy && i.Config.AckWait == ackWait {
 			r.made = i.Created
 			return cons, nil
 		}

@@ -30,7 +30,9 @@ const (
 	// heartbeat is how often NATS says that it has a request for messages. After two
 	// that lack the request is lost, and made anew.
 	heartbeat = 5 * time.Second
-	ackWait   = time.Minute // more than a file takes to be sealed and compressed
+	// ackWait is more than a file takes to be sealed and compressed, see [maxFileBytes]. What is
+	// delivered again all the same is passed over: it costs time, and doubles nothing.
+	ackWait   = 5 * time.Minute
 	pauseMost = 10 * time.Second
 )
 

@@ -165,6 +165,13 @@ func (u *upkeep) keepSQLite(ctx context.Context) {
 		if err == nil {
 			copied = line
 		}
-		u.tell(ctx, "copy the trail to ROOMAUDIT_SQLITE", "let roomaudit write there, or name another file; `roomaudit export --sqlite` adds what is missing", err)
+		if err != nil {
+			err = fmt.Errorf("export to %s: %w", u.SQLite, err)
+		}
+		hint := "let roomaudit write there, or name another file; `roomaudit export --sqlite` adds what is missing"
+		if locked(err) {
+			hint = "end the program that uses the database, or wait for it; what is missing is added afterwards"
+		}
+		u.tell(ctx, "copy the trail to ROOMAUDIT_SQLITE", hint, err)
 	}
 }

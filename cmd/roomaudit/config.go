@@ -17,8 +17,8 @@ import (
 // errConfig marks what requires operator action: exit status 2.
 var errConfig = errors.New("configuration")
 
-// maxFileBytes is what a machine seals and compresses before [ackWait] is over, if it does
-// slowestSeal bytes in a second: meanwhile nothing is acknowledged. One that is not busy does 20 times as many.
+// maxFileBytes is what even a machine that seals and compresses slowestSeal bytes in a second does
+// before [ackWait] is over: meanwhile nothing is acknowledged. One second of processor time does 120 MB.
 const (
 	maxFileBytes = 512 << 20
 	slowestSeal  = 2 << 20

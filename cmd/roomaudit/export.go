@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 	"roomwatch/publisher/events"
@@ -38,7 +39,7 @@ func exportCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("export to %s: %w", path, err)
 			}
-			if _, err = fmt.Fprintf(cmd.OutOrStdout(), "%s added to %s\n", count(n.added, "event"), path); err != nil {
+			if _, err = fmt.Fprintf(cmd.OutOrStdout(), "%s added to %s\n", display.Count(n.added, "event"), path); err != nil {
 				return err
 			}
 			for _, m := range n.missing {
@@ -228,7 +229,7 @@ func (x *exporter) belongs(id string) error {
 
 // parted says that rows of the database lead back to nothing any more.
 func (x *exporter) parted() error {
-	return fmt.Errorf("it has line %d with hash %s, which the trail has no more: its end was taken away since, or an old copy put back; find out which, and choose another file", x.last, x.hash)
+	return fmt.Errorf("it has line %d with hash %s, which the trail has no more: its end was removed since, or an old copy was restored; find out which, and choose another file", x.last, x.hash)
 }
 
 func (x *exporter) commit() error {

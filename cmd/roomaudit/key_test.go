@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/base64"
@@ -128,6 +129,20 @@ func FuzzKeyFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	other, err := ecdh.X25519().NewPrivateKey(bytes.Repeat([]byte{9}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	otherPKCS8, err := x509.MarshalPKCS8PrivateKey(other)
+	if err != nil {
+		f.Fatal(err)
+	}
+	otherPKIX, err := x509.MarshalPKIXPublicKey(other.PublicKey())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: otherPKCS8}))
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: otherPKIX}))
 	first, second := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix})
 	for _, seed := range [][]byte{first, second, bytes.Join([][]byte{second, first}, nil), first[:len(first)/2], []byte(""), []byte("-----BEGIN PRIVATE KEY-----\n\n-----END PRIVATE KEY-----\n"),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8[:len(pkcs8)-5]}), bytes.ReplaceAll(first, []byte("\n"), []byte("\r\n"))} {

@@ -46,7 +46,7 @@ func (r *recorder) place(ctx context.Context) (jetstream.Stream, error) {
 		if next.Last, err = r.parting(ctx); err != nil {
 			return nil, err
 		}
-		reason = fmt.Sprintf("the stream lost its newest messages, or an old copy of it was put back: it is what is on record up to %d, and %d is on record", next.Last, at.Last)
+		reason = fmt.Sprintf("the stream lost its newest messages, or an old copy of it was restored: it is what is on record up to %d, and %d is on record", next.Last, at.Last)
 	}
 	if reason != "" {
 		r.log.WarnContext(ctx, "stream was recreated or restored", "reason", reason, "fix", "none is needed: it is on record")
@@ -143,7 +143,7 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 		i := cons.CachedInfo()
 		owner := i.Config.Metadata[ownerKey]
 		if owner != "" && owner != r.trail.ID() {
-			return nil, fmt.Errorf("%w: consumer %s of stream %s keeps the place of trail %s, which %s writes, and %s has trail %s; set another ROOMAUDIT_DURABLE. "+
+			return nil, fmt.Errorf("%w: consumer %s of stream %s has the position of trail %s, which %s writes, and %s has trail %s; set another ROOMAUDIT_DURABLE. "+
 				"If that trail is written no more, remove its consumer with `nats consumer rm %s %s`", errTaken, r.Durable, r.Stream, owner, i.Config.Metadata[hostKey], r.Dir, r.trail.ID(), r.Stream, r.Durable)
 		}
 		// A copy of a trail has its id. Where it is written, too, each of the two would
@@ -185,7 +185,7 @@ func (r *recorder) consumer(ctx context.Context, s jetstream.Stream) (jetstream.
 // still has of it is read again.
 func (r *recorder) shortened(ctx context.Context, acknowledged uint64) error {
 	at := r.trail.Position()
-	reason := fmt.Sprintf("message %d was acknowledged, and the trail ends at %d: its end was taken away, or an old copy of it put back, or another process has used consumer %s",
+	reason := fmt.Sprintf("message %d was acknowledged, and the trail ends at %d: its end was removed, or an old copy of it was restored, or another process has used consumer %s",
 		acknowledged, at.Last, r.Durable)
 	r.log.WarnContext(ctx, "end of the trail is missing", "reason", reason, "fix", "find out which of these it was; what the stream still has is read again, and this is on record")
 	if err := r.trail.Follow(at, time.Now(), reason); err != nil {

@@ -147,7 +147,7 @@ func TestReadingEnds(t *testing.T) {
 func TestVerifyCommand(t *testing.T) {
 	dir := strangers(t)
 	status, out, _ := call(t, dir, "verify")
-	if status != 0 || !strings.Contains(out, "3 files, 10 lines, 5 messages, 0 gaps on record, no file is signed: no line was changed, taken out or put in; only --noted shows whether the end was taken away\nlast line 10:") {
+	if status != 0 || !strings.Contains(out, "3 files, 10 lines, 5 messages, 0 gaps on record, no file is signed: no line was changed, removed or inserted; only --noted shows whether the end was removed\nlast line 10:") {
 		t.Errorf("%d %s", status, out)
 	}
 	noted := out[strings.LastIndex(out, "10:"):]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
 )
@@ -96,7 +97,7 @@ func (h *history) print(w io.Writer, room string) error {
 			row("  ended     after %s, seen at %s", clock(l.sign), clock(l.ended))
 			row("  lasted    %s to %s", l.sign.Sub(l.created).Round(time.Second), l.ended.Sub(l.created).Round(time.Second))
 		}
-		row("  views     %d at first, %d at most, %d at last; %s on record", l.first, l.most, l.newest, count(l.changes, "change"))
+		row("  views     %d at first, %d at most, %d at last; %s on record", l.first, l.most, l.newest, display.Count(l.changes, "change"))
 		proof(row, "begin", l.begin)
 		proof(row, "end", l.end)
 		row("  lines     %d to %d of the trail", l.from, l.to)
@@ -114,7 +115,7 @@ func proof(row func(string, ...any), what string, e evidence) {
 	}
 	missed := ""
 	if e.Missed > 0 {
-		missed = fmt.Sprintf(", missed by %d sweeps", e.Missed)
+		missed = ", missed by " + display.Count(e.Missed, "sweep")
 	}
 	row("  evidence  of the %s: %s%s, RequestId %s", what, visible(e.By), missed, visible(strings.Join(e.Requests, " ")))
 }

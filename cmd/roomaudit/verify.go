@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"roomwatch/cmd/internal/display"
 	"roomwatch/cmd/internal/environ"
 	"roomwatch/cmd/internal/program"
 	"roomwatch/cmd/roomaudit/trail"
@@ -160,32 +161,24 @@ func inWords(c trail.Check, s trail.Summary) string {
 	signed := "no file is signed"
 	switch {
 	case s.Signed > 0 && len(c.Keys) > 0:
-		signed = count(s.Signed, "signature") + " checked"
+		signed = display.Count(s.Signed, "signature") + " checked"
 	case s.Signed > 0:
-		signed = count(s.Signed, "signature") + " not checked (--public-key)"
+		signed = display.Count(s.Signed, "signature") + " not checked (--public-key)"
 	}
-	result := "no line was changed, taken out or put in; only --noted shows whether the end was taken away"
+	result := "no line was changed, removed or inserted; only --noted shows whether the end was removed"
 	switch {
 	case s.Faults > 0:
-		result = count(s.Faults, "fault")
+		result = display.Count(s.Faults, "fault")
 	case s.NotedHere == 0 && s.Proven > 0:
-		result = fmt.Sprintf("no line was changed, taken out or put in, and the first one here follows line %d as it was noted", s.Proven)
+		result = fmt.Sprintf("no line was changed, removed or inserted, and the first one here follows line %d as it was noted", s.Proven)
 	case len(c.Noted) == 1:
-		result = fmt.Sprintf("no line was changed, taken out or put in, and line %d is there as it was noted", s.Proven)
+		result = fmt.Sprintf("no line was changed, removed or inserted, and line %d is there as it was noted", s.Proven)
 	case len(c.Noted) > 1:
-		result = fmt.Sprintf("no line was changed, taken out or put in, and %s up to line %d are there as they were noted", count(s.NotedHere, "line"), s.Proven)
+		result = fmt.Sprintf("no line was changed, removed or inserted, and %s up to line %d are there as they were noted", display.Count(s.NotedHere, "line"), s.Proven)
 	}
 	if s.Faults == 0 && s.NotedBefore > 0 {
-		result += fmt.Sprintf("; %s before the first one here cannot be compared", count(s.NotedBefore, "noted line"))
+		result += fmt.Sprintf("; %s before the first one here cannot be compared", display.Count(s.NotedBefore, "noted line"))
 	}
-	return fmt.Sprintf("%s, %s, %s, %s on record, %s: %s\nlast line %d:%s", count(s.Files, "file"), count(s.Lines, "line"), count(s.Messages, "message"), count(s.Gaps, "gap"),
+	return fmt.Sprintf("%s, %s, %s, %s on record, %s: %s\nlast line %d:%s", display.Count(s.Files, "file"), display.Count(s.Lines, "line"), display.Count(s.Messages, "message"), display.Count(s.Gaps, "gap"),
 		signed, result, s.Last, s.Hash)
-}
-
-// count is a number of things in words.
-func count[N int | uint64](n N, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

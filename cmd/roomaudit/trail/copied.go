@@ -27,7 +27,7 @@ func (w *Writer) NextCopy(ctx context.Context) (f File, last Place, found bool, 
 			return nil
 		})
 		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%w; it was taken away before it was copied", err)
+			err = fmt.Errorf("%w; it was removed before it was copied", err)
 		}
 		return f, last, err == nil, err
 	}

@@ -81,6 +81,9 @@ func FuzzFile(f *testing.F) {
 	f.Add(text[:bytes.LastIndexByte(text[:len(text)-1], '\n')+1], false)
 	f.Add(bytes.Replace(text, []byte("\n"), []byte("\r\n"), 1), false)
 	f.Add(bytes.ToUpper(text), false)
+	forged := bytes.Replace(text, []byte(`"ViewCount":7`), []byte(`"ViewCount":8`), 1)
+	f.Add(forged, false)
+	f.Add(zipped(f, forged), true)
 	f.Add([]byte("\n\n"), false)
 	f.Fuzz(func(t *testing.T, b []byte, compressed bool) {
 		dir := t.TempDir()

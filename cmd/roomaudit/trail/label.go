@@ -140,7 +140,7 @@ func (w *Writer) identify(files []File) error {
 // stream still has of it is recorded again.
 func (w *Writer) shortened(l label, what, reason string, args ...any) {
 	w.reason = fmt.Sprintf(reason, args...)
-	w.o.Log.Warn("the trail is shorter than it was", "what", what, "file", l.File, "line", l.Line, "fix", "find out who took it away; that is on record")
+	w.o.Log.Warn("the trail is shorter than it was", "what", what, "file", l.File, "line", l.Line, "fix", "find out who removed it; that is on record")
 }
 
 // resumeBehind continues behind files that were moved away, if an operator said so.

@@ -70,7 +70,7 @@ func (v *verifier) unseen() error {
 	for _, p := range missing {
 		why := "the end was cut off"
 		if p.Line <= v.end.line {
-			why = "it was taken out, or its file was moved away or removed"
+			why = "it was removed, or its file was moved away or removed"
 		}
 		if err := v.fault("line %d, which was noted with hash %s, is not there: %s", p.Line, p.Hash, why); err != nil {
 			return err

@@ -97,7 +97,7 @@ func TestTampering(t *testing.T) {
 		{"two lines swapped", func(f forger, _ *Check) { f.rows(1, swap(4, 5)) }, []string{"2.gz:5: line 18: lines 17 to 17 are missing", "…"}},
 		{"a line put in again", func(f forger, _ *Check) {
 			f.rows(1, func(rows [][]byte) [][]byte { return append(rows[:5:5], rows[4:]...) })
-		}, []string{"2.gz:6: line 17: it was put or moved here: line 18 belongs here", "…"}},
+		}, []string{"2.gz:6: line 17: it was inserted or moved here: line 18 belongs here", "…"}},
 		{"a line that is none", func(f forger, _ *Check) {
 			f.rows(1, func(rows [][]byte) [][]byte { rows[4] = []byte("\x00\x00\n"); return rows })
 		}, []string{"2.gz:5: line 0: it is no line of a trail"}},
@@ -109,7 +109,7 @@ func TestTampering(t *testing.T) {
 		}, []string{"2.gz:1: line 14: lines 13 to 13 are missing", "2.gz:1: line 14: it is of kind event"}},
 		{"lines behind the end", func(f forger, _ *Check) {
 			f.rows(1, func(rows [][]byte) [][]byte { return append(rows, rows[3]) })
-		}, []string{"2.gz:13: line 16: it was put or moved here", "2.gz:13: line 16: it stands behind the last line", "…"}},
+		}, []string{"2.gz:13: line 16: it was inserted or moved here", "2.gz:13: line 16: it stands behind the last line", "…"}},
 		{"a compressed file cut", func(f forger, _ *Check) {
 			b, err := os.ReadFile(f.files[1].Path)
 			must(f.t, err)

@@ -224,7 +224,7 @@ func (v *verifier) follows(l Line) error {
 	case l.Line > want:
 		return v.fault("lines %d to %d are missing before it", want, l.Line-1)
 	case l.Line < want:
-		return v.fault("it was put or moved here: line %d belongs here", want)
+		return v.fault("it was inserted or moved here: line %d belongs here", want)
 	case l.Previous != v.end.hash:
 		return v.fault("the line before it was exchanged or changed: it does not have the hash that this one names")
 	}

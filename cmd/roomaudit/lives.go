@@ -183,11 +183,11 @@ func (h *history) during(l *life, t time.Time) (answer, string) {
 	lived := "it was live since " + clock(l.created)
 	switch {
 	case !t.After(l.sign):
-		return yes, fmt.Sprintf("%s, and was known to live at %s", lived, clock(l.sign))
+		return yes, fmt.Sprintf("%s, and is known to have been live at %s", lived, clock(l.sign))
 	case !l.ended.IsZero():
-		return unknown, fmt.Sprintf("%s; it ended between %s, when it was last known to live, and %s", lived, clock(l.sign), clock(l.ended))
+		return unknown, fmt.Sprintf("%s; it ended between %s, when it was last known to be live, and %s", lived, clock(l.sign), clock(l.ended))
 	}
-	lived += " and last known to live at " + clock(l.sign)
+	lived += " and last known to be live at " + clock(l.sign)
 	last := h.span(l.app).Last
 	if hole, ok := h.hole(l.app, l.sign, t.Add(toldWithin)); ok {
 		return unknown, fmt.Sprintf("%s; its end may be in the gap at line %d: %s", lived, hole.Line, visible(hole.Text))

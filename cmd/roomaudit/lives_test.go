@@ -73,7 +73,7 @@ func TestWasItLive(t *testing.T) {
 		{"created 11:00 as of 10:50, gap 15:00 15:30", "14:49", yes, ""},
 		{"created 11:00 as of 10:50, gap 15:00 15:30", "14:51", unknown, "its end may be in the gap at line 2"},
 		{"created 11:00 as of 10:50, gap 15:00 15:30", "18:00", unknown, "its end may be in the gap"},
-		{"created 11:00 as of 10:50, gap 15:00 15:30, views 18:00", "15:10", yes, "known to live at 2026-11-23T18:00"},
+		{"created 11:00 as of 10:50, gap 15:00 15:30, views 18:00", "15:10", yes, "known to have been live at 2026-11-23T18:00"},
 		{one + ", gap 15:00 15:30", "15:10", unknown, "it may have been live, or told of, in the gap"},
 		{one + ", gap 15:00 15:30", "14:49", no, ""},
 		{one + ", gap 15:00 15:30", "14:50", unknown, "it may have been live, or told of, in the gap"}, // and its beginning told there

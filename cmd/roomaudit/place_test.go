@@ -75,7 +75,7 @@ func TestAllTakenAway(t *testing.T) {
 	p = start(t, r.env(dir), "run", "--continue", last)
 	eventually(t, "the new ones on record", func() bool { return len(recorded(t, dir)) == 5 })
 	p.stop()
-	if status, out, _ := call(t, dir, "verify", "--first", "2"); status != 0 || !strings.Contains(out, "on record: the files before were moved away: the record goes on behind line "+strings.SplitN(last, ":", 2)[0]) {
+	if status, out, _ := call(t, dir, "verify", "--first", "2"); status != 0 || !strings.Contains(out, "on record: the files before were moved away: the record continues after line "+strings.SplitN(last, ":", 2)[0]) {
 		t.Errorf("verify: %d %s", status, out)
 	}
 	take(t, dir, "*")

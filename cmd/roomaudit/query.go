@@ -86,10 +86,17 @@ func (s *selection) parse(now time.Time) error {
 	}
 	for _, t := range s.types {
 		if !slices.Contains(events.Types(), events.Type(t)) {
-			errs = append(errs, fmt.Errorf("--type is %q: choose from %v", t, events.Types()))
+			errs = append(errs, fmt.Errorf("--type is %q: choose from %s", t, strings.Join(typeNames(), ", ")))
 		}
 	}
 	return program.BadFlags(errors.Join(errs...))
+}
+
+func typeNames() (names []string) {
+	for _, t := range events.Types() {
+		names = append(names, string(t))
+	}
+	return names
 }
 
 func moment(text string, now time.Time, day time.Duration) (time.Time, error) {

@@ -92,7 +92,7 @@ func (h *history) print(w io.Writer, room string) error {
 		switch {
 		case l.ended.IsZero():
 			row("  ended     no end is on record, which goes to %s", clock(h.span(l.app).Last))
-			row("  lasted    %s at least, last known to live at %s", l.sign.Sub(l.created).Round(time.Second), clock(l.sign))
+			row("  lasted    %s at least, last known to be live at %s", l.sign.Sub(l.created).Round(time.Second), clock(l.sign))
 		default:
 			row("  ended     after %s, seen at %s", clock(l.sign), clock(l.ended))
 			row("  lasted    %s to %s", l.sign.Sub(l.created).Round(time.Second), l.ended.Sub(l.created).Round(time.Second))

@@ -78,7 +78,7 @@ func (w *Writer) attached() error {
 		return nil
 	case err == nil || errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("%s: %w: it was removed or exchanged while it was written; find out by whom and put it back; if it is lost, start again: the next start "+
-			"says how to go on", w.path, ErrBroken)
+			"says how to continue", w.path, ErrBroken)
 	}
 	return fmt.Errorf("look at %s: %w", w.path, err)
 }

@@ -148,14 +148,14 @@ func (w *Writer) resumeBehind(l label, path string) error {
 	c := w.o.Continue
 	switch {
 	case c == nil:
-		return fmt.Errorf("%w: no file is there, and %s says that file %d was begun. If all were moved to an archive, go on behind them with `roomaudit run --continue LINE:HASH`, "+
+		return fmt.Errorf("%w: no file is there, and %s says that file %d was begun. If all were moved to an archive, continue after them with `roomaudit run --continue LINE:HASH`, "+
 			"the last line that `roomaudit verify` of the archive prints; if they are lost, with --continue %d:%s. Otherwise put them back", ErrBroken, path, l.File, l.Line, l.Hash)
 	case c.Line < l.Line || c.Line == l.Line && c.Hash != l.Hash:
 		return fmt.Errorf("%w: the trail had line %d with hash %s, and --continue names %d:%s; take the last line that `roomaudit verify` of the archive prints", ErrBroken, l.Line, l.Hash, c.Line, c.Hash)
 	}
 	w.trail, w.number, w.continuedAt = l.Trail, l.File, c
 	w.end = chain{line: c.Line, hash: c.Hash, position: l.Stream}
-	w.reason = fmt.Sprintf("the files before were moved away: the record goes on behind line %d with hash %s, by the word of the operator", c.Line, c.Hash)
+	w.reason = fmt.Sprintf("the files before were moved away: the record continues after line %d with hash %s, as the operator said with --continue", c.Line, c.Hash)
 	if c.Line > l.Line {
 		w.reason += fmt.Sprintf("; what the stream has behind message %d may be on record twice", l.Stream.Last)
 	}

@@ -179,7 +179,7 @@ func FuzzKeyFile(f *testing.F) {
 // hex, in bytes or in the numbers that stand for them.
 func showsKey(text string, pkcs8 []byte) bool {
 	secret := pkcs8[18:27] // behind the head; a multiple of three, so that it is in base64 as in the file
-	for _, form := range []string{base64.StdEncoding.EncodeToString(secret), hex.EncodeToString(secret), string(secret), strings.Trim(fmt.Sprint(secret), "[]")} {
+	for _, form := range []string{base64.StdEncoding.EncodeToString(secret), hex.EncodeToString(secret), string(secret), strings.Trim(fmt.Sprintf("%d", secret), "[]")} {
 		if strings.Contains(text, form) {
 			return true
 		}

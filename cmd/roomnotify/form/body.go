@@ -101,8 +101,9 @@ func (t Target) shownBody(n Notification) ShownBody {
 	}
 	s.Text, s.Lines = strings.Join(lines, "\n"), lines
 	if d := n.Digest; d != nil {
-		s.Shown = Shown{Type: n.Type, Rule: n.Rule, Time: d.Until.UTC()}
-		s.Since, s.Until, s.Total = d.Since.UTC(), d.Until.UTC(), d.Total
+		zone := t.voice().zone
+		s.Shown = Shown{Type: n.Type, Rule: n.Rule, Time: d.Until.In(zone)}
+		s.Since, s.Until, s.Total = d.Since.In(zone), d.Until.In(zone), d.Total
 		for _, i := range d.Items {
 			s.Items = append(s.Items, ShownItem{Shown: shown(i, t.voice()), ID: i.ID, Key: i.key(), App: i.app(), Title: t.message(i).title, Event: i.Event, Watch: i.Watch})
 		}

@@ -31,25 +31,25 @@ func ParseDigestText(text string) (*DigestText, error) {
 	}
 	now := time.Unix(1700003600, 0)
 	example := Digest{Since: now, Until: now, Total: 2, Counts: map[string]int{Milestone: 2}}
-	if err := parsed.Execute(io.Discard, shownDigest("rule", example, []string{"one", "two"})); err != nil {
+	if err := parsed.Execute(io.Discard, shownDigest("rule", example, []string{"one", "two"}, Target{}.voice())); err != nil {
 		return nil, textError(err)
 	}
 	return &DigestText{parsed}, nil
 }
 
-func shownDigest(rule string, d Digest, titles []string) ShownDigest {
+func shownDigest(rule string, d Digest, titles []string, v voice) ShownDigest {
 	counts := map[string]int{}
 	for _, kind := range types() {
 		counts[kind] = 0
 	}
 	maps.Copy(counts, d.Counts)
-	return ShownDigest{Rule: rule, Since: d.Since.UTC(), Until: d.Until.UTC(), Total: d.Total, Counts: counts, Titles: titles, More: d.Total - len(titles)}
+	return ShownDigest{Rule: rule, Since: d.Since.In(v.zone), Until: d.Until.In(v.zone), Total: d.Total, Counts: counts, Titles: titles, More: d.Total - len(titles)}
 }
 
 // message is the text of a digest. One that fails, or shows nothing, is the built-in one.
 func (t *DigestText) message(n Notification, titles []string, builtIn message, v voice) message {
 	b := &bounded{left: maxText}
-	if err := t.t.Execute(b, shownDigest(n.Rule, *n.Digest, titles)); err != nil {
+	if err := t.t.Execute(b, shownDigest(n.Rule, *n.Digest, titles, v)); err != nil {
 		builtIn.lines = append(builtIn.lines, fmt.Sprintf(v.fails, Clean(err.Error(), 200)))
 		return builtIn
 	}

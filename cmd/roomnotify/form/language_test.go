@@ -96,3 +96,52 @@ func TestVoice(t *testing.T) {
 		t.Errorf("a text that fails: %+v", m)
 	}
 }
+
+// The times of a text, a digest's text and a body are in the zone of the target; of
+// one without a zone in UTC.
+func TestTemplatesHaveTheZone(t *testing.T) {
+	shanghai, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const hour = `.Format "15:04 MST"}}`
+	text, err := ParseText("{{.Time" + hour + " {{.Room.Created" + hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := ParseDigestText("{{.Since" + hour + " {{.Until" + hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := ParseBody(`{"t": {{.Time}}, "c": "{{with .Room}}{{if not .Created.IsZero}}{{.Created`+hour+`{{end}}{{end}}", "s": {{.Since}}, "u": {{.Until}}, "i": [{{range $i, $e := .Items}}{{if $i}},{{end}}{{.Room.Created}}{{end}}]}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := New(events.Event{ID: "A-1", Type: events.RoomCreated, Time: time.Unix(1700003600, 0), Data: events.Data{Room: events.Room{RoomID: "id", CreateTime: 1700000000}}}, "r", "a", 0)
+	d := NewDigest(Digest{Since: time.Unix(1700000000, 0), Until: time.Unix(1700003600, 0), Total: 2, Items: []Notification{n, n}}, "r", "a", 1)
+	for zone, want := range map[*time.Location][]string{
+		shanghai: {
+			"07:13 CST 06:13 CST", "06:13 CST 07:13 CST", `{"t": "2023-11-15T07:13:20+08:00", "c": "06:13 CST", "s": null, "u": null, "i": []}`,
+			`{"t": "2023-11-15T07:13:20+08:00", "c": "", "s": "2023-11-15T06:13:20+08:00", "u": "2023-11-15T07:13:20+08:00", "i": ["2023-11-15T06:13:20+08:00","2023-11-15T06:13:20+08:00"]}`,
+		},
+		nil: {
+			"23:13 UTC 22:13 UTC", "22:13 UTC 23:13 UTC", `{"t": "2023-11-14T23:13:20Z", "c": "22:13 UTC", "s": null, "u": null, "i": []}`,
+			`{"t": "2023-11-14T23:13:20Z", "c": "", "s": "2023-11-14T22:13:20Z", "u": "2023-11-14T23:13:20Z", "i": ["2023-11-14T22:13:20Z","2023-11-14T22:13:20Z"]}`,
+		},
+	} {
+		to := Target{Kind: "webhook", Zone: zone, Texts: map[string]*Text{"r": text}, Digests: map[string]*DigestText{"r": digest}, Body: body}
+		got := []string{to.message(n).title, to.message(d).title}
+		for _, n := range []Notification{n, d} {
+			b, err := to.bytes(n, time.Unix(1700003600, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(b))
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("zone %v: %s, want %s", zone, got[i], want[i])
+			}
+		}
+	}
+}

@@ -23,7 +23,7 @@ type Shown struct {
 	Type      string // one of [EventTypes], or room.milestone
 	Rule      string
 	Milestone int64         // the count that was crossed; 0 in others
-	Time      time.Time     // when it happened
+	Time      time.Time     // when it happened; as all times here in the zone of the target
 	Lasted    time.Duration // of an ended room; 0 in others
 	Room      ShownRoom
 	Changes   []string // of a changed room, what was before, in the words of the built-in text
@@ -39,15 +39,15 @@ type ShownRoom struct {
 
 func shown(n Notification, v voice) Shown {
 	if n.Event == nil {
-		return Shown{Type: n.Type, Rule: n.Rule, Time: n.Time().UTC()} // it tells of no room
+		return Shown{Type: n.Type, Rule: n.Rule, Time: n.Time().In(v.zone)} // it tells of no room
 	}
 	e, room := n.Event, n.Event.Data.Room
 	s := Shown{
-		Type: n.Type, Rule: n.Rule, Milestone: n.Milestone, Time: e.Time.UTC(),
+		Type: n.Type, Rule: n.Rule, Milestone: n.Milestone, Time: e.Time.In(v.zone),
 		Room: ShownRoom{ID: Clean(room.RoomID, maxOwner), Name: name(room), Owner: Clean(room.OwnerAccount, maxOwner), Views: room.ViewCount, Categories: room.Category},
 	}
 	if room.CreateTime > 0 {
-		s.Room.Created = time.Unix(room.CreateTime, 0).UTC()
+		s.Room.Created = time.Unix(room.CreateTime, 0).In(v.zone)
 		if n.Type == string(events.RoomEnded) {
 			s.Lasted = max(0, e.Time.Sub(s.Room.Created)).Truncate(time.Second)
 		}

@@ -15,7 +15,7 @@ targets:
     timeout: 10s                 # of one request; without it 10s, of an e-mail 20s
     tries: 6                     # before the target is marked down
     language: en                 # or zh: of the built-in text of a chat
-    zone: Asia/Shanghai          # of its times; without it UTC
+    zone: Asia/Shanghai          # of all times in texts, templates and bodies; without it UTC
     text: "{{.Room.Name}}: {{.Room.Views | count}} views" # of a message in a chat; see below
     digest: "{{.Total}} in the last hours" # of a digest in a chat; see below
     cover: true                  # the service shows the cover of a room: slack, discord, telegram,
@@ -116,7 +116,8 @@ A text is a Go template (pkg.go.dev/text/template). Its first line is the title,
 and stands for the notification in a digest. It shows .Type, .Rule, .Milestone,
 .Time, .Lasted (of an ended room), .Changes, and of .Room: .ID, .Name, .Owner,
 .Views, .Categories and .Created. Besides the usual functions there are count
-(1,000), categories (1, 2) and in, which takes a time zone and a time. roomnotify
+(1,000), categories (1, 2) and in, which takes a time zone and a time; without it a time
+is in the zone of the target. roomnotify
 escapes all of it as the service needs it: a text has no markup and no links.
 
 The text of a digest shows .Rule, .Since, .Until, .Total, .Counts (by type, such as

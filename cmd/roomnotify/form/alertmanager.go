@@ -10,7 +10,8 @@ import (
 
 // An Alert says how a room is an alert of Alertmanager.
 type Alert struct {
-	Labels       map[string]string // besides room, app and rule; alertname is RoomLive if it is not among them
+	Labels       map[string]string            // besides room, app and rule; alertname is RoomLive if it is not among them
+	RuleLabels   map[string]map[string]string // the same of each rule, which has the last word
 	GeneratorURL string
 	EndsAfter    time.Duration // after its newest event a room that has not ended is resolved all the same
 }
@@ -52,6 +53,7 @@ func (t Target) alerts(n Notification) []object {
 func (t Target) alert(n Notification, test bool) object {
 	labels := map[string]string{"alertname": alertName}
 	maps.Copy(labels, t.Alert.Labels)
+	maps.Copy(labels, t.Alert.RuleLabels[n.Rule])
 	labels["app"], labels["rule"] = strconv.Itoa(n.app()), n.Rule
 	at := n.Time()
 	starts, over := at, n.Type == WatchResumed
@@ -69,10 +71,10 @@ func (t Target) alert(n Notification, test bool) object {
 	}
 	ends := at.Add(t.Alert.EndsAfter)
 	switch {
-	case test:
-		ends = at.Add(testAlert)
 	case over:
 		ends = at
+	case test:
+		ends = at.Add(testAlert)
 	}
 	title, text := t.message(n).fit(4000, bytesIn, func(s string) string { return s })
 	o := object{

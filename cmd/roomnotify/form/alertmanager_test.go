@@ -19,7 +19,7 @@ type alert struct {
 
 func alertsOf(t *testing.T, n form.Notification) []alert {
 	t.Helper()
-	to := form.Target{Kind: "alertmanager", URL: "https://am.example/prefix/", Alert: form.Alert{Labels: map[string]string{"team": "live"}, GeneratorURL: "https://rooms.example", EndsAfter: 24 * time.Hour}}
+	to := form.Target{Kind: "alertmanager", URL: "https://am.example/prefix/", Alert: form.Alert{Labels: map[string]string{"team": "live"}, RuleLabels: map[string]map[string]string{"vip": {"team": "vip", "severity": "page"}}, GeneratorURL: "https://rooms.example", EndsAfter: 24 * time.Hour}}
 	req, err := to.Request(t.Context(), n, now)
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +61,26 @@ func TestAlerts(t *testing.T) {
 	test.Test = true
 	if a := alertsOf(t, test)[0]; !a.EndsAt.Equal(now.Add(5*time.Minute)) || a.Annotations["summary"] != "[test] New room: Heidi" {
 		t.Errorf("a test ends at %s: %v", a.EndsAt, a.Annotations)
+	}
+}
+
+// A rule's labels are those of its rooms alone, go before the target's, and are the
+// same at the start and at the end, in a digest and in a test; the test of an end is over.
+func TestAlertLabelsOfARule(t *testing.T) {
+	began, ended := form.New(event(events.RoomCreated, "Heidi"), "vip", "a", 0), form.New(event(events.RoomEnded, "Heidi"), "vip", "a", 0)
+	test := ended
+	test.Test = true
+	other := event(events.RoomCreated, "Anna")
+	other.Data.Room.RoomID = "other"
+	digest := form.NewDigest(form.Digest{Total: 2, Counts: map[string]int{}, Items: []form.Notification{began, form.New(other, "r", "a", 0)}}, "vip", "a", 7)
+	want := map[string]string{"alertname": "RoomLive", "app": "88888888", "room": "room.1", "rule": "vip", "team": "vip", "severity": "page"}
+	for _, n := range []form.Notification{began, ended, test, digest} {
+		if a := alertsOf(t, n)[0]; !maps.Equal(a.Labels, want) || a.EndsAt.Equal(now) != (n.Type == "room.ended") {
+			t.Errorf("%s: until %s: labels %v, want %v", n.Type, a.EndsAt, a.Labels, want)
+		}
+	}
+	if a := alertsOf(t, digest)[1]; a.Labels["team"] != "live" || a.Labels["severity"] != "" {
+		t.Errorf("of another rule: %v", a.Labels)
 	}
 }
 

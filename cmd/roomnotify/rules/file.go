@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -87,6 +86,8 @@ type Rule struct {
 	Targets    []string `yaml:"targets"`
 	Text       string   `yaml:"text"`   // in chats, instead of that of the target
 	Digest     string   `yaml:"digest"` // the same of a digest
+
+	Labels map[string]string `yaml:"labels"` // of alerts, besides those of the target
 
 	Apps       []int    `yaml:"apps"`       // SDKAppIDs; none means all, as below
 	Categories []int64  `yaml:"categories"` // any of them
@@ -191,6 +192,7 @@ func Parse(text []byte, from Source) (*File, error) {
 		f.Rules = append(f.Rules, r)
 	}
 	f.texts(&p)
+	f.labels(&p)
 	p.add(len(f.Targets) > 0 || len(p) > 0, 1, "there are no targets: say under targets where notifications go")
 	p.add(len(f.Rules) > 0 || len(p) > 0, 1, "there are no rules: list under rules which events go to which targets")
 	if len(p) > 0 {
@@ -294,6 +296,3 @@ func (f *File) warn() {
 		}
 	}
 }
-
-// LateBound returns the age from which an event is late.
-func (r *Rule) LateBound() time.Duration { return cmp.Or(time.Duration(r.LateAfter), 10*time.Minute) }

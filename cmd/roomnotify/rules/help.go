@@ -79,7 +79,7 @@ rules:
     events: [room.created, room.ended, room.updated]
     milestones: [1000, 10000]    # view counts, told once for each life of a room
     watch: true                  # when nobody watches an application, and when somebody does again
-    targets: [team, hook]
+    targets: [team, hook, alerts]
     text: |                      # in chats, instead of that of the target
       {{if .Milestone}}{{count .Milestone}} views: {{end}}{{.Room.Name}}
       Since {{(in "Asia/Shanghai" .Room.Created).Format "15:04"}}
@@ -87,6 +87,7 @@ rules:
       {{.Total}} things, {{index .Counts "room.created"}} new rooms
       {{range .Titles}}- {{.}}
       {{end}}
+    labels: {severity: page}     # of its alerts, instead of those of an alertmanager target or besides them
     # Which rooms; without a line, all:
     apps: [1400000000]           # SDKAppIDs
     categories: [1, 2]           # any of them

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -91,6 +92,9 @@ func anyMatch(list []pattern, s string) bool {
 func anyOf[T comparable](list []T, ok func(T) bool) bool {
 	return len(list) == 0 || slices.ContainsFunc(list, ok)
 }
+
+// LateBound returns the age from which an event is late.
+func (r *Rule) LateBound() time.Duration { return cmp.Or(time.Duration(r.LateAfter), 10*time.Minute) }
 
 // A Verdict says what a rule makes of an event.
 type Verdict struct {

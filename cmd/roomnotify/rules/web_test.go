@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -215,6 +216,38 @@ func TestMistakesOfAlerts(t *testing.T) {
 		if _, err := parse(file(said)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", said, err, want)
 		}
+	}
+	many := func(n int) string {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf("l%d: x", i))
+		}
+		return strings.Join(list, ", ")
+	}
+	ofRule := func(targetSaid, said string) string {
+		return strings.Replace(file(targetSaid), "targets: [am]}", "targets: [am], "+said+"}", 1) + "  other: {events: [room.ended], targets: [am]}\n"
+	}
+	for said, want := range map[string]string{
+		"labels: {rule: x}":                "line 7: rule all: labels: rule is set by roomnotify",
+		"labels: {a-b: x}":                 `line 7: rule all: labels: "a-b" is no name of a label`,
+		"labels: {a: '{{.Room.Name}}'}":    "line 7: rule all: labels: a is a template",
+		"labels: {a: [x]}":                 "line 7: found a list, expected a text",
+		"labels: {" + many(21) + "}":       "line 7: rule all: there are 21 labels: write at most 20",
+		"labels: {" + many(19) + ", y: x}": "line 7: rule all: with the labels of target am there are 21: write at most 20",
+	} {
+		if _, err := parse(ofRule("labels: {z: x}", said)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", said, err, want)
+		}
+	}
+	if _, err := parse(strings.Replace(good, "targets: [team", "labels: {a: x}, targets: [team", 1)); err == nil || !strings.Contains(err.Error(), "labels are for alertmanager, and none of its targets is one") {
+		t.Errorf("a rule for chats: %v", err)
+	}
+	of, err := parse(ofRule("labels: {a: x, z: x}", "labels: {a: y, "+many(18)+"}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := of.Targets[0].Alert(); len(a.RuleLabels) != 1 || a.RuleLabels["all"]["a"] != "y" || a.Labels["a"] != "x" {
+		t.Errorf("%+v", a)
 	}
 	f, err := parse(file("labels: {alertname: Live, a: x}\n    ends_after: 2h\n    username: u\n    password: ${SECRET}"))
 	if err != nil {

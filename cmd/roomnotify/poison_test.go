@@ -335,6 +335,26 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// A limit of 0 is none at all; any other leaves the service's limit by the second.
+func TestPaceWithALimit(t *testing.T) {
+	for limit, want := range map[int]struct{ least, most time.Duration }{0: {0, time.Second}, 600: {11 * time.Second, 13 * time.Second}} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			inBubble(t, fmt.Sprintf("targets:\n  a: {kind: slack, url: \"${A}\", limit: %d}\nrules:\n  r: {%s, targets: [a]}\n", limit, all), func(r *rig) {
+				stop := r.start()
+				for i := range 12 {
+					r.put(fmt.Sprintf("x%d", i))
+				}
+				r.until("all are told", func() bool { return len(r.to.requests("")) == 12 })
+				got := r.to.requests("")
+				if took := got[11].at.Sub(got[0].at); took < want.least || took > want.most {
+					t.Errorf("12 notifications took %s", took)
+				}
+				stop()
+			})
+		})
+	}
+}
+
 // No minute, wherever it begins, has more than the limit.
 func TestLimitOfAnyMinute(t *testing.T) {
 	w, now := window{limit: 3}, time.Unix(0, 0)

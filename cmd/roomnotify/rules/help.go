@@ -11,7 +11,7 @@ targets:
     url: ${SLACK_URL}            # what is secret is named, never written: ${NAME} of the
                                  # environment, or url_file: /path, secret_file, token_file
     limit: 30                    # notifications a minute; without it what the service
-                                 # allows, 0 for any number
+                                 # allows; 0 for any number, also in one second
     timeout: 10s                 # of one request; without it 10s, of an e-mail 20s
     tries: 6                     # before the target is marked down
     language: en                 # or zh: of the built-in text of a chat

@@ -31,7 +31,7 @@ func testCommand(path *string) *cobra.Command {
 		Long: "test sends an example notification of a rule to its targets, or to one of them, marked as a test. It needs no NATS and ignores\n" +
 			"limits and quiet hours. Exit status 1 if a target does not accept it.\n\n" +
 			"--event chooses what the example tells, of what the rule tells: a type of its events, such as room.ended, milestone,\n" +
-			"watch.stopped, watch.resumed, or digest. With --show nothing is sent: the JSON or the letter that each target would get is printed,\n" +
+			"watch.stopped, watch.resumed, or digest. With --show nothing is sent: the JSON or the e-mail that each target would get is printed,\n" +
 			"with (secret) in place of each secret.\n\n" +
 			"With --since it sends nothing and stores nothing: it reads the event stream from then on, and prints one line for each notification\n" +
 			"that a roomnotify with these rules would have sent, had it started then and every target accepted each at once: with limits, quiet\n" +

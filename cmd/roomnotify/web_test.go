@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -112,6 +113,48 @@ func other(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// What a target authenticates with is in the header of each request that reaches its
+// server, as RFC 7617 and RFC 6750 have it, and nothing is there without it. A file is
+// read again.
+func TestAuthorizationOfATarget(t *testing.T) {
+	var got atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got.Store(strings.Join(r.Header.Values("Authorization"), ", "))
+	}))
+	defer server.Close()
+	path := filepath.Join(t.TempDir(), "secret")
+	basic := func(user, password string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	}
+	for _, kind := range []string{"webhook", "alertmanager"} {
+		for _, tt := range []struct{ said, first, second string }{
+			{"", "", ""},
+			{"    token: ${TOKEN}\n", "Bearer hush-hush-TOKEN", "Bearer hush-hush-TOKEN"},
+			{"    token_file: " + path + "\n", "Bearer one", "Bearer two:2"},
+			{"    username: anna\n    password: ${PASSWORD}\n", basic("anna", "hush-hush-PASSWORD"), basic("anna", "hush-hush-PASSWORD")},
+			{"    username: ${USER}\n    password_file: " + path + "\n", basic("hush-hush-USER", "one"), basic("hush-hush-USER", "two:2")},
+			{"    headers: {authorization: 'GenieKey ${KEY}'}\n", "GenieKey hush-hush-KEY", "GenieKey hush-hush-KEY"},
+		} {
+			put(t, path, "one\n")
+			target := targetOf(t, server.URL, tt.said)
+			if target.Kind = kind; kind == "alertmanager" {
+				target.Body, target.JSON = "", nil
+			}
+			s := newSender(target, nil)
+			if err := s.follow(target, slog.New(slog.DiscardHandler)); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{tt.first, tt.second} {
+				if err := s.send(t.Context(), notification()); err != nil || got.Load() != want {
+					t.Errorf("%s: %s: the server got %q, want %q: %v", kind, tt.said, got.Load(), want, err)
+				}
+				put(t, path, "two:2")
+			}
+			s.client.CloseIdleConnections()
+		}
+	}
 }
 
 // A proxy of a target gets its requests, with its password, and nobody else does.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -150,7 +151,7 @@ func (b *Bucket) look(ctx context.Context) error {
 		b.behind = true
 		return nil
 	case lag(have) > 0:
-		return fmt.Errorf("%w: it has %d messages of the stream still to read; wait if the number falls, otherwise check NATS and its disk", errBehind, lag(have))
+		return fmt.Errorf("%w: it has %s of the stream still to read; wait if the number falls, otherwise check NATS and its disk", errBehind, english.Plural(int(lag(have)), "message", ""))
 	case time.Since(b.refilled) < refillEvery:
 		return fmt.Errorf("%w, although it was filled anew at %s; see `nats stream info %s` for the state of its source", errBehind, stamp(b.refilled), b.c.stream())
 	}

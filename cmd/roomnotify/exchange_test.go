@@ -98,7 +98,7 @@ func TestExchangedSigningSecret(t *testing.T) {
 	taken.Store(next)
 	put(t, path, "short")
 	err := send()
-	if err == nil || strings.Contains(err.Error(), hookSecret) || !strings.Contains(log.String(), "secret is none of Standard Webhooks") {
+	if err == nil || strings.Contains(err.Error(), hookSecret) || !strings.Contains(log.String(), "secret is not one of Standard Webhooks") {
 		t.Errorf("with the old secret: %v; log:\n%s", err, log)
 	}
 	put(t, path, next+"\n")

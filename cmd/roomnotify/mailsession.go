@@ -101,7 +101,7 @@ func (s *mailSession) login(t *rules.Target, host string) error {
 	case slices.Contains(ways, "LOGIN"):
 		return s.client.Auth(smtp.LoginAuth(t.Username, t.Password, host, false))
 	case len(ways) == 0:
-		return errors.New("the server offers none: leave username and password away if it is a relay that needs none")
+		return errors.New("the server offers none: remove username and password if it is a relay that needs none")
 	}
 	return fmt.Errorf("the server offers %s, and roomnotify knows PLAIN and LOGIN", form.Clean(offered, 100))
 }

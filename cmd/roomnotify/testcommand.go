@@ -69,7 +69,7 @@ func (ask *testRun) check(file *rules.File, past bool) error {
 	case past && ask.since <= 0:
 		return fmt.Errorf("%w: --since is %s: write how far back, such as 24h", errConfig, ask.since)
 	case past && (ask.show || ask.event != ""):
-		return fmt.Errorf("%w: --show and --event are for an example, and --since shows what happened: leave one of them away", errConfig)
+		return fmt.Errorf("%w: --show and --event are for an example, and --since shows what happened: use one of them", errConfig)
 	case !past && ask.rule == "":
 		return fmt.Errorf("%w: say with --rule whose example is sent, or with --since from when on notifications are shown", errConfig)
 	case ask.rule != "" && r == nil:

@@ -105,8 +105,8 @@ func TestChosenExample(t *testing.T) {
 		{[]string{"--rule", "ends", "--event", "room.created"}, `rule ends tells no "room.created": choose --event from room.ended, digest`},
 		{[]string{"--rule", "watch", "--event", "x", "--show"}, "choose --event from watch.stopped, watch.resumed, digest"},
 		{[]string{"--rule", "all", "--event", "x"}, "choose --event from room.created, room.ended, room.updated, room.hidden, room.shown, milestone, watch.stopped, watch.resumed, digest"},
-		{[]string{"--since", "24h", "--show"}, "leave one of them away"},
-		{[]string{"--since", "24h", "--event", "digest"}, "leave one of them away"},
+		{[]string{"--since", "24h", "--show"}, "use one of them"},
+		{[]string{"--since", "24h", "--event", "digest"}, "use one of them"},
 		{[]string{"--show"}, "say with --rule"},
 	} {
 		if status, out := b.run(append([]string{"test"}, tt.args...)...); status != 2 || !strings.Contains(out, tt.want) {

@@ -35,7 +35,7 @@ func (n Need) CheckAccount(a *jetstream.AccountInfo, info *jetstream.StreamInfo,
 	}
 	if info == nil {
 		add(l.MaxStreams > 0 && tier.Streams >= l.MaxStreams, mostStreams, "the account has %d streams of %d", tier.Streams, l.MaxStreams)
-		add(l.MaxBytesRequired && wanted.MaxBytes <= 0, bytesRequired, "the stream would have no size")
+		add(l.MaxBytesRequired && wanted.MaxBytes <= 0, bytesRequired, "the stream would have no size limit")
 		add(l.StoreMaxStreamBytes > 0 && wanted.MaxBytes > l.StoreMaxStreamBytes, bytesExceeded, "the stream would have %d bytes of %d", wanted.MaxBytes, l.StoreMaxStreamBytes)
 		return errors.Join(errs...)
 	}

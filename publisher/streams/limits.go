@@ -63,7 +63,7 @@ func limits() []limit {
 			return "the server's memory for JetStream is full: raise max_memory_store in its configuration"
 		}},
 		{codes{noPeers}, true, func(n Need) string {
-			return fmt.Sprintf("the cluster has too few servers that can take the stream: see with `nats server report jetstream` that they run and have room, or set %s_REPLICAS to less", n.Made)
+			return fmt.Sprintf("the cluster has too few servers that can hold the stream: see with `nats server report jetstream` that they run and have room, or set %s_REPLICAS to less", n.Made)
 		}},
 		{codes{unavailable}, true, func(Need) string {
 			return "the cluster has no leader for JetStream: see with `nats server report jetstream` that most of its servers run"
@@ -77,10 +77,10 @@ func limits() []limit {
 			return "remove a stream that nobody uses (`nats stream ls`), or ask the administrator to raise the account's limit of streams"
 		}},
 		{codes{noReplicas, noCluster}, false, func(n Need) string {
-			return fmt.Sprintf("the server is no part of a cluster: set %s_REPLICAS to 1, or NATS_URL to a cluster", n.Made)
+			return fmt.Sprintf("the server is not part of a cluster: set %s_REPLICAS to 1, or NATS_URL to a cluster", n.Made)
 		}},
 		{codes{bytesRequired}, false, func(n Need) string {
-			return fmt.Sprintf("the account wants every stream to have a size: set %s_MAX_BYTES to what `nats account info` allows", n.Made)
+			return fmt.Sprintf("the account requires a size limit for every stream: set %s_MAX_BYTES to what `nats account info` allows", n.Made)
 		}},
 		{codes{bytesExceeded}, false, func(n Need) string {
 			return fmt.Sprintf("the account limits the size of a stream: set %s_MAX_BYTES to what `nats account info` allows", n.Made)

@@ -71,19 +71,19 @@ func requirements() []requirement {
 			if s.before(2, 12) {
 				fix = notEditable
 			}
-			return when(s.have.Mirror != nil, "it is a mirror and takes no messages of its own"), fix
+			return when(s.have.Mirror != nil, "it is a mirror and accepts no messages of its own"), fix
 		}},
 		{"sources", [3]verdict{refuse, fine, refuse}, "copied messages bypass the fence", (*stream).sources},
 		{"subject_transform", [3]verdict{refuse, warn, refuse}, "the subject says what a message is", func(s *stream) (string, string) {
 			return when(s.have.SubjectTransform != nil, "it changes the subjects of what it stores"), s.edit("--no-transform")
 		}},
 		{"allow_msg_counter", [3]verdict{refuse, warn, refuse}, "a counter accepts only numbers", func(s *stream) (string, string) {
-			return when(s.have.AllowMsgCounter, "it is a counter and takes no other messages"), notEditable
+			return when(s.have.AllowMsgCounter, "it is a counter and accepts no other messages"), notEditable
 		}},
 		{"subject_delete_marker_ttl", [3]verdict{refuse, warn, refuse}, "the delete markers of the server are not events", func(s *stream) (string, string) {
 			return when(s.have.SubjectDeleteMarkerTTL > 0, "it puts delete markers among the messages (subject_delete_marker_ttl)"), s.edit("--subject-del-markers-ttl=0s")
 		}},
-		{"discard_new_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would be refused for ever", func(s *stream) (string, string) {
+		{"discard_new_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would be refused forever", func(s *stream) (string, string) {
 			return when(s.have.DiscardNewPerSubject, "it refuses further messages of a subject (discard_new_per_subject)"), s.edit("--no-discard-per-subject --max-msgs-per-subject=-1")
 		}},
 		{"max_msgs_per_subject", [3]verdict{refuse, warn, refuse}, "the next message of a room or rule would remove an older one", func(s *stream) (string, string) {
@@ -103,7 +103,7 @@ func requirements() []requirement {
 			return when(s.have.MaxMsgSize > 0 && s.have.MaxMsgSize < LeastMessage, "its message size limit is %d bytes, events need %d", s.have.MaxMsgSize, LeastMessage), s.edit(fmt.Sprintf("--max-msg-size=%d", LeastMessage))
 		}},
 		{"max_payload", [3]verdict{refuse, fine, refuse}, "the same limit, of the server", func(s *stream) (string, string) {
-			return when(s.maxPayload > 0 && s.maxPayload < LeastMessage, "its server takes messages of %d bytes, events need %d", s.maxPayload, LeastMessage), "raise max_payload in the server's configuration"
+			return when(s.maxPayload > 0 && s.maxPayload < LeastMessage, "its server accepts messages of up to %d bytes, events need %d", s.maxPayload, LeastMessage), "raise max_payload in the server's configuration"
 		}},
 		{"deny_delete", [3]verdict{fine, fine, refuse}, "roomnotify deletes notifications that were sent", func(s *stream) (string, string) {
 			return when(s.have.DenyDelete, "it lets no message be deleted"), notEditable
@@ -132,7 +132,7 @@ func requirements() []requirement {
 		{setting: "metadata", why: "a text"},
 		{setting: "template_owner", why: "NATS has no templates any more"},
 		{setting: "placement", why: "where it is, is the operator's choice"},
-		{setting: "num_replicas", why: "how safe the disk is, is the operator's choice"},
+		{setting: "num_replicas", why: "how many copies there are, is the operator's choice"},
 		{setting: "compression", why: "what is stored is read as it was written"},
 		{setting: "first_seq", why: "numbers need not begin with 1"},
 		{setting: "duplicate_window", why: "exactly once does not rest on it"},

@@ -104,7 +104,7 @@ func (l linesOf) at(offset int) int {
 	return line
 }
 
-var errAfterBackslash = errors.New(`a value follows a backslash: write \\ for one, or leave it away`)
+var errAfterBackslash = errors.New(`a value follows a backslash: write \\ for one, or remove it`)
 
 // assemble puts the values where they belong: as they are, or, within a text between
 // quotes, escaped as a part of it.

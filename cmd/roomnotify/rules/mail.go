@@ -67,7 +67,7 @@ func (t *Target) Server() (host, port string, implicit, startTLS bool) {
 
 func (t *Target) checkMail(p *problems) {
 	if t.Kind != "email" {
-		p.add(t.From == "" && len(t.To) == 0 && t.StartTLS == "", t.at(), "target %s: from, to and starttls are for email alone", t.Name)
+		p.add(t.From == "" && len(t.To) == 0 && t.StartTLS == "", t.at(), "target %s: from, to and starttls are for email only: remove them", t.Name)
 		return
 	}
 	const fix = "write smtps://host, or smtp://host for STARTTLS"
@@ -76,17 +76,17 @@ func (t *Target) checkMail(p *problems) {
 	case t.URL == "":
 		p.add(false, t.at("url"), "target %s: url is missing: %s", t.Name, fix)
 	case err != nil || u.Hostname() == "" || u.Scheme != "smtps" && u.Scheme != "smtp":
-		p.add(false, t.at("url"), "target %s: url is none of a mail server: %s", t.Name, fix)
+		p.add(false, t.at("url"), "target %s: url is not that of a mail server: %s", t.Name, fix)
 	default:
-		p.add(u.User == nil, t.at("url"), "target %s: url has a user: leave it away, and write username and password", t.Name)
-		p.add((u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == "", t.at("url"), "target %s: url has something after the host: leave it away; recipients are written under to", t.Name)
-		p.add(t.StartTLS == "" || u.Scheme == "smtp", t.at("starttls"), "target %s: starttls is for smtp:// alone: the connection of smtps:// begins with TLS", t.Name)
+		p.add(u.User == nil, t.at("url"), "target %s: url has a user: remove it, and write username and password", t.Name)
+		p.add((u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.Fragment == "", t.at("url"), "target %s: url has something after the host: remove it; recipients are written under to", t.Name)
+		p.add(t.StartTLS == "" || u.Scheme == "smtp", t.at("starttls"), "target %s: starttls is for smtp:// only: remove it; the connection of smtps:// begins with TLS", t.Name)
 	}
 	p.add(t.StartTLS == "" || t.StartTLS == "required" || t.StartTLS == "none", t.at("starttls"), "target %s: starttls is %q: write required, or none for a relay of your own without TLS", t.Name, t.StartTLS)
-	p.add(t.StartTLS != "none" || t.Username == "" && t.Password == "", t.at("starttls"), "target %s: starttls is none, and a password is not sent without TLS: leave starttls away, or username and password", t.Name)
-	p.add(t.StartTLS != "none" || t.caFile == "", t.at("ca_file"), "target %s: ca_file is for TLS, and starttls is none: leave one of them away", t.Name)
-	p.add(t.Proxy == "", t.at("proxy"), "target %s: proxy is for HTTP: a mail server is reached without one; leave it away", t.Name)
-	p.add(!control(t.Username) && !control(t.Password), t.at("username"), "target %s: username or password has more than one line, or a control character", t.Name)
+	p.add(t.StartTLS != "none" || t.Username == "" && t.Password == "", t.at("starttls"), "target %s: starttls is none, and a password is not sent without TLS: remove starttls, or username and password", t.Name)
+	p.add(t.StartTLS != "none" || t.caFile == "", t.at("ca_file"), "target %s: ca_file is for TLS, and starttls is none: remove one of them", t.Name)
+	p.add(t.Proxy == "", t.at("proxy"), "target %s: proxy is for HTTP: a mail server is reached without one; remove it", t.Name)
+	p.add(!control(t.Username) && !control(t.Password), t.at("username"), "target %s: username or password has more than one line, or a control character: write each on one line", t.Name)
 	t.checkAddresses(p)
 }
 
@@ -100,7 +100,7 @@ func (t *Target) checkAddresses(p *problems) {
 	seen := map[string]bool{}
 	for i, text := range t.To {
 		if address, ok := t.checkAddress(p, t.at("to", i), "to", text); ok {
-			p.add(!seen[strings.ToLower(address)], t.at("to", i), "target %s: to has %s twice: leave one of them away", t.Name, address)
+			p.add(!seen[strings.ToLower(address)], t.at("to", i), "target %s: to has %s twice: remove one of them", t.Name, address)
 			seen[strings.ToLower(address)] = true
 		}
 	}
@@ -109,7 +109,7 @@ func (t *Target) checkAddresses(p *problems) {
 func (t *Target) checkAddress(p *problems, line int, field, text string) (address string, ok bool) {
 	a, err := mail.ParseAddress(text)
 	if err != nil || control(text) || !mailAddress.MatchString(a.Address) || len(a.Address) > 254 {
-		p.add(false, line, "target %s: %s: %q is no address that roomnotify can use: write name@example.org, or \"A name <name@example.org>\", with a domain in letters of ASCII, such as xn--fsq.com", t.Name, field, text)
+		p.add(false, line, "target %s: %s: %q is not an address that roomnotify can use: write name@example.org, or \"A name <name@example.org>\", with a domain in letters of ASCII, such as xn--fsq.com", t.Name, field, text)
 		return "", false
 	}
 	return a.Address, true
@@ -148,7 +148,7 @@ func (t *Target) unencrypted() string {
 	case strings.HasPrefix(t.URL, "http://"):
 		return "write https if it can"
 	case t.StartTLS == "none":
-		return "leave starttls away if it can"
+		return "remove starttls if it can"
 	}
 	return ""
 }

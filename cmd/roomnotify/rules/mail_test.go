@@ -19,25 +19,25 @@ const goodMail = "url: smtps://mail.example.org; from: rooms@example.org; to: [o
 func TestMistakesOfMail(t *testing.T) {
 	for _, tt := range []struct{ name, replace, by, want string }{
 		{"no url", "url: smtps://mail.example.org; ", "", "url is missing: write smtps://host"},
-		{"url of the web", "smtps://", "https://", "url is none of a mail server"},
-		{"no host", "mail.example.org", ":465", "url is none of a mail server"},
+		{"url of the web", "smtps://", "https://", "url is not that of a mail server"},
+		{"no host", "mail.example.org", ":465", "url is not that of a mail server"},
 		{"a user in the url", "smtps://", "smtps://u@", "line 4: target box: url has a user"},
 		{"a recipient in the url", "mail.example.org;", "mail.example.org/ops@example.org;", "recipients are written under to"},
-		{"starttls over tls", "; from", "; starttls: required; from", "starttls is for smtp:// alone"},
+		{"starttls over tls", "; from", "; starttls: required; from", "starttls is for smtp:// only: remove it"},
 		{"starttls", "smtps://mail.example.org", "smtp://mail.example.org; starttls: maybe", `starttls is "maybe": write required, or none`},
 		{"a password in the clear", "smtps://mail.example.org", "smtp://mail.example.org; starttls: none; username: u; password: ${SECRET}", "a password is not sent without TLS"},
 		{"an authority without tls", "smtps://mail.example.org", "smtp://mail.example.org; starttls: none; ca_file: /run/secrets/ca.pem", "ca_file is for TLS"},
 		{"proxy", "; from", "; proxy: http://proxy.example:3128; from", "proxy is for HTTP"},
 		{"no proxy", "; from", "; proxy: none; from", "proxy is for HTTP"},
 		{"no password", "; from", "; username: u; from", "username and password go together: write both"},
-		{"token", "; from", "; token: ${TOKEN}; from", "token is for telegram, webhook and alertmanager alone"},
-		{"headers", "; from", "; headers: {X-A: b}; from", "headers are for webhook and alertmanager alone"},
+		{"token", "; from", "; token: ${TOKEN}; from", "token is for telegram, webhook and alertmanager only: remove"},
+		{"headers", "; from", "; headers: {X-A: b}; from", "headers are for webhook and alertmanager only: remove"},
 		{"a user of two lines", "; from", "; username: \"a\\nb\"; password: ${SECRET}; from", "username or password has more than one line"},
 		{"no sender", "; from: rooms@example.org", "", "from is missing"},
 		{"no recipients", "; to: [ops@example.org]", "", "to is missing"},
 		{"not a list", "[ops@example.org]", "ops@example.org", "expected a list"},
-		{"no address", "[ops@example.org]", "[ops@example.org, ops]", `line 6: target box: to: "ops" is no address`},
-		{"two addresses as one", "[ops@example.org]", `["ops@example.org, dev@example.org"]`, "is no address"},
+		{"no address", "[ops@example.org]", "[ops@example.org, ops]", `line 6: target box: to: "ops" is not an address`},
+		{"two addresses as one", "[ops@example.org]", `["ops@example.org, dev@example.org"]`, "is not an address"},
 		{"a header in an address", "rooms@example.org", `"Rooms\r\n Bcc: x <rooms@example.org>"`, "from: "},
 		{"a command in an address", "rooms@example.org", `'"a> SIZE=1"@example.org'`, "from: "},
 		{"letters beyond ASCII", "ops@example.org", "ops@exämple.org", "xn--"},
@@ -50,7 +50,7 @@ func TestMistakesOfMail(t *testing.T) {
 			}
 		})
 	}
-	if _, err := parse(strings.Replace(good, "kind: slack", "kind: slack, to: [ops@example.org]", 1)); err == nil || !strings.Contains(err.Error(), "for email alone") {
+	if _, err := parse(strings.Replace(good, "kind: slack", "kind: slack, to: [ops@example.org]", 1)); err == nil || !strings.Contains(err.Error(), "for email only: remove them") {
 		t.Errorf("of a chat: %v", err)
 	}
 }
@@ -86,7 +86,7 @@ func TestMailServers(t *testing.T) {
 		if got := fmt.Sprint(host, " ", port, " ", implicit, " ", startTLS); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.url, got, tt.want)
 		}
-		if warns := strings.Contains(strings.Join(f.Warnings, "\n"), "reached without encryption: leave starttls away"); warns != tt.warns {
+		if warns := strings.Contains(strings.Join(f.Warnings, "\n"), "reached without encryption: remove starttls"); warns != tt.warns {
 			t.Errorf("%s: %v", tt.url, f.Warnings)
 		}
 	}

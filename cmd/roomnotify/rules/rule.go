@@ -32,8 +32,8 @@ func (r *Rule) check(p *problems, targets []Target, unread func(field string) bo
 	p.add(len(r.Targets) > 0 || unread("targets"), r.at(), "%s: targets is missing: name at least one target", what)
 	for i, name := range r.Targets {
 		found := slices.ContainsFunc(targets, func(t Target) bool { return t.Name == name })
-		p.add(found, r.at("targets", i), "%s: target %q is not under targets", what, name)
-		p.add(!slices.Contains(r.Targets[:i], name), r.at("targets", i), "%s: target %q is named twice", what, name)
+		p.add(found, r.at("targets", i), "%s: target %q is not under targets: add it there, or correct the name", what, name)
+		p.add(!slices.Contains(r.Targets[:i], name), r.at("targets", i), "%s: target %q is named twice: remove one of them", what, name)
 	}
 	p.add(r.MinViews >= 0, r.at("min_views"), "%s: min_views is %d: write 0 or more", what, r.MinViews)
 	p.add(r.Limit >= 0, r.at("limit"), "%s: limit is %d: write notifications a minute, or 0 for any number", what, r.Limit)
@@ -62,15 +62,15 @@ func (r *Rule) patterns(p *problems, field string, list []string) []pattern {
 		if inner, begins := strings.CutPrefix(text, "/"); begins {
 			last := strings.LastIndexByte(inner, '/')
 			if last < 0 {
-				fail("a regular expression stands between two slashes, such as /^live/; for a text that begins with a slash write ?%s", inner)
+				fail("a regular expression is written between two slashes, such as /^live/; for a text that begins with a slash write ?%s", inner)
 				continue
 			}
 			if flags := inner[last+1:]; flags != "" {
-				fail("nothing may follow the second slash; flags stand inside: /(?%s)%s/", flags, inner[:last])
+				fail("nothing may follow the second slash; flags are written inside: /(?%s)%s/", flags, inner[:last])
 				continue
 			}
 			if expr = inner[:last]; expr == "" {
-				fail("the expression between the slashes is empty")
+				fail("the expression between the slashes is empty: write one, such as /^live/")
 				continue
 			}
 		}
@@ -179,7 +179,7 @@ func (q *Quiet) check(fail func(field, format string, args ...any)) {
 	}
 	q.from, q.to = minute("from", q.From), minute("to", q.To)
 	if !bad && q.from == q.to {
-		fail("to", "from and to are both %s: leave quiet away, or write two times", q.From)
+		fail("to", "from and to are both %s: remove quiet, or write two different times", q.From)
 	}
 	if q.Zone == "" {
 		fail("zone", "zone is missing: write whose hours they are, such as Asia/Shanghai or UTC")

@@ -104,10 +104,10 @@ func (t *Target) checkURL(p *problems) {
 	case t.URL == "":
 		p.add(false, t.at("url"), "target %s: url is missing: write url: ${NAME}, with the variable that holds it, or url_file", t.Name)
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		p.add(false, t.at("url"), "target %s: url is none that roomnotify can use: write https://host/path", t.Name)
+		p.add(false, t.at("url"), "target %s: url is not one that roomnotify can use: write https://host/path", t.Name)
 	default:
-		p.add(u.User == nil, t.at("url"), "target %s: url has a user: leave it away; a webhook may have username and password", t.Name)
-		p.add(u.Scheme == "https" || t.generic() || loopback(t.URL), t.at("url"), "target %s: url begins with http: it is a secret of %s, write https", t.Name, t.Kind)
+		p.add(u.User == nil, t.at("url"), "target %s: url has a user: remove it; a webhook may have username and password", t.Name)
+		p.add(u.Scheme == "https" || t.generic() || loopback(t.URL), t.at("url"), "target %s: url begins with http: it is a secret of %s: write https", t.Name, t.Kind)
 	}
 }
 
@@ -121,15 +121,15 @@ func (t *Target) check(p *problems) {
 		p.add(t.Secret != "" || t.Body != "", t.at(), "target %s: secret is missing: write secret: ${NAME}, with the variable that holds it, or secret_file; a target with a body needs none", t.Name)
 		for _, s := range strings.Fields(t.Secret) {
 			key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(s, "whsec_"))
-			p.add(err == nil && len(key) >= 24, t.at("secret"), "target %s: secret is none of Standard Webhooks: write whsec_ and at least 24 bytes in base64, such as echo whsec_$(head -c 32 /dev/urandom | base64)", t.Name)
+			p.add(err == nil && len(key) >= 24, t.at("secret"), "target %s: secret is not one of Standard Webhooks: write whsec_ and at least 24 bytes in base64, such as echo whsec_$(head -c 32 /dev/urandom | base64)", t.Name)
 		}
 	case "telegram":
 		p.add(t.Token != "", t.at(), "target %s: token is missing: write token: ${NAME}, with the variable that holds the bot's token, or token_file", t.Name)
 		p.add(t.Chat != "", t.at(), "target %s: chat is missing: write the chat's id, such as \"-1001234567890\", or @channel", t.Name)
 	}
-	p.add(slices.Contains([]string{"webhook", "feishu", "dingtalk"}, t.Kind) || t.Secret == "", t.at("secret"), "target %s: secret is for webhook, feishu and dingtalk alone", t.Name)
-	p.add(t.Kind == "telegram" || t.Chat == "", t.at("chat"), "target %s: chat is for telegram alone", t.Name)
-	p.add(t.Kind == "telegram" || t.generic() || t.Token == "", t.at("token"), "target %s: token is for telegram, webhook and alertmanager alone", t.Name)
+	p.add(slices.Contains([]string{"webhook", "feishu", "dingtalk"}, t.Kind) || t.Secret == "", t.at("secret"), "target %s: secret is for webhook, feishu and dingtalk only: remove it", t.Name)
+	p.add(t.Kind == "telegram" || t.Chat == "", t.at("chat"), "target %s: chat is for telegram only: remove it", t.Name)
+	p.add(t.Kind == "telegram" || t.generic() || t.Token == "", t.at("token"), "target %s: token is for telegram, webhook and alertmanager only: remove it", t.Name)
 	t.checkWeb(p)
 	t.checkAlerts(p)
 	t.checkShows(p)
@@ -137,7 +137,7 @@ func (t *Target) check(p *problems) {
 	if _, err := time.LoadLocation(t.Zone); err != nil {
 		p.add(false, t.at("zone"), "target %s: zone: %w; write a name such as Asia/Shanghai or UTC", t.Name, err)
 	}
-	p.add(t.hasText() || t.Language == "" && t.Zone == "", t.at(), "target %s: language and zone are for text: without a body a webhook gets none", t.Name)
+	p.add(t.hasText() || t.Language == "" && t.Zone == "", t.at(), "target %s: language and zone are for text, and a webhook without a body has none: remove them, or write a body", t.Name)
 	p.add(t.PerMinute() >= 0, t.at("limit"), "target %s: limit is %d: write notifications a minute, or 0 for any number", t.Name, t.PerMinute())
 	p.add(t.Tries >= 0 && t.Tries <= 20, t.at("tries"), "target %s: tries is %d: write 1 to 20", t.Name, t.Tries)
 	p.add(t.RequestTimeout() <= time.Minute, t.at("timeout"), "target %s: timeout is %s: write at most 1m", t.Name, t.RequestTimeout())

@@ -44,14 +44,14 @@ var ownHeaders = []string{
 
 func (t *Target) checkWeb(p *problems) {
 	hook := t.Kind == "webhook"
-	p.add(hook || t.Body == "" && len(t.Values) == 0, t.at(), "target %s: body and values are for webhook alone", t.Name)
-	p.add(t.generic() || len(t.Headers) == 0, t.at("headers"), "target %s: headers are for webhook and alertmanager alone", t.Name)
-	p.add(t.generic() || t.Kind == "email" || t.Username == "" && t.Password == "", t.at("username"), "target %s: username and password are for webhook, alertmanager and email alone", t.Name)
-	p.add(t.Body != "" || len(t.Values) == 0, t.at("values"), "target %s: values are for a body, and there is none", t.Name)
+	p.add(hook || t.Body == "" && len(t.Values) == 0, t.at(), "target %s: body and values are for webhook only: remove them", t.Name)
+	p.add(t.generic() || len(t.Headers) == 0, t.at("headers"), "target %s: headers are for webhook and alertmanager only: remove them", t.Name)
+	p.add(t.generic() || t.Kind == "email" || t.Username == "" && t.Password == "", t.at("username"), "target %s: username and password are for webhook, alertmanager and email only: remove them", t.Name)
+	p.add(t.Body != "" || len(t.Values) == 0, t.at("values"), "target %s: values are for a body, and there is none: write a body, or remove them", t.Name)
 	p.add((t.Username == "") == (t.Password == ""), t.at("username"), "target %s: username and password go together: write both"+t.orToken(), t.Name)
 	p.add(t.Username == "" || t.Token == "", t.at("token"), "target %s: token and username are two ways to authenticate: write one of them", t.Name)
-	p.add(t.Kind == "email" || !strings.Contains(t.Username, ":"), t.at("username"), "target %s: username has a colon, and basic authentication allows none", t.Name)
-	p.add(t.Kind == "telegram" || !control(t.Token), t.at("token"), "target %s: token has more than one line, or a control character", t.Name)
+	p.add(t.Kind == "email" || !strings.Contains(t.Username, ":"), t.at("username"), "target %s: username has a colon, which basic authentication does not allow: use another user, or token", t.Name)
+	p.add(t.Kind == "telegram" || !control(t.Token), t.at("token"), "target %s: token has more than one line, or a control character: write it on one line", t.Name)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		t.checkHeader(p, name)
 	}
@@ -77,12 +77,12 @@ func (t *Target) checkHeader(p *problems, name string) {
 		return
 	}
 	own := http.CanonicalHeaderKey(name)
-	bad(!slices.Contains(ownHeaders, own), "%s is set by roomnotify: leave it away", own)
-	bad(own != "Authorization" || t.Token == "" && t.Username == "", "Authorization is made of token or of username: leave one of them away")
+	bad(!slices.Contains(ownHeaders, own), "%s is set by roomnotify: remove it", own)
+	bad(own != "Authorization" || t.Token == "" && t.Username == "", "Authorization is made from token or username: remove it, or remove them")
 	for other := range t.Headers {
 		bad(other <= name || http.CanonicalHeaderKey(other) != own, "%s and %s are the same header: write one of them", name, other)
 	}
-	bad(!control(t.Headers[name]), "the value of %s has more than one line, or a control character", own)
+	bad(!control(t.Headers[name]), "the value of %s has more than one line, or a control character: write it on one line", own)
 }
 
 // control reports whether a text cannot be a value of a header.
@@ -100,11 +100,11 @@ func checkCA(text string) error {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return fmt.Errorf("it has a %s, and only certificates are wanted: %s", strings.ToLower(block.Type), fix)
+			return fmt.Errorf("it has a %s, and may have only certificates: %s", strings.ToLower(block.Type), fix)
 		}
 		found++
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return fmt.Errorf("its certificate %d cannot be read: %w: get it anew from who gave it", found, err)
+			return fmt.Errorf("its certificate %d cannot be read: %w: get it again from its issuer", found, err)
 		}
 	}
 	if found == 0 {

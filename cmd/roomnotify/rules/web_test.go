@@ -53,7 +53,7 @@ func TestMistakesOfTheWeb(t *testing.T) {
 		{`headers: {WEBHOOK-ID: x}`, "headers: Webhook-Id is set by roomnotify"},
 		{`headers: {x-a: one, X-A: two}`, "X-A and x-a are the same header"},
 		{`headers: {X-A: "one\r\nX-B: two"}`, "the value of X-A has more than one line"},
-		{"headers: {Authorization: '${TOKEN}'}\ntoken: '${TOKEN}'", "Authorization is made of token or of username"},
+		{"headers: {Authorization: '${TOKEN}'}\ntoken: '${TOKEN}'", "Authorization is made from token or username"},
 		{"headers: {X-A: a}\nheaders_file: {X-A: /run/secrets/a}", "line 7: target team: headers and headers_file both have X-A"},
 		{`headers_file: {X-A: /nowhere}`, "headers_file: X-A: file does not exist: write the path of a file"},
 		{`values: {a-b: x}`, `values: "a-b": a name has letters`},
@@ -133,7 +133,7 @@ func TestMistakesOfCAFiles(t *testing.T) {
 	write("MIIB", 0o600)
 	wrong("it has no certificate in PEM: write the path of a file that begins with -----BEGIN CERTIFICATE-----")
 	write(strings.ReplaceAll(authority, "CERTIFICATE", "PRIVATE KEY"), 0o600)
-	wrong("it has a private key, and only certificates are wanted")
+	wrong("it has a private key, and may have only certificates")
 	write(authority+"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", 0o600)
 	wrong("its certificate 2 cannot be read")
 	write(authority+authority, 0o600)
@@ -210,8 +210,8 @@ func TestMistakesOfAlerts(t *testing.T) {
 		"labels: {a: " + strings.Repeat("x", 201) + "}": "longer than 200 bytes",
 		"labels: {a: '{{.Room.Name}}'}":                 "labels: a is a template",
 		"generator_url: rooms":                          "generator_url is \"rooms\": write https://host/path",
-		"secret: ${SECRET}":                             "secret is for webhook, feishu and dingtalk alone",
-		"body: '{}'":                                    "body and values are for webhook alone",
+		"secret: ${SECRET}":                             "secret is for webhook, feishu and dingtalk only: remove it",
+		"body: '{}'":                                    "body and values are for webhook only: remove them",
 	} {
 		if _, err := parse(file(said)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", said, err, want)

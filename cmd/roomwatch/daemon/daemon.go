@@ -7,8 +7,10 @@
 // watches or stands by; watch.go is the work of the one that watches. callbacks.go and
 // peers.go take what the vendor calls, here or at a standby. status.go says how the parts
 // are doing, role.go who writes, conditions.go what keeps the daemon from its work, and
-// answers.go who is told of it. embedded.go and embeddedtend.go are the JetStream server for
-// those who have none, natslog.go is its log. remind.go logs what lasts.
+// answers.go says so over HTTP and NATS. explain.go says what is known of one room. pulse.go and
+// bucket.go look after what the stream has beside the events. embedded.go and embeddedtend.go are
+// the JetStream server for those who have none, disk.go its disk, natslog.go its log. remind.go
+// logs what lasts, info.go has the labels of the metrics, and outside.go what tests replace.
 package daemon
 
 import (

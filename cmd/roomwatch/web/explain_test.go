@@ -45,7 +45,7 @@ func missed(e *Explanation) {
 // Each thing that is known has its sentence, and nothing else has one.
 func TestWords(t *testing.T) {
 	began := "It is live. It began at 13:00:00Z (CreateTime 1796043600), first seen at 13:00:04Z; its last event has version 3."
-	counted := "It was seen last with 120 views; its events have told 90."
+	counted := "It was seen last with 120 views; the last published count is 90."
 	shown := "Sweep 811, the newest complete one, which began at 14:01:58Z, has shown it."
 	live := []string{began, counted, shown}
 	bySweeps := []string{began, counted, "Sweep 811 has shown it, and none since.", "Missed by the newest complete sweep, no. 812, which began at 14:02:08Z.",
@@ -64,7 +64,7 @@ func TestWords(t *testing.T) {
 		"as told, and on its way": {liveRoom(func(e *Explanation) {
 			*e.Told, e.Room.ViewCount, e.Room.FirstSeen = 1, 1, Time{}
 			e.Listed = &Listed{Sweep: 812, Current: true, Began: clock("14:02:08")}
-		}), []string{strings.Replace(began, ", first seen at 13:00:04Z", "", 1), "It was seen last with 1 view, which its events have told.", "Sweep 812, which is on its way since 14:02:08Z, has shown it."}},
+		}), []string{strings.Replace(began, ", first seen at 13:00:04Z", "", 1), "It was seen last with 1 view, which is published.", "Sweep 812, which is on its way since 14:02:08Z, has shown it."}},
 		"after a start":         {liveRoom(func(e *Explanation) { e.Listed = nil }), []string{began, counted, "No page since the start of roomwatch has shown it yet."}},
 		"began the day before":  {liveRoom(func(e *Explanation) { e.Room.CreateTime -= 24 * 3600 }), []string{strings.Replace(began, "13:00:00Z (CreateTime 1796043600)", "2026-11-29 13:00:00Z (CreateTime 1795957200)", 1), counted, shown}},
 		"read with its outcome": {liveRoom(func(e *Explanation) { e.Reads.Last = &RoomRead{At: clock("14:02:00"), Outcome: "live"} }), append(slices.Clone(live), "Read at 14:02:00Z: it lives, and the list shows it.")},
@@ -131,13 +131,13 @@ func TestWords(t *testing.T) {
 		"newer life, read": {liveRoom(func(e *Explanation) { e.Reads.Newer = &NewerLife{CreateTime: 1796048000, Read: clock("14:02:01")} }), append(slices.Clone(live),
 			"A newer life (CreateTime 1796048000) waits for its proof: a read at 14:02:01Z has shown it, and no page yet.")},
 		"an earlier life": {liveRoom(func(e *Explanation) { e.End = &End{CreateTime: 7, Told: clock("12:00:00"), By: "info"} }), []string{began,
-			"An earlier life has ended (CreateTime 7): told at 12:00:00Z, proved by point reads.", counted, shown}},
+			"An earlier life has ended (CreateTime 7): reported at 12:00:00Z, proved by point reads.", counted, shown}},
 		"shown again": {liveRoom(func(e *Explanation) {
 			e.End = &End{CreateTime: e.Room.CreateTime, Told: clock("14:00:00"), By: "sweeps", Missed: 1}
 		}), []string{began,
-			"It was reported as ended, and shown again later (CreateTime 1796043600): told at 14:00:00Z, after 1 complete sweep had missed it.", counted, shown}},
+			"It was reported as ended, and shown again later (CreateTime 1796043600): reported at 14:00:00Z, after 1 complete sweep had missed it.", counted, shown}},
 		"ended": {Explanation{Now: clock("14:02:12"), State: StateEnded, End: &End{CreateTime: 7, Told: clock("12:00:00")}, Reads: &RoomReads{Answering: true}},
-			[]string{"It has ended (CreateTime 7): told at 12:00:00Z, what proved it is not remembered."}},
+			[]string{"It has ended (CreateTime 7): reported at 12:00:00Z, what proved it is not remembered."}},
 		"proposed by a callback": {Explanation{Now: clock("14:02:12"), State: StateUnknown, Callback: &RoomCallback{At: clock("14:02:11"), Kind: "created"}, Reads: &RoomReads{Answering: true,
 			Waiting: &Proposed{Source: "callback", Class: "callbacks", Since: clock("14:02:11"), Due: clock("14:02:11"), Before: 1}}},
 			[]string{"It is not known to be live, and no end of it is remembered.",

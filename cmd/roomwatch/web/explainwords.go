@@ -71,7 +71,7 @@ func (s *sentences) state(e Explanation) {
 		case e.Room != nil:
 			what = "An earlier life has ended"
 		}
-		s.say("%s (CreateTime %d): told at %s, %s.", what, end.CreateTime, s.at(end.Told), proof(*end))
+		s.say("%s (CreateTime %d): reported at %s, %s.", what, end.CreateTime, s.at(end.Told), proof(*end))
 	}
 }
 
@@ -88,9 +88,9 @@ func proof(e End) string {
 // seen tells with which count the room was seen, and by which sweep.
 func (s *sentences) seen(e Explanation) {
 	if views := e.Room.ViewCount; views == *e.Told {
-		s.say("It was seen last with %s, which its events have told.", count(views, "view"))
+		s.say("It was seen last with %s, which is published.", count(views, "view"))
 	} else {
-		s.say("It was seen last with %s; its events have told %d.", count(views, "view"), *e.Told)
+		s.say("It was seen last with %s; the last published count is %d.", count(views, "view"), *e.Told)
 	}
 	switch l := e.Listed; {
 	case l == nil && e.Room.Missing == nil && !e.Room.Hidden:

@@ -79,39 +79,3 @@ func visible(s string) string {
 
 // joins reports what has no meaning at the end of a text that was cut.
 func joins(r rune) bool { return r == ' ' || r == '\u200c' || r == '\u200d' }
-
-// wordJoiner shows nothing, and ends what services take for a link.
-const wordJoiner = '\u2060'
-
-// unlink keeps a stranger's text from becoming a link, a mention, a tag or a
-// command in services that look for them in any text and know no escape: a domain
-// (evil.com), a URL, an e-mail address, @name, #tag, $TICKER, /command, +phone.
-func unlink(s string) string {
-	var b strings.Builder
-	runes := []rune(s)
-	at := func(i int) rune {
-		if i < 0 || i >= len(runes) {
-			return ' '
-		}
-		return runes[i]
-	}
-	for i, r := range runes {
-		b.WriteRune(r)
-		before, after := at(i-1), at(i+1)
-		breaks := false
-		switch r {
-		case '@', '#', '$', '/', '＠', '＃', '＄', '／', '+':
-			breaks = !unicode.IsSpace(after)
-		case '.', '。', '．', '｡':
-			breaks = word(before) && unicode.In(after, unicode.L, unicode.M)
-		case ':', '：':
-			breaks = word(before) && (after == '/' || word(after)) && (!unicode.IsDigit(before) || !unicode.IsDigit(after))
-		}
-		if breaks {
-			b.WriteRune(wordJoiner)
-		}
-	}
-	return b.String()
-}
-
-func word(r rune) bool { return unicode.In(r, unicode.L, unicode.M, unicode.N) || r == '-' || r == '_' }

@@ -104,7 +104,7 @@ func (l *checklist) nats(ctx context.Context, cfg *config, file *rules.File) {
 		l.Line("events", fmt.Errorf("stream %s: %w", cfg.Stream, cfg.reader().Explain(err)), "")
 	default:
 		warnings, err := cfg.reader().Check(s.CachedInfo().Config, 0)
-		l.Line("events", err, "stream %s has %d messages", cfg.Stream, s.CachedInfo().State.Msgs)
+		l.Line("events", err, "stream %s has %s", cfg.Stream, english.Plural(int(s.CachedInfo().State.Msgs), "message", ""))
 		for _, w := range warnings {
 			l.Warn("events", "%s", w)
 		}
@@ -166,15 +166,15 @@ func (l *checklist) store(ctx context.Context, s *store, file *rules.File) {
 		gone := abandoned(file, w.target, w.rule)
 		switch {
 		case gone && file.Target(w.target) == nil:
-			l.Warn("store", "%d %s for target %s, which is gone: send them with `roomnotify resend --target %s --to TARGET`, or remove them with `roomnotify dead drop --target %s`", w.count, shown(w.part), w.target, w.target, w.target)
+			l.Warn("store", "%s for target %s, which is gone: send them with `roomnotify resend --target %s --to TARGET`, or remove them with `roomnotify dead drop --target %s`", shown(w.part, w.count), w.target, w.target, w.target)
 		case gone:
-			l.Warn("store", "%d %s for %s by rule %s, which is gone: send them with `roomnotify resend --rule %s`, or remove them with `roomnotify dead drop --rule %s`", w.count, shown(w.part), w.target, w.rule, w.rule, w.rule)
+			l.Warn("store", "%s for %s by rule %s, which is gone: send them with `roomnotify resend --rule %s`, or remove them with `roomnotify dead drop --rule %s`", shown(w.part, w.count), w.target, w.rule, w.rule, w.rule)
 		case w.part == heldPart:
 			l.Line("store", nil, "%d held back for %s by rule %s: a digest will have them", w.count, w.target, w.rule)
 		case w.part == waitingPart:
-			l.Line("store", nil, "%d wait until %s is up, by rule %s", w.count, w.target, w.rule)
+			l.Line("store", nil, "%d %s until %s is up, by rule %s", w.count, english.PluralWord(int(w.count), "waits", "wait"), w.target, w.rule)
 		default:
-			l.Warn("store", "%d dead letters for %s by rule %s: see why with `roomnotify dead list`, then run `roomnotify resend --target %s`", w.count, w.target, w.rule, w.target)
+			l.Warn("store", "%s for %s by rule %s: see why with `roomnotify dead list`, then run `roomnotify resend --target %s`", shown(w.part, w.count), w.target, w.rule, w.target)
 		}
 	}
 }
@@ -189,7 +189,10 @@ func (l *checklist) leftovers(ctx context.Context, cfg *config, s *store, file *
 	}
 }
 
-// shown names a part of the store.
-func shown(part string) string {
-	return map[string]string{heldPart: "held back", waitingPart: "waiting", deadPart: "dead letters"}[part]
+// shown says how many there are in a part of the store.
+func shown(part string, count uint64) string {
+	if part == deadPart {
+		return english.Plural(int(count), "dead letter", "")
+	}
+	return fmt.Sprintf("%d %s", count, map[string]string{heldPart: "held back", waitingPart: "waiting"}[part])
 }

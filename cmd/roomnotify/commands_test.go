@@ -248,7 +248,7 @@ func TestCheck(t *testing.T) {
 	}
 	b.keep(deadPart, "a", "b")
 	b.keep(waitingPart, "c")
-	if status, out := b.run("check"); status != 0 || !strings.Contains(out, "WARN    2 dead letters for hook by rule new") || !strings.Contains(out, "1 wait until hook is up") {
+	if status, out := b.run("check"); status != 0 || !strings.Contains(out, "WARN    2 dead letters for hook by rule new") || !strings.Contains(out, "1 waits until hook is up, by rule new") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if err := os.WriteFile(b.rules, []byte(benchRules+"  x: {evnts: []}\n"), 0o600); err != nil {

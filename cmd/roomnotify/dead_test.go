@@ -164,7 +164,7 @@ func TestLeftovers(t *testing.T) {
 	}
 	wants := []string{"1 on notify.dead.hook.new.outage", "nats stream purge NOTIFY --subject=notify.dead.hook.new.outage", "the position of target old", "nats consumer rm LIVE notify-old"}
 	status, out := b.run("check")
-	for _, want := range append(wants, "1 dead letters for hook by rule new, which is gone") {
+	for _, want := range append(wants, "1 dead letter for hook by rule new, which is gone") {
 		if status != 0 || !strings.Contains(out, want) {
 			t.Errorf("check: status %d, %q is not in:\n%s", status, want, out)
 		}

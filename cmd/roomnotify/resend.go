@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
 
@@ -110,18 +111,20 @@ func (r *resending) run(ctx context.Context) error {
 	_, _ = fmt.Fprintf(r.w, "%d sent, %d not accepted, %d not sent\n", r.sent, r.refused, stays)
 	for _, name := range slices.Sorted(maps.Keys(r.outlets)) {
 		if o := r.outlets[name]; o.closed != "" {
-			_, _ = fmt.Fprintf(r.w, "%s %s: %d were not sent to it; run the command again later\n", name, o.closed, o.stays)
+			_, _ = fmt.Fprintf(r.w, "%s %s: %d %s not sent to it; run the command again later\n", name, o.closed, o.stays, english.PluralWord(o.stays, "was", "were"))
 		}
 	}
 	if r.lost > 0 {
-		_, _ = fmt.Fprintf(r.w, "%d are for targets that are not in the rule file: say with --to where they shall go, or remove them with `roomnotify dead drop`\n", r.lost)
+		_, _ = fmt.Fprintf(r.w, "%s for targets that are not in the rule file: say with --to where to send %s, or remove %[2]s with `roomnotify dead drop`\n",
+			english.Plural(r.lost, "is", "are"), english.PluralWord(r.lost, "it", "them"))
 	}
 	left, err := later(ctx, r.store, r.sel)
 	if err != nil {
 		return err
 	}
 	if left > 0 {
-		_, _ = fmt.Fprintf(r.w, "%d more are held back or wait until their target is up: `roomnotify run` sends them\n", left)
+		_, _ = fmt.Fprintf(r.w, "%s until the target is up: `roomnotify run` sends %s\n",
+			english.Plural(int(left), "more is held back or waits", "more are held back or wait"), english.PluralWord(int(left), "it", "them"))
 	}
 	if r.refused+stays > 0 {
 		return program.ErrReported

@@ -258,8 +258,16 @@ func (r *rig) publish(e events.Event) {
 	m := nats.NewMsg(events.SubjectOf("live", e))
 	m.Data = body
 	m.Header.Set(nats.MsgIdHdr, e.ID)
-	if _, err := r.js.PublishMsg(r.t.Context(), m); err != nil {
-		r.t.Fatal(err)
+	// After hours in a bubble the connection may just be made anew, and then the request
+	// or its answer is lost: it is asked again, and under one id it is stored once.
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
+		_, err := r.js.PublishMsg(r.t.Context(), m)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatal(err)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@
 //	                                  them changing a sweep: lag, use of the quota, CPU
 //	go run ./cmd/roombench fresh      4,000 rooms that come and go: how old news is, with sweeps
 //	                                  alone, with point reads, probes and callbacks
+//	go run ./cmd/roombench takeover   a stream of 100,000 rooms and two daemons: how long nobody reads the list
+//	                                  when the writer stops, and when it is killed with a lease of 5 s
 //
 // It reports ratios within one run; the figures of two machines do not compare.
 package main
@@ -39,7 +41,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return fmt.Errorf("name what to measure: sweeps, quota or fresh")
+		return fmt.Errorf("name what to measure: sweeps, quota, fresh or takeover")
 	}
 	flags := flag.NewFlagSet("roombench "+args[0], flag.ContinueOnError)
 	addr := flags.String("addr", "", "address of the stub or of nats-server (used by roombench itself)")
@@ -69,6 +71,13 @@ func run(ctx context.Context, args []string) error {
 		}
 		printMachine()
 		return benchFresh(ctx, *bins, l)
+	case "takeover":
+		rooms := flags.Int("rooms", 100_000, "rooms on the list, each a subject of the stream")
+		if err := flags.Parse(args[1:]); err != nil {
+			return err
+		}
+		printMachine()
+		return benchTakeover(ctx, *bins, *rooms)
 	case "stub":
 		rooms := flags.Int("rooms", 0, "rooms on the list")
 		if err := flags.Parse(args[1:]); err != nil {
@@ -87,7 +96,7 @@ func run(ctx context.Context, args []string) error {
 		}
 		return readList(ctx, *addr)
 	default:
-		return fmt.Errorf("%q is unknown: name sweeps, quota or fresh", args[0])
+		return fmt.Errorf("%q is unknown: name sweeps, quota, fresh or takeover", args[0])
 	}
 }
 

@@ -30,6 +30,7 @@ func TestMeasurements(t *testing.T) {
 		{"sweeps -rooms 100 -rounds 1", checkSweeps},
 		{"quota -rooms 200 -sweeps 2 -readers 1", checkQuota},
 		{"fresh -rooms 40 -opens 4 -enters 20 -watch 3s -wait 6s", checkFresh},
+		{"takeover -rooms 200", checkTakeover},
 	}
 	t.Run("all", func(t *testing.T) { // ends before the binaries are removed
 		for _, tt := range tests {
@@ -135,6 +136,19 @@ func checkFresh(t *testing.T, out string) {
 		}
 		if reads := w.name != "sweeps alone"; reads != (most > 0) || most > 200 {
 			t.Errorf("%s: at most %d point reads in a second", w.name, most)
+		}
+	}
+}
+
+func checkTakeover(t *testing.T, out string) {
+	var rooms int
+	var took float64
+	if scan(t, out, "subjects of rooms in the stream", "%d, filled in %f s", &rooms, &took); rooms != 200 {
+		t.Errorf("the stream has %d rooms", rooms)
+	}
+	for _, name := range []string{"a standby has read the stream in", "clean stop → the next one reads", "SIGKILL → the next one reads"} {
+		if scan(t, out, name, "%f s", &took); took <= 0 {
+			t.Errorf("%s: %v s", name, took)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"roomwatch/diff/logtest"
 	"roomwatch/publisher/natsconn"
 	"roomwatch/publisher/natstest"
 )
@@ -23,7 +23,7 @@ const bucketName = "live_rooms"
 // A bucketRun is a Bucket that runs beside a publisher.
 type bucketRun struct {
 	*Bucket
-	log    *bytes.Buffer
+	log    *logtest.Buffer
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -31,7 +31,7 @@ type bucketRun struct {
 func startBucket(t *testing.T, nc *nats.Conn, out Outbox, app int) *bucketRun {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &bucketRun{log: &bytes.Buffer{}, cancel: cancel, done: make(chan error, 1)}
+	r := &bucketRun{log: &logtest.Buffer{}, cancel: cancel, done: make(chan error, 1)}
 	r.Bucket = NewBucket(BucketConfig{
 		Name: bucketName, Conn: natsconn.Of(nc), Outbox: out, Stream: live, SDKAppID: app,
 		Log: slog.New(slog.NewTextHandler(r.log, nil)),
@@ -112,7 +112,7 @@ func TestBucketFollowsTheStream(t *testing.T) {
 			t.Error("a client could put into it")
 		}
 		pass(time.Hour)
-		if k.Status().Error != nil || testutil.ToFloat64(k.refills) != 0 || k.log.Len() > 0 {
+		if k.Status().Error != nil || testutil.ToFloat64(k.refills) != 0 || k.log.String() != "" {
 			t.Errorf("after an hour: %v\n%s", k.Status().Error, k.log)
 		}
 	})

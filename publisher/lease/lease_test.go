@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,15 +25,28 @@ const duration = 15 * time.Second
 
 // A file is what the state files of some processes remember.
 type file struct {
+	mu      sync.Mutex
 	process string
 	alone   bool
 }
 
 func newFile() *file { return &file{alone: true} }
 
-func (f *file) Holder() (string, bool, error) { return f.process, f.alone, nil }
+// copied is a copy of the file as it is now.
+func (f *file) copied() *file {
+	process, alone, _ := f.Holder() // no error: it is in memory
+	return &file{process: process, alone: alone}
+}
+
+func (f *file) Holder() (string, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.process, f.alone, nil
+}
 
 func (f *file) SetHolder(process string, alone bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.process, f.alone = process, alone
 	return nil
 }
@@ -216,20 +230,19 @@ func TestSameFile(t *testing.T) {
 		a := begin(t, s.Connect(), "a", f, c)
 		a.holds(time.Second)
 		pass(time.Minute)
-		early := *f
-		beside := begin(t, s.Connect(), "beside", &early, c)
+		beside := begin(t, s.Connect(), "beside", f.copied(), c)
 		beside.waits(time.Minute)
 		if st := beside.lease.Status(); !st.Standing {
 			t.Errorf("the copy does not stand by: %+v", st)
 		}
 		beside.kill()
 		pass(time.Minute)
-		late := *f
+		late := f.copied()
 		a.kill()
 		again := begin(t, s.Connect(), "again", f, c)
 		again.holds(time.Second)
 		again.wantTerm(2)
-		copied := begin(t, s.Connect(), "copied", &late, c)
+		copied := begin(t, s.Connect(), "copied", late, c)
 		copied.waits(time.Hour)
 	})
 }
@@ -244,8 +257,7 @@ func TestCopyOfOneThatIsCutOff(t *testing.T) {
 		a.holds(time.Second)
 		b := begin(t, s.Connect(), "b", newFile(), c)
 		pass(time.Minute)
-		file := *f
-		copied := begin(t, s.Connect(), "copied", &file, c)
+		copied := begin(t, s.Connect(), "copied", f.copied(), c)
 		pass(time.Second)
 		a.nc.Close()
 		began := time.Now()
@@ -255,6 +267,38 @@ func TestCopyOfOneThatIsCutOff(t *testing.T) {
 		}
 		if err := a.tenure.MayAsk(); err == nil {
 			t.Errorf("the next one begins after %v, while the one that is cut off asks", time.Since(began))
+		}
+	})
+}
+
+// A copy that has found the holder alive, and watches without the lease because the bucket
+// does not answer, has not forgotten that when it does: the holder may just be cut off.
+func TestCopyWithoutTheBucket(t *testing.T) {
+	run(t, func(t *testing.T, s *natstest.Server) {
+		c := &claims{}
+		f := newFile()
+		a := begin(t, s.Connect(), "a", f, c)
+		a.holds(time.Second)
+		pass(time.Minute)
+		away := &natstest.Leaderless{}
+		s.Tap(away.Tap)
+		copied := begin(t, s.Connect(), "copied", f.copied(), c)
+		pass(lookEvery) // it has looked once
+		away.Lose("KV")
+		select {
+		case copied.tenure = <-copied.got:
+		case <-time.After(duration):
+			t.Fatal("it waits for the bucket")
+		}
+		if copied.tenure.Term() != 0 {
+			t.Fatalf("it has term %d", copied.tenure.Term())
+		}
+		a.nc.Close()
+		cut := time.Now()
+		away.Lose()
+		<-copied.tenure.Granted()
+		if took := time.Since(cut); took < duration-lookGap {
+			t.Errorf("it has the lease of one that it had found alive after %v", took)
 		}
 	})
 }
@@ -298,8 +342,8 @@ func TestAway(t *testing.T) {
 					b = begin(t, s.Connect(), "b", newFile(), c)
 				}
 				pass(time.Minute)
-				if f.alone != alone {
-					t.Errorf("the file says alone=%t", f.alone)
+				if _, said, _ := f.Holder(); said != alone {
+					t.Errorf("the file says alone=%t", said)
 				}
 				away.Lose("KV")
 				began := time.Now()
@@ -343,7 +387,7 @@ func TestWithoutNATS(t *testing.T) {
 			other.holds(time.Second)
 			near := s.Connect()
 			s.Down()
-			a := begin(t, near, "a", &file{"before", alone}, c)
+			a := begin(t, near, "a", &file{process: "before", alone: alone}, c)
 			if !alone {
 				a.waits(time.Hour)
 				return
@@ -501,6 +545,40 @@ func TestApart(t *testing.T) {
 	if got := apart(a, a.Add(time.Minute)); got != time.Minute {
 		t.Errorf("by both: %v", got)
 	}
+}
+
+// A holder and a candidate whose machine was suspended for an hour, in which its monotonic
+// clock stood still: the one asks no more, the other begins to wait anew.
+func TestSuspended(t *testing.T) {
+	now := time.Now()
+	before := wallBefore(now)
+	if now.Sub(before) != 0 || now.Round(0).Sub(before.Round(0)) != time.Hour {
+		t.Fatalf("before is %v by the monotonic clock, and %v by the other", now.Sub(before), now.Round(0).Sub(before.Round(0)))
+	}
+	l := &Lease{c: Config{Duration: duration}}
+	held := &Tenure{l: l, ctx: t.Context(), held: &stored[record]{}, renewed: now}
+	if err := held.MayAsk(); err != nil {
+		t.Errorf("one that was not suspended may not ask: %v", err)
+	}
+	if held.renewed = before; !errors.Is(held.MayAsk(), ErrUnreachable) {
+		t.Error("one that was suspended may ask")
+	}
+	waits := &candidate{l: l, began: before, seen: 7, unmoved: before, looked: before}
+	if waits.look(stored[record]{revision: 7}); !waits.unmoved.After(now) {
+		t.Error("the time of the suspension counts as waited")
+	}
+}
+
+// wallBefore moves the wall clock's part of a time back by an hour and leaves the
+// monotonic clock's as it is, which no exported function does.
+func wallBefore(t time.Time) time.Time {
+	parts := (*struct {
+		wall uint64 // a bit, 33 bits of seconds, 30 bits of nanoseconds
+		ext  int64
+		loc  *time.Location
+	})(unsafe.Pointer(&t))
+	parts.wall -= 3600 << 30
+	return t
 }
 
 func pass(d time.Duration) {

@@ -123,7 +123,7 @@ func (r *rig) natsCommand(t *testing.T, dir, shown, command string) {
 			return said.MatchString(out.String())
 		})
 		stop()
-		<-ended
+		_ = <-ended // it was stopped
 		return
 	}
 	if err := <-ended; err != nil || !said.MatchString(out.String()) {

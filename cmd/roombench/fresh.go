@@ -24,6 +24,7 @@ type liveliness struct {
 	rooms         int
 	opens, enters float64 // a second
 	next          simulator.Next
+	cursor        string // its name
 	latency       time.Duration
 	watch, wait   time.Duration // for which changes are counted, and for which news of them is waited for
 }
@@ -74,7 +75,7 @@ func benchFresh(ctx context.Context, bins string, l liveliness) (err error) {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	fmt.Printf("%d rooms, %v opened and %v entered a second, latency %s; changes of %s\n", l.rooms, l.opens, l.enters, l.latency, l.watch)
+	fmt.Printf("%d rooms, %v opened and %v entered a second, latency %s, cursors %s; changes of %s\n", l.rooms, l.opens, l.enters, l.latency, l.cursor, l.watch)
 	fmt.Printf("%-18s %9s %9s %9s %9s %8s %8s %12s %s\n", "", "created", "95 %", "ended", "95 %", "untold", "false", "quota used", "get_room_info, most in a second")
 	for i, w := range ways() {
 		f := results[i]

@@ -23,6 +23,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -65,12 +67,17 @@ func run(ctx context.Context, args []string) error {
 		printMachine()
 		return benchQuota(ctx, *bins, *rooms, *sweeps, *readers)
 	case "fresh":
-		l, err := parseLiveliness(flags, args[1:])
+		all, err := parseLiveliness(flags, args[1:])
 		if err != nil {
 			return err
 		}
 		printMachine()
-		return benchFresh(ctx, *bins, l)
+		for _, l := range all {
+			if err := benchFresh(ctx, *bins, l); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "takeover":
 		rooms := flags.Int("rooms", 100_000, "rooms on the list, each a subject of the stream")
 		if err := flags.Parse(args[1:]); err != nil {
@@ -100,23 +107,39 @@ func run(ctx context.Context, args []string) error {
 	}
 }
 
-func parseLiveliness(flags *flag.FlagSet, args []string) (l liveliness, err error) {
-	next := flags.String("next", "rank", "cursor of the list: rank, key or frozen")
-	flags.IntVar(&l.rooms, "rooms", 4000, "rooms on the list")
+// parseLiveliness returns the worlds that are to be measured, one after the other: each
+// list of rooms at each latency with each cursor.
+func parseLiveliness(flags *flag.FlagSet, args []string) (all []liveliness, err error) {
+	var l liveliness
+	next := flags.String("next", "rank", "cursors of the list: rank, key or frozen, or several, with commas")
+	rooms := flags.String("rooms", "4000", "rooms on the list, or several numbers, with commas")
+	latency := flags.String("latency", "40ms", "of each answer of the service, or several, with commas")
 	flags.Float64Var(&l.opens, "opens", 2, "rooms opened a second, and as many closed")
 	flags.Float64Var(&l.enters, "enters", 250, "people entering a second")
-	flags.DurationVar(&l.latency, "latency", 40*time.Millisecond, "of each answer of the service")
 	flags.DurationVar(&l.watch, "watch", 2*time.Minute, "time of the changes that count")
 	flags.DurationVar(&l.wait, "wait", 150*time.Second, "time for the news of them")
 	if err := flags.Parse(args); err != nil {
-		return l, err
+		return nil, err
 	}
 	cursors := map[string]simulator.Next{"rank": simulator.NextRank, "key": simulator.NextKey, "frozen": simulator.NextFrozen}
-	var ok bool
-	if l.next, ok = cursors[*next]; !ok {
-		return l, fmt.Errorf("-next is %q: choose rank, key or frozen", *next)
+	for n := range strings.SplitSeq(*rooms, ",") {
+		if l.rooms, err = strconv.Atoi(n); err != nil || l.rooms < 1 {
+			return nil, fmt.Errorf("-rooms is %q: write numbers from 1 on, such as 4000,20000", *rooms)
+		}
+		for d := range strings.SplitSeq(*latency, ",") {
+			if l.latency, err = time.ParseDuration(d); err != nil {
+				return nil, fmt.Errorf("-latency is %q: write times such as 40ms,200ms", *latency)
+			}
+			for l.cursor = range strings.SplitSeq(*next, ",") {
+				var ok bool
+				if l.next, ok = cursors[l.cursor]; !ok {
+					return nil, fmt.Errorf("-next is %q: choose from rank, key and frozen", *next)
+				}
+				all = append(all, l)
+			}
+		}
 	}
-	return l, nil
+	return all, nil
 }
 
 func printMachine() {

@@ -29,7 +29,7 @@ func TestMeasurements(t *testing.T) {
 	}{
 		{"sweeps -rooms 100 -rounds 1", checkSweeps},
 		{"quota -rooms 200 -sweeps 2 -readers 1", checkQuota},
-		{"fresh -rooms 40 -opens 4 -enters 20 -watch 3s -wait 6s", checkFresh},
+		{"fresh -rooms 40 -next rank,frozen -opens 4 -enters 20 -watch 3s -wait 6s", checkFresh},
 		{"takeover -rooms 200", checkTakeover},
 	}
 	t.Run("all", func(t *testing.T) { // ends before the binaries are removed
@@ -116,6 +116,15 @@ func checkQuota(t *testing.T, out string) {
 }
 
 func checkFresh(t *testing.T, out string) {
+	first, second, found := strings.Cut(out, "40 rooms, 4 opened and 20 entered a second, latency 40ms, cursors frozen; changes of 3s\n")
+	if !found || !strings.Contains(first, "cursors rank;") {
+		t.Fatalf("not a table for each cursor:\n%s", out)
+	}
+	checkFreshTable(t, first)
+	checkFreshTable(t, second)
+}
+
+func checkFreshTable(t *testing.T, out string) {
 	for _, w := range ways() {
 		fields := strings.Fields(after(t, out, w.name))
 		if len(fields) != 9 {

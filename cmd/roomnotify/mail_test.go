@@ -226,6 +226,61 @@ func TestPasswordOfAMailServer(t *testing.T) {
 	}
 }
 
+// A server that takes two recipients at once gets an e-mail for each two of them, under one
+// id, and each of them has it once; who is refused for good, or is to get one that the
+// server does not take, is reported.
+func TestRecipientsAreTooMany(t *testing.T) {
+	for _, tt := range []struct {
+		name, to, want, missed string
+		fails                  int // the e-mail that is not taken
+	}{
+		{name: "five", to: "a b c d e", want: "a b; c d; e"},
+		{name: "one for good", to: "a bad c d", want: "a c; d", missed: "1 bad@example.org (recipient: 550 5.1.1 not here)"},
+		{name: "the second is not taken", to: "a b c d", want: "a b", fails: 2, missed: "2 c@example.org (content: 451 4.3.0 not now), d@example.org (content: 451 4.3.0 not now)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := openPostOffice(t, "implicit")
+			had, mails := 0, 0 // under p's lock, or of its one session
+			p.set(func() {
+				p.says.mail = func(string) error { had = 0; return nil }
+				p.says.rcpt = func(to string) error {
+					if strings.HasPrefix(to, "bad") {
+						return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "not here"}
+					}
+					if had++; had > 2 {
+						return &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 5, 3}, Message: "too many recipients"}
+					}
+					return nil
+				}
+				p.says.data = func(string, *smtp.Conn) error {
+					if mails++; mails == tt.fails {
+						return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "not now"}
+					}
+					return nil
+				}
+			})
+			to := strings.ReplaceAll(tt.to, " ", "@example.org, ") + "@example.org"
+			s := newSender(mailTarget(t, p, "smtps", "    to: ["+to+"]\n"), nil)
+			missed := ""
+			s.missed = func(_ context.Context, _ form.Notification, count int, who string) {
+				missed = fmt.Sprint(count, " ", who)
+			}
+			if err := s.send(t.Context(), notification()); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			ids := map[string]bool{}
+			for _, l := range p.taken() {
+				got = append(got, strings.ReplaceAll(strings.Join(l.to, " "), "@example.org", ""))
+				ids[l.header.Get("Message-Id")] = true
+			}
+			if strings.Join(got, "; ") != tt.want || missed != tt.missed || len(ids) != 1 {
+				t.Errorf("e-mails to %q under %d ids, missed %q; want %q and %q", got, len(ids), missed, tt.want, tt.missed)
+			}
+		})
+	}
+}
+
 // A letter goes to those recipients that are accepted, once, and the sender is told
 // of the others. If there are none, it is as the reply says that leaves the most hope.
 func TestRecipientsOfALetter(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -112,10 +113,46 @@ type refusedRecipient struct {
 	err     error // a stepError
 }
 
+// tooMany is what a server replies to one recipient more than it takes at once, and
+// also where a mailbox is full.
+const tooMany = 452
+
 // send sends an e-mail to those recipients that the server accepts. It returns those
 // that it does not; it fails if there are no others, with a reply that leaves the
 // most hope.
+//
+// A server need not take all of them at once (RFC 5321, 4.5.3.1.10): those that it has
+// too many of are sent the e-mail by themselves, while that gets it to some. When that
+// fails, they do not have it; the others do, and it is not sent again.
 func (s *mailSession) send(e form.Envelope, message []byte) (refused []refusedRecipient, err error) {
+	for list := e.To; ; {
+		no, err := s.sendOnce(form.Envelope{From: e.From, To: list}, message)
+		if err != nil && len(list) == len(e.To) {
+			return nil, err
+		}
+		if err != nil {
+			for _, to := range list {
+				refused = append(refused, refusedRecipient{to.Address, err})
+			}
+			return refused, nil
+		}
+		var rest []mail.Address
+		for _, r := range no {
+			if reply, ok := errors.AsType[*textproto.Error](r.err); ok && reply.Code == tooMany {
+				rest = append(rest, mail.Address{Address: r.address})
+				continue
+			}
+			refused = append(refused, r)
+		}
+		if len(rest) == 0 {
+			return refused, nil
+		}
+		list = rest
+	}
+}
+
+// sendOnce is one transaction of send.
+func (s *mailSession) sendOnce(e form.Envelope, message []byte) (refused []refusedRecipient, err error) {
 	if err := s.client.Mail("<" + e.From.Address + ">"); err != nil {
 		return nil, &stepError{form.Sender, err}
 	}

@@ -85,6 +85,14 @@ func run(ctx context.Context, args []string) error {
 		}
 		printMachine()
 		return benchTakeover(ctx, *bins, *rooms)
+	default:
+		return runPart(ctx, flags, args, addr)
+	}
+}
+
+// runPart is one of the processes that the measurements start.
+func runPart(ctx context.Context, flags *flag.FlagSet, args []string, addr *string) error {
+	switch args[0] {
 	case "stub":
 		rooms := flags.Int("rooms", 0, "rooms on the list")
 		if err := flags.Parse(args[1:]); err != nil {

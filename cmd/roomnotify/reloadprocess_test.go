@@ -34,7 +34,7 @@ func build(t *testing.T) string {
 func TestReloadOfTheProcess(t *testing.T) {
 	bin := build(t)
 	for cause, ask := range map[string]func(b *bench, daemon *exec.Cmd){
-		"SIGHUP": func(b *bench, daemon *exec.Cmd) {
+		"SIGHUP": func(_ *bench, daemon *exec.Cmd) {
 			if err := daemon.Process.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)
 			}

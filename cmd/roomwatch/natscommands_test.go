@@ -123,7 +123,9 @@ func (r *rig) natsCommand(t *testing.T, dir, shown, command string) {
 			return said.MatchString(out.String())
 		})
 		stop()
-		_ = <-ended // it was stopped
+		if err := <-ended; err == nil {
+			t.Errorf("it has ended by itself:\n%s", out)
+		}
 		return
 	}
 	if err := <-ended; err != nil || !said.MatchString(out.String()) {

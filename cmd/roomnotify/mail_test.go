@@ -343,6 +343,7 @@ func TestLetterIsCutOff(t *testing.T) {
 	if no := refusal(t, s.send(t.Context(), n)); no.Permanent || no.Busy || !strings.HasPrefix(no.Text, "content: ") {
 		t.Errorf("%+v", no)
 	}
+	soon(t, "the server has the letter", func() bool { return len(p.taken()) == 1 }) // it is still at it when the connection is cut
 	if err := s.send(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}

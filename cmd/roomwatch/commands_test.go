@@ -240,7 +240,7 @@ func TestTail(t *testing.T) {
 		p := startProcess(t, r.env(data), tt.args...)
 		eventually(t, strings.Join(tt.args, " "), func() bool {
 			n := strings.Count(p.output.String(), "\n")
-			return n == tt.lines || tt.lines == 0 && n > 0
+			return n > 0 && (n == tt.lines || tt.lines == 0)
 		})
 		out := p.output.String()
 		if !strings.Contains(out, tt.want) {

@@ -40,7 +40,7 @@ var firstSteps = map[string]struct {
 	"roomaudit run":    {lasts: true, prints: `roomaudit started`},
 	"roomaudit query":  {prints: `Z +room\.created +live_`},
 	"roomaudit room":   {prints: `(?s)^(room live_.* began .* evidence |unknown: )`},
-	"roomaudit verify": {prints: `: no line was changed, taken out or put in`},
+	"roomaudit verify": {prints: `: no line was changed, removed or inserted`},
 	"roomaudit seal":   {prints: ` is sealed\n`},
 	"roomaudit export": {prints: `^[1-9]\d* events added to `},
 }

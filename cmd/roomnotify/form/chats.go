@@ -103,8 +103,8 @@ func wecom(m message) object {
 	return object{"msgtype": "text", "text": object{"content": title + "\n" + text + m.linkLine()}}
 }
 
-// telegram sends text without a parse mode. The cover is the preview of a link that is
-// not in the text: a picture that Telegram cannot read is left out by it.
+// telegram sends text without a parse mode, and asks for no preview: that would be one
+// of any page, with its texts and a link, and a cover's URL is a stranger's.
 func (t Target) telegram(m message) object {
 	limit := 4096
 	if m.link != "" {
@@ -113,9 +113,6 @@ func (t Target) telegram(m message) object {
 	title, text := m.fit(limit, utf16In, func(s string) string { return s })
 	text = title + "\n" + text
 	o := object{"chat_id": t.Chat, "link_preview_options": object{"is_disabled": true}}
-	if m.cover != "" {
-		o["link_preview_options"] = object{"url": m.cover, "prefer_large_media": true}
-	}
 	if m.link != "" {
 		text += "\n"
 		o["entities"] = []object{{"type": "text_link", "offset": utf16In(text), "length": utf16In(m.words.open), "url": m.link}}

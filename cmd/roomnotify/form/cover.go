@@ -59,7 +59,8 @@ func showable(s string, most int, schemes ...string) (string, error) {
 		return "", errors.New("has no host in letters of ASCII, such as xn--fsq.com")
 	}
 	var b strings.Builder
-	for _, c := range []byte(u.String()) {
+	// Its own bytes: u.String() would write an escaped / anew as one that separates.
+	for _, c := range []byte(u.Scheme + s[len(u.Scheme):]) {
 		if c >= 0x80 || !urlBytes[c] {
 			fmt.Fprintf(&b, "%%%02X", c)
 			continue
@@ -75,7 +76,7 @@ func showable(s string, most int, schemes ...string) (string, error) {
 // urlBytes are those of a URL; but for brackets and the like, in which services see
 // the end of one.
 var urlBytes = func() (is [0x80]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#@!$&*+,;=%") {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#@$&*+,;=%") {
 		is[c] = true
 	}
 	return is

@@ -87,6 +87,7 @@ func TestWhichCoversAreShown(t *testing.T) {
 		"https://covers.example/1.png":                        "https://covers.example/1.png",
 		"HTTPS://Covers.Example:8443/a%20b?x=1&y=2":           "https://Covers.Example:8443/a%20b?x=1&y=2",
 		"https://covers.example/直.png":                        "https://covers.example/%E7%9B%B4.png",
+		"https://covers.example/直/a%2Fb%2e.png":               "https://covers.example/%E7%9B%B4/a%2Fb%2e.png",
 		"https://covers.example/a|b?<c>#)d":                   "https://covers.example/a%7Cb?%3Cc%3E#%29d",
 		"https://xn--fsq.com/x":                               "https://xn--fsq.com/x",
 		"":                                                    "",
@@ -135,6 +136,11 @@ func TestLinks(t *testing.T) {
 		{"https://example.com/rooms/{{.Room.ID}}", "room.1", "https://example.com/rooms/room.1"},
 		{"https://example.com/rooms/{{.Room.ID | urlquery}}", "a b/../?#&", "https://example.com/rooms/a%20b%2F..%2F%3F%23%26"},
 		{"https://example.com/?r={{urlquery .Room.ID}}&a={{.App}}", "a+b&a=1", "https://example.com/?r=a%2Bb%26a%3D1&a=88888888"},
+		{"https://example.com/直播/{{.Room.ID}}", "a/../../b c", "https://example.com/%E7%9B%B4%E6%92%AD/a%2F..%2F..%2Fb%20c"},
+		{"https://example.com/rooms/{{.Room.ID}}", "..", ""}, // browsers would resolve it
+		{"https://example.com/rooms/{{.Room.ID}}/chat", ".", ""},
+		{"https://example.com/rooms/{{.Room.ID}}?x", "%2E.", "https://example.com/rooms/%252E.?x"},
+		{"https://example.com/rooms/?r={{.Room.ID}}", "..", "https://example.com/rooms/?r=.."},
 		{"http://10.0.0.5:8080/#/{{.Rule}}/{{.Room.ID}}", "直@\x01\x02\x03\xff", "http://10.0.0.5:8080/#/r/%E7%9B%B4%40%01%02%03%FF"},
 		{" https://example.com/\n", "x", "https://example.com/"},
 		{`{{if eq .Type "room.ended"}}https://example.com/ended{{end}}`, "x", ""},
@@ -179,6 +185,7 @@ func TestMistakesInLinks(t *testing.T) {
 		"https://u@a.example/":                           "has a user in front of its host",
 		"https://直播.example/":                            "has no host in letters of ASCII",
 		"{{if false}}https://a.example{{end}}":           "it makes nothing of any event",
+		"https://a.example/x/%2e%2E/{{.Room.ID}}":        "has a . or .. in its path",
 		"https://a.example/" + strings.Repeat("a", 1000): "is longer than 1000 bytes",
 	} {
 		if _, err := form.ParseLink(text); err == nil || !strings.Contains(err.Error(), want) {

@@ -95,6 +95,9 @@ func (l *Link) make(n Notification) (string, error) {
 	if err == nil && made != "" {
 		made, err = showable(made, maxLink, "https", "http")
 	}
+	if err == nil && dotSegment.MatchString(made) {
+		err = errors.New("has a . or .. in its path, which leads elsewhere")
+	}
 	if err != nil {
 		return "", &TextError{1, "what it makes of a " + n.Type + " " + err.Error()}
 	}
@@ -103,6 +106,9 @@ func (l *Link) make(n Notification) (string, error) {
 
 // linkHost is a URL up to the end of its host.
 var linkHost = regexp.MustCompile(`^https?://[^/?#]+[/?#]`)
+
+// dotSegment is a part of a path that browsers resolve, also where its dots are escaped.
+var dotSegment = regexp.MustCompile(`^[^?#]*/(\.|%2[eE]){1,2}([/?#]|$)`)
 
 // assembleLink puts the values where they belong.
 func assembleLink(marked string) (string, error) {

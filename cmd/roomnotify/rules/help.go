@@ -18,7 +18,7 @@ targets:
     zone: Asia/Shanghai          # of all times in texts, templates and bodies; without it UTC
     text: "{{.Room.Name}}: {{.Room.Views | count}} views" # of a message in a chat; see below
     digest: "{{.Total}} in the last hours" # of a digest in a chat; see below
-    cover: true                  # the service shows the cover of a room: slack, discord, telegram,
+    cover: true                  # the service shows the cover of a room: slack, discord,
                                  # and with a link wecom and dingtalk
     link: https://example.com/rooms/{{.Room.ID}} # what a message of a room leads to; see below
     allow_private: false         # true: it may be at a link-local address or one of cloud metadata

@@ -16,6 +16,7 @@ type Shows struct {
 // noCover says why a kind shows no cover; what is not in it does.
 var noCover = map[string]string{
 	"feishu":       "Feishu shows only pictures that were uploaded to it, and roomnotify uploads none",
+	"telegram":     "Telegram makes a preview of any page that the URL leads to, with its texts and a link, and not only of a picture",
 	"email":        "a letter with a picture from elsewhere would tell its host who reads it when; roomnotify sends none",
 	"webhook":      "the generic form has it in the event, and a body shows it as .Cover",
 	"alertmanager": "an alert has no picture",

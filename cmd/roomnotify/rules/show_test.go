@@ -21,10 +21,11 @@ func TestCoversAndLinksOfKinds(t *testing.T) {
 	}
 	const cover, link, both = "cover: true", "link: 'https://example.com/{{.Room.ID}}'", "link: https://example.com/\n    cover: true"
 	wants := map[string]map[string]string{ // by kind: what is wrong with a cover, with a link, and with both
-		"slack": {}, "discord": {}, "telegram": {},
+		"slack": {}, "discord": {},
 		"wecom":        {cover: "line 5: target a: cover needs a link: wecom shows a picture only in a message that leads somewhere; write link"},
 		"dingtalk":     {cover: "line 5: target a: cover needs a link: dingtalk"},
 		"feishu":       {cover: "line 5: target a: cover is not for feishu: Feishu shows only pictures that were uploaded to it", both: "line 6: target a: cover is not for feishu"},
+		"telegram":     {cover: "line 5: target a: cover is not for telegram: Telegram makes a preview of any page", both: "line 6: target a: cover is not for telegram"},
 		"email":        {cover: "line 5: target a: cover is not for email: a letter with a picture from elsewhere", both: "line 6: target a: cover is not"},
 		"webhook":      {cover: "cover is not for webhook: the generic form has it in the event", link: "line 5: target a: link is for messages: a webhook shows it only in a body", both: "link is for messages"},
 		"alertmanager": {cover: "cover is not for alertmanager: an alert has no picture", link: "line 5: target a: link is for messages: an alert has generator_url", both: "generator_url"},

@@ -130,7 +130,7 @@ func (b *bench) trickle(ctx context.Context) (ids []string) {
 		select {
 		case <-ctx.Done():
 			return ids
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 			ids = append(ids, b.put(roomEvent(uint64(len(ids)+1), fmt.Sprintf("room%d", len(ids)), time.Now())))
 		}
 	}
@@ -140,7 +140,9 @@ func (b *bench) trickle(ctx context.Context) (ids []string) {
 func (b *bench) put(e events.Event) string {
 	body, err := events.Encode(e)
 	if err == nil {
-		_, err = b.js.Publish(b.t.Context(), events.SubjectOf("live", e), body, jetstream.WithMsgID(e.ID))
+		ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+		defer cancel()
+		_, err = b.js.Publish(ctx, events.SubjectOf("live", e), body, jetstream.WithMsgID(e.ID))
 	}
 	if err != nil {
 		b.t.Error(err)

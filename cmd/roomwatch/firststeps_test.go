@@ -136,7 +136,7 @@ func (n *newcomer) clone() {
 		n.t.Logf("not committed yet: %s", name)
 		b, err := os.ReadFile(filepath.Join("../..", name))
 		if os.IsNotExist(err) {
-			if err := os.Remove(filepath.Join(n.dir, name)); err != nil {
+			if err := os.Remove(filepath.Join(n.dir, name)); err != nil && !os.IsNotExist(err) { // it was never committed
 				n.t.Fatal(err)
 			}
 			continue

@@ -89,11 +89,17 @@ func TestRoleIsTold(t *testing.T) {
 	}
 	standby.became(t)
 	third := r.member(t.TempDir(), long)
-	eventually(t, "the next standby", func() bool { return len(standby.status().Lease.Standbys) == 1 })
+	beside := func(n int) bool {
+		l := standby.status().Lease
+		return l != nil && len(l.Standbys) == n
+	}
+	eventually(t, "the next standby", func() bool { return beside(1) })
 	if status := third.stop(); status != 0 {
 		t.Errorf("exit status %d:\n%s", status, third.output)
 	}
-	eventually(t, "the writer to be alone", func() bool { return len(standby.status().Lease.Standbys) == 0 })
+	eventually(t, "the writer to be alone, and to say so", func() bool {
+		return beside(0) && strings.Contains(standby.output.String(), "another roomwatch no longer stands by")
+	})
 	said := standby.output.String()
 	for _, want := range []string{`msg="this process is the writer" term=2 waiting_since=` + moment + ` behind=\d+`, `msg="another roomwatch no longer stands by" instance=`} {
 		if !regexp.MustCompile(want).MatchString(said) {

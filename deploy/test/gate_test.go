@@ -54,7 +54,7 @@ func TestGate(t *testing.T) {
 		{"a pair that is killed", `"together "*) kill -9 $$ ;;`, "", 1, []string{"pair, which ran beside the steps, ended with status 137", "failed with status 1: several"}, ""},
 		{"a pair of no test", `"together "*) exit ;;`, "", 1, []string{"failed with status 1: several"}, ""},
 		{"deploy", `"deploy "*) exit 4 ;;`, "", 4, []string{"failed with status 4: deploy"}, "deploy"},
-		{"deploy at its limit", `"timeout "*) shift; exec /usr/bin/timeout 0.1 "$@" ;; "deploy "*) exec sleep 300 ;;`, "", 124, []string{"deploy: not finished in ", "failed with status 124: deploy"}, ""},
+		{"deploy at its limit", `"timeout "*) shift; exec /usr/bin/timeout 10 "$@" ;; "deploy "*) exec sleep 300 ;;`, "", 124, []string{"deploy: not finished in ", "failed with status 124: deploy"}, ""},
 		{"no time for deploy", "", "SECONDS=2701", 1, []string{"no time is left for the deploy step: the steps before it took 27"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

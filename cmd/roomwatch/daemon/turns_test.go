@@ -74,7 +74,8 @@ type twosome struct {
 	walls   [2]*wall
 	now     *process
 	next    *process
-	at      int // machine of now
+	all     []*process // that were started
+	at      int        // machine of now
 }
 
 // twoOf lets f play with a writer of a plan.
@@ -85,12 +86,13 @@ func twoOf(t *testing.T, plan weekPlan, f func(w *twosome)) {
 		other := *w.config
 		other.DataDir = filepath.Join(filepath.Dir(w.config.DataDir), "other")
 		two := &twosome{week: w, asks: asks, configs: [2]*config.Config{w.config, &other}, walls: [2]*wall{&w.wall, {}}, now: w.current.Load()}
+		two.all = []*process{two.now}
 		defer func() {
 			if t := w.t; t.Failed() {
 				t.Logf("the newest that they have said:\n%s", tail(w.said.String(), 60))
 			}
-			if two.next != nil {
-				two.next.bury()
+			for _, p := range two.all { // the bubble ends with the last of them
+				p.bury()
 			}
 		}()
 		f(two)
@@ -110,6 +112,7 @@ func (w *twosome) standBy() {
 	w.t.Helper()
 	to := 1 - w.at
 	w.next = w.launch(w.configs[to], w.walls[to], func(*process) {})
+	w.all = append(w.all, w.next)
 	w.within(time.Minute, "a warm standby", func() bool {
 		s, f := w.now.d.lease.Status(), w.next.d.pub.Status().Following
 		return w.next.d.role() == web.RoleStandby && f.CaughtUp && len(s.Standbys) == 1 && s.Standbys[0].CaughtUp

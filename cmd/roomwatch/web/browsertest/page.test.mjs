@@ -122,7 +122,7 @@ test('a hidden room is shown as such, and the details of an event say what prove
   await page.uncheck('input[value="viewcount.changed"]'); // or a room soon leaves the feed
   await page.fill('#q', 'veiled');
   await eventually(page, () => document.querySelector('#room-rows .name .id')?.textContent === 'veiled');
-  assert.equal(await page.textContent('#room-rows .name .missing'), '');
+  await eventually(page, () => document.querySelector('#room-rows .name .missing')?.textContent === '');
   await control('flip/veiled');
   await eventually(page, () => document.querySelector('#room-rows .name .missing')?.textContent === 'hidden from the list');
   await page.click('#room-rows .name button');
